@@ -1,0 +1,1 @@
+"""The sanity gate before training: `run_checks` over everything in `CHECKS`."""

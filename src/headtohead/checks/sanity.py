@@ -1,0 +1,208 @@
+"""The checks, each a function CheckContext -> CheckResult, and `CHECKS`, the list of them.
+
+After A. Karpathy, "A recipe for training neural networks" (2019), and cases of frozen backbones that were not.
+"""
+
+import dataclasses
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from headtohead.checks.context import CheckContext, CheckResult
+from headtohead.models.backbones import state_hash
+from headtohead.training.loop import accuracy, build_optimizer, train_step, trainable
+
+OVERFIT_STEPS = 150
+
+
+def answer(
+    context: CheckContext, value: float, threshold: str, passed: bool, evidence: str, advice: str
+) -> CheckResult:
+    """A result that is not a number never passes."""
+    finite = math.isfinite(value)
+    return CheckResult(
+        "",
+        context.contender,
+        round(value, 6) if finite else -1.0,
+        threshold,
+        passed and finite,
+        evidence,
+        advice,
+    )
+
+
+def fit(context: CheckContext, inputs: torch.Tensor) -> nn.Module:
+    """Train a new net on the same few inputs (B, ...), as one batch, without dropout and weight decay."""
+    torch.manual_seed(context.plan.seed)
+    model = context.build_trained().train()
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    plan = dataclasses.replace(context.plan, weight_decay=0.0)
+    optimizer = build_optimizer(model, plan)
+    for _ in range(OVERFIT_STEPS):
+        train_step(model, optimizer, inputs, context.labels, plan.learning_rate, plan)
+    return model
+
+
+@torch.no_grad()
+def training_accuracy(context: CheckContext, model: nn.Module, inputs: torch.Tensor) -> float:
+    """Accuracy on the inputs just trained on, in eval mode."""
+    return accuracy(model.eval()(inputs).float(), context.labels)
+
+
+@torch.no_grad()
+def loss_at_initialisation(context: CheckContext) -> CheckResult:
+    """A net that knows nothing gives all C classes the same chance: its loss is ln C."""
+    model = context.build().train()
+    loss = cross_entropy(model(context.images).float(), context.labels).item()
+    expected = math.log(len(context.index.classes))
+    return answer(
+        context,
+        loss,
+        f"ln C ± 20 % = {0.8 * expected:.3f} .. {1.2 * expected:.3f}",
+        abs(loss - expected) <= 0.2 * expected,
+        f"loss {loss:.4f} before any step; ln {len(context.index.classes)} = {expected:.4f}",
+        "look for a softmax before the loss, wrong labels, or initial weights that are too large",
+    )
+
+
+def overfits_few_images(context: CheckContext) -> CheckResult:
+    """A net that can learn at all learns a few un-augmented images by heart."""
+    inputs = context.entering(context.images)
+    score = training_accuracy(context, fit(context, inputs), inputs)
+    return answer(
+        context,
+        score,
+        ">= 0.99",
+        score >= 0.99,
+        f"accuracy {score:.3f} on {len(inputs)} un-augmented training images after {OVERFIT_STEPS} steps on them",
+        "look at the learning rate, the labels, the loss, and whether the gradients reach every layer",
+    )
+
+
+def zeroed_input_learns_nothing(context: CheckContext) -> CheckResult:
+    """With every image black only the class shares can be learned; more than that means the label leaks in."""
+    inputs = context.entering(torch.zeros_like(context.images))
+    score = training_accuracy(context, fit(context, inputs), inputs)
+    majority = max(Counter(context.labels.tolist()).values()) / len(context.labels)
+    return answer(
+        context,
+        score,
+        f"<= {majority:.3f}, the share of the largest class",
+        score <= majority + 1e-6,
+        f"accuracy {score:.3f} on {len(inputs)} zeroed images after {OVERFIT_STEPS} steps on them",
+        "find the way by which something other than the pixels reaches the net",
+    )
+
+
+def gradients_where_they_belong(context: CheckContext) -> CheckResult:
+    """Every trainable parameter gets a finite gradient that is not all zero; a frozen one gets none."""
+    model = context.build().train()
+    cross_entropy(model(context.images).float(), context.labels).backward()
+    wrong = []
+    for name, parameter in model.named_parameters():
+        frozen = bool(context.frozen) and name.startswith(f"{context.frozen}.")
+        gradient = parameter.grad
+        if frozen and (gradient is not None or parameter.requires_grad):
+            wrong.append(f"{name} is frozen but trainable")
+        elif not frozen and gradient is None:
+            wrong.append(f"{name} gets no gradient")
+        elif not frozen and gradient is not None and not torch.isfinite(gradient).all():
+            wrong.append(f"{name} gets a gradient that is not finite")
+        elif not frozen and gradient is not None and not gradient.any():
+            wrong.append(f"{name} gets a gradient of zero")
+    count = sum(p.numel() for p in trainable(model))
+    total = sum(p.numel() for p in model.parameters())
+    return answer(
+        context,
+        len(wrong),
+        "0 parameters",
+        not wrong,
+        "; ".join(wrong[:5])
+        or f"{count} of {total} parameters are trainable, and gradients reach just those",
+        "look for a layer that is not used, a detach(), a dead ReLU, or a backbone that was not frozen",
+    )
+
+
+def frozen_part_stays(context: CheckContext) -> CheckResult:
+    """Three training steps in train mode leave every byte of the frozen part, buffers too, as it was."""
+    if not context.frozen:
+        return answer(context, 0, "0 bytes", True, "nothing is frozen in this model", "")
+    model = context.build().train()
+    part = model.get_submodule(context.frozen)
+    before = state_hash(part.state_dict())
+    optimizer = build_optimizer(model, context.plan)
+    few = slice(0, 8)  # three steps of eight images show it as well as more
+    for _ in range(3):
+        plan = context.plan
+        train_step(
+            model.train(), optimizer, context.images[few], context.labels[few], plan.learning_rate, plan
+        )
+    after = state_hash(part.state_dict())
+    in_train_mode = sum(module.training for module in part.modules())
+    return answer(
+        context,
+        float(before != after) + in_train_mode,
+        "0 changes, 0 layers in train mode",
+        before == after and not in_train_mode,
+        f"SHA-256 of parameters and buffers {before[:12]} before, {after[:12]} after 3 steps; "
+        f"{in_train_mode} layers in train mode",
+        "freeze parameters and keep the part in eval() through every .train()",
+    )
+
+
+def input_is_normalised(context: CheckContext) -> CheckResult:
+    """What enters the net has about mean 0 and standard deviation 1.
+
+    Wide limits where the statistics are those of the pretraining, which these images need not share.
+    """
+    mean, std = context.images.mean().item(), context.images.std().item()
+    max_mean, min_std, max_std = (0.3, 0.7, 1.3) if context.own_statistics else (1.2, 0.25, 2.0)
+    return answer(
+        context,
+        mean,
+        f"|mean| <= {max_mean}, std in {min_std} .. {max_std}",
+        abs(mean) <= max_mean and min_std <= std <= max_std,
+        f"mean {mean:.3f}, std {std:.3f} over {len(context.images)} images as they enter the net",
+        "look whether pixels are scaled to 0..1 and normalised exactly once, with this net's own mean and std",
+    )
+
+
+def no_image_in_two_splits(context: CheckContext) -> CheckResult:
+    """No file's bytes stand in more than one of train, tune and val."""
+    where: dict[str, set[str]] = defaultdict(set)
+    files: dict[str, list[str]] = defaultdict(list)
+    for sample in context.index.samples:
+        where[sample.digest].add(sample.split)
+        files[sample.digest].append(f"{sample.file} ({sample.split})")
+    leaks = [" = ".join(files[digest]) for digest, splits in where.items() if len(splits) > 1]
+    return answer(
+        context,
+        len(leaks),
+        "0 images",
+        not leaks,
+        "; ".join(leaks[:5]) or f"{len(where)} different images in {len(context.index.samples)} files",
+        "delete one of the copies; a copy under two classes needs its true label first",
+    )
+
+
+CHECKS: tuple[Callable[[CheckContext], CheckResult], ...] = (
+    no_image_in_two_splits,
+    input_is_normalised,
+    loss_at_initialisation,
+    gradients_where_they_belong,
+    frozen_part_stays,
+    overfits_few_images,
+    zeroed_input_learns_nothing,
+)
+
+
+def run_check(check: Callable[[CheckContext], CheckResult], context: CheckContext) -> CheckResult:
+    """One check; torch's generator is afterwards as it was before."""
+    with torch.random.fork_rng():
+        return dataclasses.replace(check(context), check=check.__name__)

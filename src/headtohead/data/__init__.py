@@ -1,0 +1,1 @@
+"""From a folder to batches: folder (scan) -> audit -> split -> index -> decode -> views -> batches."""

@@ -1,0 +1,158 @@
+"""The index of a run's images (`data.json`): every file with its class, split and hash, fixed for good."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headtohead.data.audit import open_all
+from headtohead.data.decode import Pixels, decode, digest, shrink
+from headtohead.data.folder import scan
+from headtohead.data.split import assign
+from headtohead.errors import BadData
+from headtohead.progress import track
+from headtohead.settings import Data
+
+SPLITS = ("train", "tune", "val")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image: path relative to the data folder, class number, split, SHA-256 of the file."""
+
+    file: str
+    label: int
+    split: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Index:
+    """All images of a run and the one class table."""
+
+    name: str
+    layout: str
+    classes: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    ignored: tuple[str, ...]
+    left_out: tuple[str, ...]
+    warnings: tuple[str, ...]
+    modes: dict[str, int]  # Pillow's mode -> number of images
+    sides: dict[str, int]  # smallest and largest height and width, px
+    # Of the training images at the CNN's size, RGB in 0..1; filled in once they are known.
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+    def of(self, split: str) -> list[Sample]:
+        """The samples of a split, in the order of the index."""
+        return [sample for sample in self.samples if sample.split == split]
+
+    def counts(self) -> dict[str, list[int]]:
+        """Images per class, in the order of the class table, for every split."""
+        return {
+            split: np.bincount(labels(self.of(split)), minlength=len(self.classes)).tolist()
+            for split in SPLITS
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `data.json`."""
+        return asdict(self) | {"counts": self.counts()}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Index":
+        """What `to_json` gave."""
+        content = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+        del content["counts"]
+        content["samples"] = tuple(Sample(**sample) for sample in content["samples"])
+        return cls(**content)
+
+
+def labels(samples: list[Sample]) -> NDArray[np.int64]:
+    """Class numbers, (N,)."""
+    return np.array([sample.label for sample in samples], dtype=np.int64)
+
+
+def build_index(root: Path, name: str, settings: Data) -> Index:
+    """Scan, open every image, split. BadData for all that makes the folder unusable."""
+    folder = scan(root)
+    opened, bad = open_all(root, folder.files, settings.on_bad)
+    if gone := sorted(set(folder.classes) - {o.found.cls for o in opened}):
+        raise BadData(f"No readable image is left of: {', '.join(gone)}.", where=str(root))
+    splits = assign(
+        opened, val_share=settings.val_share, tune_share=settings.tune_share, seed=settings.split_seed
+    )
+    number = {cls: i for i, cls in enumerate(folder.classes)}
+    counts = Counter(o.found.cls for o in splits["train"])
+    if thin := [cls for cls in folder.classes if counts[cls] < 2]:
+        raise BadData(
+            f"Fewer than 2 training images are left of: {', '.join(thin)}.",
+            where=str(root),
+            mend="add images of these classes, or set smaller data.val_share and data.tune_share",
+        )
+    return Index(
+        name=name,
+        layout=folder.layout,
+        classes=folder.classes,
+        samples=tuple(
+            Sample(o.found.file, number[o.found.cls], split, o.digest)
+            for split in SPLITS
+            for o in splits[split]
+        ),
+        ignored=folder.ignored,
+        left_out=tuple(f"{o.found.file}: {o.reason}" for o in bad),
+        warnings=folder.warnings,
+        modes=dict(Counter(o.mode for o in opened)),
+        sides={
+            "height_min": min(o.height for o in opened),
+            "height_max": max(o.height for o in opened),
+            "width_min": min(o.width for o in opened),
+            "width_max": max(o.width for o in opened),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """A sequence of images decoded anew at each access."""
+
+    root: Path
+    samples: list[Sample]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, i: int) -> Pixels:
+        sample = self.samples[i]
+        path = self.root / sample.file
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise BadData(
+                f"An image of this run is gone: {error.strerror}", where=str(path), mend="put it back"
+            ) from error
+        if digest(content) != sample.digest:
+            raise BadData(
+                "An image has changed since the run began.",
+                where=str(path),
+                mend="put the old file back, or start a new run with --out",
+            )
+        return decode(content)[0]
+
+
+def load(files: ImageFiles, short_side: int, label: str) -> list[Pixels]:
+    """All images in memory, decoded once, with a short side of at most `short_side` px."""
+    with ThreadPoolExecutor() as pool:
+        return list(
+            track(pool.map(lambda i: shrink(files[i], short_side), range(len(files))), label, len(files))
+        )
+
+
+def chunks(files: ImageFiles, size: int) -> Iterator[ImageFiles]:
+    """`files` in runs of at most `size`."""
+    for start in range(0, len(files), size):
+        yield ImageFiles(files.root, files.samples[start : start + size])

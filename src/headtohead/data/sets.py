@@ -1,0 +1,48 @@
+"""The built-in mini set, unpacked to a real ImageFolder that a person can open."""
+
+import shutil
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from PIL import Image
+
+from headtohead.errors import BadData
+
+BUILTIN = "builtin"
+BUILTIN_NAME = "fashion-mnist-mini"
+CLASSES = (
+    "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot",
+)  # fmt: skip
+
+
+def write_builtin(target: Path) -> Path:
+    """Write the built-in set as `target/{train,val}/{class}/{number}.png`; a folder with content is refused."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise BadData("The folder is not empty.", where=str(target), mend="name a new folder")
+    unfinished = target.with_name(f".tmp-{target.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    packed = resources.files("headtohead") / "assets" / BUILTIN_NAME
+    with resources.as_file(packed / "images.npz") as path, np.load(path, allow_pickle=False) as arrays:
+        for split in ("train", "val"):
+            for name, images in zip(CLASSES, arrays[split], strict=True):
+                folder = unfinished / split / name
+                folder.mkdir(parents=True)
+                for number, pixels in enumerate(images):
+                    Image.fromarray(pixels).save(folder / f"{number:03d}.png")
+    for text in ("README.md", "LICENSE"):
+        (unfinished / text).write_text((packed / text).read_text(encoding="utf-8"), encoding="utf-8")
+    if target.exists():
+        target.rmdir()
+    unfinished.replace(target)
+    return target
+
+
+def builtin_folder() -> Path:
+    """The unpacked built-in set in the user's cache folder; written there the first time."""
+    target = platformdirs.user_cache_path("headtohead") / BUILTIN_NAME
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_builtin(target)
+    return target

@@ -1,0 +1,87 @@
+"""What every stage works with: settings, run folder, images, device."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from headtohead.data.decode import Pixels
+from headtohead.data.folder import locate
+from headtohead.data.index import ImageFiles, Index, load
+from headtohead.data.views import Preprocess
+from headtohead.device import choose_bf16, choose_device
+from headtohead.errors import RunFolderMismatch
+from headtohead.models.backbones import Backbone, load_backbone
+from headtohead.models.weights import find_weights
+from headtohead.rundir import RunDir, read_json, write_json
+from headtohead.settings import Settings
+from headtohead.training.loop import Plan
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run being worked on."""
+
+    settings: Settings
+    run: RunDir
+    root: Path  # of the images
+    name: str  # of the data
+    device: torch.device
+    bf16: bool
+
+    @classmethod
+    def of(cls, settings: Settings, run: RunDir) -> "Job":
+        """Find the images and choose device and precision."""
+        root, name = locate(settings.data.folder)
+        device = choose_device(settings.device)
+        return cls(settings, run, root, name, device, choose_bf16(settings.precision, device))
+
+    def index(self) -> Index:
+        """The run's images."""
+        return Index.from_json(read_json(self.run.data))
+
+    def files(self, split: str) -> ImageFiles:
+        """The images of a split, decoded at each access."""
+        return ImageFiles(self.root, self.index().of(split))
+
+    def cnn_images(self, split: str) -> list[Pixels]:
+        """The images of a split in memory, twice as large as the CNN's input, so that crops are not blurred."""
+        return load(self.files(split), 2 * self.settings.cnn.side, f"decoding {split}")
+
+    def cnn_preprocess(self) -> Preprocess:
+        """Of the net trained from scratch."""
+        index = self.index()
+        return Preprocess(self.settings.cnn.side, "bilinear", 1.0, index.mean, index.std)
+
+    def backbone(self) -> Backbone:
+        """The frozen backbone; the first call fixes which weights are this run's."""
+        s = self.settings
+        backbone = load_backbone(find_weights(s.backbone, s.weights), bf16=self.bf16, device=self.device)
+        if not self.run.backbone.exists():
+            write_json(self.run.backbone, backbone.to_json())
+        elif read_json(self.run.backbone)["fingerprint"] != backbone.fingerprint:
+            raise RunFolderMismatch(
+                "These weights are not those that the run began with.",
+                where=str(backbone.weights.path),
+                mend="give the old weights, or name a new folder with --out",
+            )
+        return backbone
+
+    def cnn_plan(self, seed: int) -> Plan:
+        """How the CNN is trained."""
+        cnn = self.settings.cnn
+        return dataclasses.replace(
+            self._plan(seed, cnn.epochs),
+            learning_rate=cnn.learning_rate,
+            weight_decay=cnn.weight_decay,
+            bf16=self.bf16,
+        )
+
+    def head_plan(self, seed: int) -> Plan:
+        """How a head is trained; learning rate and decay are for the sweep to choose."""
+        return self._plan(seed, self.settings.probe.epochs)
+
+    def _plan(self, seed: int, epochs: int) -> Plan:
+        t = self.settings.training
+        return Plan(seed, epochs, 1e-2, 0.0, t.warmup_share, t.clip_norm)

@@ -1,0 +1,1 @@
+"""The contenders' nets: a small CNN, and frozen pretrained backbones."""

@@ -1,0 +1,143 @@
+"""Frozen pretrained backbones: where their weights come from, and the proof that they stay as they are."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import timm
+import torch
+from timm.data import resolve_model_data_config
+from timm.models import load_state_dict
+from torch import nn
+
+from headtohead.data.views import Preprocess
+from headtohead.errors import WeightsNotFound
+from headtohead.models.weights import WeightsFile, architecture
+
+
+def state_hash(tensors: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 over names, shapes, types and bytes of all tensors, in the order of the names."""
+    sha = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        sha.update(f"{name}:{tuple(tensor.shape)}:{tensor.dtype};".encode())
+        sha.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()
+
+
+class FrozenBackbone(nn.Module):
+    """A net that cannot be trained: no gradients, and eval mode through every `.train()`.
+
+    Input (B, 3, S, S), output features (B, D) float32. Gradients alone are not enough: in train mode BatchNorm
+    moves its statistics and dropout drops.
+    """
+
+    def __init__(self, body: nn.Module, *, bf16: bool = False):
+        super().__init__()
+        self.body = body.requires_grad_(False)
+        self.bf16 = bf16
+        super().train(False)
+
+    def train(self, mode: bool = True) -> "FrozenBackbone":
+        """Stays in eval mode, whatever is asked."""
+        return self
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            features: torch.Tensor = self.body(x)
+        return features.float()
+
+
+class LinearProbe(nn.Module):
+    """Frozen backbone and linear head: the assignment's second model, from images to logits (B, C)."""
+
+    def __init__(self, backbone: FrozenBackbone, head: nn.Linear):
+        super().__init__()
+        self.backbone, self.head = backbone, head
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.backbone(x))
+        return logits
+
+
+def build_head(num_features: int, num_classes: int, seed: int) -> nn.Linear:
+    """A linear head with small random weights, a function of `seed`, and zero bias."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        head = nn.Linear(num_features, num_classes)
+        nn.init.normal_(head.weight, std=0.01)
+        nn.init.zeros_(head.bias)
+    return head
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A loaded backbone with what belongs to it."""
+
+    net: FrozenBackbone
+    num_features: int
+    preprocess: Preprocess
+    fingerprint: str  # state_hash of all its parameters and buffers
+    weights: WeightsFile
+
+    def state_hash(self) -> str:
+        """The hash as the net is now; equal to `fingerprint` for as long as it is frozen."""
+        return state_hash(self.net.body.state_dict())
+
+    def to_json(self) -> dict[str, Any]:
+        """What a report needs to know."""
+        return {
+            "name": self.weights.name,
+            "source": self.weights.source,
+            "file": self.weights.path.name,
+            "file_sha256": self.weights.sha256(),
+            "fingerprint": self.fingerprint,
+            "num_features": self.num_features,
+            "preprocess": self.preprocess.to_json(),
+        }
+
+
+def load_backbone(
+    weights: WeightsFile, *, bf16: bool = False, device: torch.device | str = "cpu"
+) -> Backbone:
+    """The backbone with the weights of `weights`, frozen. Every key of the file must find its tensor."""
+    config = architecture(weights.name)
+    try:
+        state = load_state_dict(str(weights.path), weights_only=True)
+    except Exception as error:
+        raise WeightsNotFound(
+            f"The file holds no weights that can be read safely: {error}",
+            where=str(weights.path),
+            mend="use a safetensors file",
+        ) from error
+    # timm loads strictly only when the number of classes is that of the file, so the head is asked for as it is
+    # there and taken off afterwards: nothing can be left unmatched in silence.
+    head = config["classifier"] if isinstance(config["classifier"], str) else config["classifier"][0]
+    head_weight = state.get(f"{head}.weight")
+    num_classes = 0 if head_weight is None else int(head_weight.shape[0])
+    try:
+        body = timm.create_model(
+            weights.name,
+            pretrained=True,
+            num_classes=num_classes,
+            pretrained_cfg_overlay={"state_dict": state, "num_classes": num_classes, "custom_load": False},
+        )
+    except RuntimeError as error:
+        raise WeightsNotFound(
+            f"The weights do not fit {weights.name}: {error}",
+            where=str(weights.path),
+            mend="name the right --backbone",
+        ) from error
+    body.reset_classifier(0)
+    body.pretrained_cfg.pop("state_dict")  # or the net would carry its weights twice
+    data = resolve_model_data_config(body)
+    net = FrozenBackbone(body, bf16=bf16).to(device)
+    preprocess = Preprocess(
+        size=data["input_size"][-1],
+        interpolation=data["interpolation"],
+        crop_pct=data["crop_pct"],
+        mean=tuple(data["mean"]),
+        std=tuple(data["std"]),
+    )
+    return Backbone(net, body.num_features, preprocess, state_hash(body.state_dict()), weights)

@@ -1,0 +1,83 @@
+"""Features of every image and view, computed once and kept in the run folder."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from headtohead.data.batches import ImageBatches
+from headtohead.data.index import ImageFiles, chunks, labels
+from headtohead.data.views import Preprocess
+from headtohead.progress import bar
+from headtohead.rundir import RunDir, write_atomically
+
+# Images decoded together: each is decoded once for all of its views, and a killed run loses no more than these.
+CHUNK = 256
+BATCH_SIZE = 64
+
+
+@torch.no_grad()
+def view_features(
+    net: nn.Module,
+    to: Preprocess,
+    files: ImageFiles,
+    *,
+    num_views: int,
+    min_area: float,
+    seed: int,
+    first_index: int,
+    device: torch.device | str,
+) -> torch.Tensor:
+    """Features (1 + num_views, N, D) float32: view 0 plain, view k the crop and flip of (seed, k, index)."""
+    with ThreadPoolExecutor() as pool:
+        images = list(pool.map(files.__getitem__, range(len(files))))
+    views = []
+    for view in range(1 + num_views):
+        batches = ImageBatches(
+            images,
+            labels(files.samples),
+            to,
+            batch_size=BATCH_SIZE,
+            seed=seed if view else None,
+            min_area=min_area,
+            first_index=first_index,
+            device=device,
+        )
+        views.append(torch.cat([net(x).cpu() for x, _ in batches(view)]))
+    return torch.stack(views)
+
+
+def extract(
+    net: nn.Module,
+    to: Preprocess,
+    files: ImageFiles,
+    run: RunDir,
+    split: str,
+    *,
+    num_views: int,
+    min_area: float,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> torch.Tensor:
+    """`view_features` of a split, kept in the run folder in chunks; those already there are only read."""
+    paths = []
+    with bar() as progress:
+        task = progress.add_task(f"features of {split} x {1 + num_views} views", total=len(files))
+        for number, part in enumerate(chunks(files, CHUNK)):
+            path = run.features(split, number)
+            if not path.exists():
+                features = view_features(
+                    net,
+                    to,
+                    part,
+                    num_views=num_views,
+                    min_area=min_area,
+                    seed=seed,
+                    first_index=number * CHUNK,
+                    device=device,
+                )
+                write_atomically(path, lambda temporary, f=features: save_file({"features": f}, temporary))  # type: ignore[misc]
+            paths.append(path)
+            progress.advance(task, len(part))
+    return torch.cat([load_file(path)["features"] for path in paths], dim=1)

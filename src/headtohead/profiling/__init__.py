@@ -1,0 +1,1 @@
+"""What training costs: traces of the loop's own step, parameters, operations, memory."""

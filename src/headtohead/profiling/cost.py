@@ -1,0 +1,101 @@
+"""Parameters, floating-point operations, memory and speed of a model in training."""
+
+import csv
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import psutil
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from headtohead.data.batches import Batches
+from headtohead.profiling.trace import endless
+from headtohead.training.loop import Plan, build_optimizer, train_step, trainable
+
+SAMPLE_EVERY_S = 0.005
+
+
+def parameters(model: nn.Module) -> dict[str, int]:
+    """How many there are, and how many of them are trained."""
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "trainable_parameters": sum(p.numel() for p in trainable(model)),
+    }
+
+
+@torch.no_grad()
+def forward_flops(model: nn.Module, example: torch.Tensor) -> int:
+    """Floating-point operations of one input (1, ...) forward, by torch.utils.flop_counter (2 per multiply-add;
+    matrix products, convolutions and attention; nothing for element-wise layers)."""
+    was_training = model.training
+    with FlopCounterMode(display=False) as counter:
+        model.eval()(example)
+    model.train(was_training)
+    return int(counter.get_total_flops())
+
+
+class Peak:
+    """Filled in when `peak_memory` ends."""
+
+    mb: float = 0.0
+    kind: str = ""
+
+
+@contextmanager
+def peak_memory(device: torch.device) -> Iterator[Peak]:
+    """Peak memory inside: of the accelerator's allocator, or of the whole process (resident, sampled every 5 ms)."""
+    peak = Peak()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        yield peak
+        peak.mb, peak.kind = torch.cuda.max_memory_allocated(device) / 1e6, "allocated on the accelerator"
+        return
+    process, done = psutil.Process(), threading.Event()
+    highest = [process.memory_info().rss]
+
+    def watch() -> None:
+        while not done.wait(SAMPLE_EVERY_S):
+            highest.append(max(highest.pop(), process.memory_info().rss))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        watcher.join()
+        peak.mb, peak.kind = highest[0] / 1e6, "resident memory of the process"
+
+
+def measure(
+    model: nn.Module, batches: Batches, plan: Plan, steps: int, device: torch.device
+) -> dict[str, Any]:
+    """Images per second of training without a profiler, after two steps of warm-up, and the memory it takes."""
+    optimizer = build_optimizer(model.train(), plan)
+    stream = endless(batches)
+    with peak_memory(device) as peak:
+        for x, y in islice(stream, 2):
+            train_step(model, optimizer, x, y, plan.learning_rate, plan)
+        started, images = perf_counter(), 0
+        for x, y in islice(stream, steps):
+            train_step(model, optimizer, x, y, plan.learning_rate, plan)
+            images += len(y)
+        seconds = perf_counter() - started
+    return {
+        "images_per_s": round(images / seconds, 1),
+        "peak_memory_mb": round(peak.mb, 1),
+        "peak_memory_kind": peak.kind,
+    }
+
+
+def top_operators(path: Path, count: int = 5) -> list[dict[str, Any]]:
+    """The first rows of an operator table."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = list(islice(csv.DictReader(stream), count))
+    return [{"operator": row["operator"], "own_ms_per_step": float(row["own_ms_per_step"])} for row in rows]

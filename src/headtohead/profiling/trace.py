@@ -1,0 +1,129 @@
+"""A torch.profiler trace of real training steps, checked to hold exactly as many as asked for."""
+
+import csv
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile, schedule
+
+from headtohead.data.batches import Batch, Batches
+from headtohead.progress import bar
+from headtohead.rundir import write_atomically
+from headtohead.training.loop import Plan, annotated, build_optimizer, train_step
+
+# The first steps allocate memory and choose kernels; then the profiler itself warms up. Neither is recorded.
+WAIT, WARMUP = 2, 3
+PARTS = ("data", "forward", "loss", "backward", "optimizer")
+MAX_MB = 10.0
+
+
+def endless(batches: Batches) -> Iterator[Batch]:
+    """Epoch after epoch, so that a small set too gives enough steps."""
+    for epoch in count():
+        yield from batches(epoch)
+
+
+def record(
+    title: str, model: nn.Module, batches: Batches, plan: Plan, steps: int, trace: Path, operators: Path
+) -> None:
+    """Train `model` (a copy of the run's) for WAIT + WARMUP + steps steps; write the trace of the last `steps`."""
+    optimizer = build_optimizer(model.train(), plan)
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
+    num_steps = WAIT + WARMUP + steps
+    with (
+        bar() as progress,
+        profile(
+            activities=activities, schedule=schedule(wait=WAIT, warmup=WARMUP, active=steps, repeat=1)
+        ) as profiler,
+    ):
+        task = progress.add_task(f"trace of {title}", total=num_steps)
+        stream = annotated("data", endless(batches))
+        for _ in range(num_steps):
+            x, y = next(stream)
+            train_step(model, optimizer, x, y, plan.learning_rate, plan)
+            profiler.step()
+            progress.advance(task)
+    write_atomically(trace, lambda temporary: profiler.export_chrome_trace(str(temporary)))
+    write_operators(profiler, steps, operators)
+
+
+def write_operators(profiler: Any, steps: int, path: Path) -> None:
+    """The operators by their own time per step, longest first, as CSV."""
+    rows = []
+    for event in profiler.key_averages():
+        if event.key in PARTS or event.key.startswith(("ProfilerStep", "Optimizer.")):
+            continue
+        own_us = event.self_cpu_time_total + getattr(event, "self_device_time_total", 0)
+        rows.append((event.key, event.count / steps, own_us / 1000 / steps))
+    rows.sort(key=lambda row: -row[2])
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(["operator", "calls_per_step", "own_ms_per_step"])
+            writer.writerows((name, f"{calls:.2f}", f"{ms:.4f}") for name, calls, ms in rows)
+
+    write_atomically(path, write)
+
+
+def read_trace(path: Path) -> list[dict[str, Any]]:
+    """The events of a gzipped Chrome trace."""
+    with gzip.open(path, "rt", encoding="utf-8") as stream:
+        events: list[dict[str, Any]] = json.load(stream)["traceEvents"]
+    return events
+
+
+def summarise(path: Path, steps: int) -> dict[str, Any]:
+    """Milliseconds of a step and of its parts over the steps in the trace.
+
+    Raises RuntimeError if the trace does not hold exactly `steps` steps or is 10 MB or larger: then it is not
+    what the report says it is.
+    """
+    ranges = [e for e in read_trace(path) if e.get("cat") == "user_annotation"]
+    recorded = sorted(
+        (e for e in ranges if re.fullmatch(r"ProfilerStep#\d+", e["name"])), key=lambda e: float(e["ts"])
+    )
+    size_mb = path.stat().st_size / 1e6
+    if len(recorded) != steps:
+        raise RuntimeError(f"{path}: the trace holds {len(recorded)} steps instead of {steps}")
+    if size_mb >= MAX_MB:
+        raise RuntimeError(f"{path}: the trace has {size_mb:.1f} MB, more than {MAX_MB}; lower profile.steps")
+    per_part: dict[str, list[float]] = {part: [] for part in (*PARTS, "other")}
+    durations = []
+    for step in recorded:
+        start, whole = float(step["ts"]), float(step["dur"]) / 1000
+        end = start + whole * 1000
+        rest = whole
+        for part in PARTS:
+            inside = [e for e in ranges if e["name"] == part and start <= float(e["ts"]) < end]
+            spent = sum(float(e["dur"]) for e in inside) / 1000
+            per_part[part].append(spent)
+            rest -= spent
+        per_part["other"].append(rest)
+        durations.append(whole)
+    return {
+        "steps": len(recorded),
+        "trace_mb": round(size_mb, 3),
+        "step": spread(durations),
+        "parts": {part: spread(values) for part, values in per_part.items()},
+    }
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median, mean, and the 10th and 90th of a hundred, in ms."""
+    ordered = sorted(values)
+    at = lambda share: ordered[round(share * (len(ordered) - 1))]  # noqa: E731
+    return {
+        "median_ms": round(median(values), 4),
+        "mean_ms": round(mean(values), 4),
+        "p10_ms": round(at(0.1), 4),
+        "p90_ms": round(at(0.9), 4),
+    }

@@ -1,0 +1,5 @@
+"""The report: sentences and tables, every number looked up in a results file of the run folder."""
+
+from headtohead.report.render import LANGUAGES, write_reports
+
+__all__ = ["LANGUAGES", "write_reports"]

@@ -1,0 +1,20 @@
+"""Sections to a Markdown file, in each language."""
+
+from headtohead.report.results import read_results
+from headtohead.report.sections import SECTIONS
+from headtohead.report.text import speaker
+from headtohead.rundir import RunDir, write_text
+
+LANGUAGES = ("en", "ru")  # the last one's file marks the run as finished
+
+
+def write_reports(run: RunDir) -> None:
+    """Write `report.md` and `report.ru.md`."""
+    results = read_results(run)
+    for language in LANGUAGES:
+        say = speaker(language)
+        sections = [section(results, say) for section in SECTIONS]
+        text = "\n\n".join(
+            f"{'#' if number == 0 else '##'} {s.title}\n\n{s.body}" for number, s in enumerate(sections)
+        )
+        write_text(run.report(language), text + "\n")

@@ -1,0 +1,48 @@
+"""Everything a report may speak of: a run folder, read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from headtohead.rundir import RunDir, read_json
+from headtohead.settings import Settings
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results files of a finished evaluation."""
+
+    settings: Settings
+    environment: Json
+    data: Json
+    checks: Json
+    backbone: Json
+    sweep: Json
+    frozen: Json
+    cost: Json
+    comparison: Json
+    timings: Json
+
+    def contender(self, name: str) -> Json:
+        """Scores of a contender or baseline."""
+        found: Json = self.comparison["contenders"][name]
+        return found
+
+
+def read_results(run: RunDir) -> Results:
+    """Read a run folder."""
+    settings = run.own_settings()
+    assert settings is not None, "a finished evaluation has settings"
+    return Results(
+        settings=settings,
+        environment=read_json(run.environment),
+        data=read_json(run.data),
+        checks=read_json(run.checks),
+        backbone=read_json(run.backbone),
+        sweep=read_json(run.sweep),
+        frozen=read_json(run.scores("probe"))["frozen"],
+        cost=read_json(run.cost),
+        comparison=read_json(run.comparison),
+        timings=read_json(run.timings) if run.timings.exists() else {},
+    )

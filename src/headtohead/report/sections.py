@@ -1,0 +1,339 @@
+"""The sections of the report, each a function (Results, Say) -> Section, in the order of `SECTIONS`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from headtohead.report.conclusions import conclusions, verdict
+from headtohead.report.results import Results
+from headtohead.report.text import Say, count, esc, pct, points, seconds, table
+from headtohead.settings import flatten
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and Markdown under it."""
+
+    title: str
+    body: str
+
+
+def contender_name(name: str, say: Say) -> str:
+    """How a row is called."""
+    return {
+        "cnn": say("small CNN", "малая CNN"),
+        "probe": say("ViT-Tiny, linear probe", "ViT-Tiny, линейная голова"),
+        "majority": say("largest class", "самый частый класс"),
+        "pixels": say("logistic regression, 8x8 px", "логистическая регрессия, 8x8 px"),
+    }[name]
+
+
+def summary(r: Results, say: Say) -> Section:
+    """What came out, in the first lines."""
+    failed = [c for c in r.checks["results"] if not c["passed"]]
+    total = len(r.checks["results"])
+    gate = (
+        say(f"All {total} sanity checks passed.", f"Все проверки пройдены: {total} из {total}.")
+        if not failed
+        else say(
+            f"**{len(failed)} of {total} sanity checks FAILED, and the run was told to go on.**",
+            f"**Не пройдено проверок: {len(failed)} из {total}; было велено продолжать.**",
+        )
+    )
+    title = say("Small CNN against ViT-Tiny on", "Малая CNN против ViT-Tiny на данных")
+    return Section(
+        f"{title} {esc(r.data['name'])}",
+        "\n\n".join([verdict(r, say), gate, "![](figures/scores.png)"]),
+    )
+
+
+def what_was_run(r: Results, say: Say) -> Section:
+    """Settings, machine, weights."""
+    b, p = r.backbone, r.backbone["preprocess"]
+    frozen = r.frozen["hash_before"] == r.frozen["hash_after"]
+    rows = [
+        (
+            say("device, precision", "устройство, точность"),
+            f"{r.environment['device']}, {r.environment['precision']}",
+        ),
+        (
+            say("processor", "процессор"),
+            f"{esc(r.environment['processor'])}, {r.environment['threads']} threads",
+        ),
+        ("torch, timm", f"{r.environment['torch']}, {r.environment['timm']}"),
+        (say("seeds", "зёрна"), ", ".join(map(str, r.settings.seeds))),
+        (say("backbone", "основа"), f"`{esc(b['name'])}` ({b['source']}: {esc(b['file'])})"),
+        (say("fingerprint of its weights", "отпечаток весов"), f"`{b['fingerprint'][:16]}`"),
+        (
+            say(
+                "its preprocessing, from the weights' own config",
+                "её предобработка, из конфигурации самих весов",
+            ),
+            f"{p['size']} px, {p['interpolation']}, crop {p['crop_pct']}, mean {p['mean']}, std {p['std']}",
+        ),
+        (
+            say(
+                "backbone bytes identical before and after training",
+                "байты основы одинаковы до и после обучения",
+            ),
+            f"{say('yes', 'да') if frozen else say('NO', 'НЕТ')} (`{r.frozen['hash_before'][:12]}`, "
+            f"`{r.frozen['hash_after'][:12]}`)",
+        ),
+    ]
+    took = [(esc(stage), seconds(spent)) for stage, spent in r.timings.items()]
+    body = [table([say("what", "что"), say("value", "значение")], rows)]
+    body.append(say("Time spent, over all sessions:", "Затраченное время, за все запуски:"))
+    body.append(table([say("stage", "этап"), say("time", "время")], took))
+    body.append(f"<details><summary>{say('All settings', 'Все настройки')}</summary>\n")
+    body.append(table([say("key", "ключ"), say("value", "значение")],
+                      [(f"`{k}`", esc(v)) for k, v in flatten(r.settings).items() if k != "weights"]))  # fmt: skip
+    body.append("</details>")
+    return Section(say("What was run", "Что запускалось"), "\n\n".join(body))
+
+
+def data(r: Results, say: Say) -> Section:
+    """Counts, split, and what was unusual."""
+    d = r.data
+    total = {split: sum(counts) for split, counts in d["counts"].items()}
+    rows = [
+        (esc(name), *(d["counts"][split][k] for split in ("train", "tune", "val")))
+        for k, name in enumerate(d["classes"])
+    ]
+    rows.append((say("**all**", "**всего**"), total["train"], total["tune"], total["val"]))
+    layout = {
+        "flat": say("one folder a class, split here", "по папке на класс, разбиты здесь"),
+        "split": say("`train/` and `val/` as given", "`train/` и `val/` как даны"),
+    }[d["layout"]]
+    modes = ", ".join(f"{esc(mode)}: {n}" for mode, n in d["modes"].items())
+    s = d["sides"]
+    body = [
+        say(
+            f"{sum(total.values())} images of {len(d['classes'])} classes ({layout}). `train` is for gradient steps, "
+            f"`tune` ({total['tune']} images, cut out of the training images) for every choice, `val` "
+            f"({total['val']} images) is predicted once, after every choice. Sides {s['width_min']} to "
+            f"{s['width_max']} px wide, {s['height_min']} to {s['height_max']} px high; modes {modes}.",
+            f"Изображений: {sum(total.values())}, классов: {len(d['classes'])} ({layout}). `train` служит для шагов "
+            f"градиента, `tune` ({total['tune']} изображений, вырезанных из обучающих) для любого выбора, `val` "
+            f"({total['val']} изображений) предсказывается один раз, после всех выборов. Ширина {s['width_min']}-"
+            f"{s['width_max']} px, высота {s['height_min']}-{s['height_max']} px; режимы {modes}.",
+        ),
+        table([say("class", "класс"), "train", "tune", "val"], rows),
+    ]
+    for key, en, ru in (
+        ("warnings", "Warnings", "Предупреждения"),
+        ("ignored", "Ignored", "Пропущено"),
+        ("left_out", "Left out as unreadable", "Исключено как нечитаемое"),
+    ):
+        if d[key]:
+            body.append(f"{say(en, ru)} ({len(d[key])}): " + "; ".join(esc(item) for item in d[key][:20]))
+    return Section(say("Data", "Данные"), "\n\n".join(body))
+
+
+def checks(r: Results, say: Say) -> Section:
+    """Every check with its number, threshold and verdict."""
+    rows = []
+    for c in r.checks["results"]:
+        passed = say("ok", "да") if c["passed"] else say("**FAILED**", "**НЕТ**")
+        rows.append(
+            (c["contender"], c["check"], f"{c['value']:g}", esc(c["threshold"]), passed, esc(c["evidence"]))
+        )
+    header = [
+        say("model", "модель"),
+        say("check", "проверка"),
+        say("number", "число"),
+        say("needed", "нужно"),
+        say("passed", "пройдена"),
+        say("evidence", "свидетельство"),
+    ]
+    body = [table(header, rows)]
+    body += [f"- {c['check']}: {esc(c['advice'])}" for c in r.checks["results"] if not c["passed"]]
+    intro = say("Done before training, on copies of the nets.", "Сделаны до обучения, на копиях сетей.")
+    return Section(say("Sanity checks", "Проверки"), "\n\n".join([intro, *body]))
+
+
+def training(r: Results, say: Say) -> Section:
+    """Curves and the sweep."""
+    best = r.sweep["best"]
+    rows = [
+        (
+            f"{row['learning_rate']:g}",
+            f"{row['weight_decay']:g}",
+            f"{row['tune_loss']:.4f}",
+            f"{row['tune_accuracy']:.3f}",
+            "**<**" if row == best else "",
+        )
+        for row in r.sweep["table"]
+    ]
+    edge = ""
+    if r.sweep["at_edge"]:
+        keys = ", ".join(f"`{key}`" for key in r.sweep["at_edge"])
+        edge = say(
+            f"**The winner lies at the edge of the grid in {keys}: a wider grid may find a better one.**",
+            f"**Победитель лежит на краю сетки по {keys}: более широкая сетка может найти лучшего.**",
+        )
+    header = [
+        say("learning rate", "скорость обучения"),
+        say("weight decay", "затухание весов"),
+        say("tune loss", "потери на tune"),
+        say("tune accuracy", "точность на tune"),
+        "",
+    ]
+    body = [
+        "![](figures/curves.png)",
+        say(
+            f"Learning rate and weight decay of the head were chosen on `tune` among {len(rows)} pairs, with seed "
+            f"{r.sweep['seed']}, by the lowest loss:",
+            f"Скорость обучения и затухание весов головы выбраны на `tune` из {len(rows)} пар, с зерном "
+            f"{r.sweep['seed']}, по наименьшим потерям:",
+        ),
+        table(header, rows),
+        edge,
+    ]
+    return Section(say("Training", "Обучение"), "\n\n".join(part for part in body if part))
+
+
+def metrics(r: Results, say: Say) -> Section:
+    """The metric table, the pair, and every class."""
+    level = pct(r.comparison["confidence"])
+    rows = []
+    for name, found in r.comparison["contenders"].items():
+        cells = [contender_name(name, say)]
+        for metric in ("accuracy", "macro_f1"):
+            row = found[metric]
+            spread = f" ± {100 * row['sd']:.1f}" if row["sd"] is not None else ""
+            cells.append(
+                f"{100 * row['mean']:.1f}{spread} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+            )
+        rows.append(cells)
+    pair = r.comparison["pair"]
+    d = pair["difference"]
+    tests = [
+        (seed, m["both"], m["only_first"], m["only_second"], m["neither"], f"{m['p']:.2g}")
+        for seed, m in pair["mcnemar"].items()
+    ]
+    cnn, probe = r.contender("cnn")["per_class"], r.contender("probe")["per_class"]
+    per_class = [
+        (
+            esc(name),
+            *(f"{cnn[name][k]:.2f}" for k in ("precision", "recall", "f1")),
+            *(f"{probe[name][k]:.2f}" for k in ("precision", "recall", "f1")),
+            cnn[name]["support"],
+        )
+        for name in cnn
+    ]
+    body = [
+        say(
+            f"On the same {r.comparison['num_val']} `val` images. Mean ± standard deviation over "
+            f"{len(r.comparison['seeds'])} seeds; in brackets the {level} bootstrap interval "
+            f"({r.comparison['resamples']} resamples of the images).",
+            f"На одних и тех же изображениях `val`: {r.comparison['num_val']}. Среднее ± стандартное отклонение по "
+            f"{len(r.comparison['seeds'])} зёрнам; в скобках бутстреп-интервал {level} "
+            f"({r.comparison['resamples']} перевыборок изображений).",
+        ),
+        table(["", say("accuracy", "точность"), "macro-F1"], rows),
+        say(
+            f"Probe minus CNN, paired: accuracy {points(d['accuracy']['mean'])} points "
+            f"[{points(d['accuracy']['low'])}, {points(d['accuracy']['high'])}], macro-F1 "
+            f"{points(d['macro_f1']['mean'])} points [{points(d['macro_f1']['low'])}, {points(d['macro_f1']['high'])}]. "
+            "Exact McNemar test per seed:",
+            f"Голова минус CNN, парно: точность {points(d['accuracy']['mean'])} п. п. "
+            f"[{points(d['accuracy']['low'])}, {points(d['accuracy']['high'])}], macro-F1 "
+            f"{points(d['macro_f1']['mean'])} п. п. [{points(d['macro_f1']['low'])}, {points(d['macro_f1']['high'])}]. "
+            "Точный тест Макнемара по зёрнам:",
+        ),
+        table(
+            [
+                say("seed", "зерно"),
+                say("both right", "обе верно"),
+                say("only CNN", "только CNN"),
+                say("only probe", "только голова"),
+                say("neither", "ни одна"),
+                "p",
+            ],
+            tests,
+        ),
+        say("Per class, means over the seeds:", "По классам, среднее по зёрнам:"),
+        table(
+            [say("class", "класс"), "CNN P", "CNN R", "CNN F1", "ViT P", "ViT R", "ViT F1", "n"],
+            per_class,
+        ),
+    ]
+    return Section(say("Metrics", "Метрики"), "\n\n".join(body))
+
+
+def confusions(r: Results, say: Say) -> Section:
+    """Matrices and the pairs confused most."""
+    body = []
+    for name in ("cnn", "probe"):
+        body.append(f"### {contender_name(name, say)}")
+        body.append(f"![](figures/confusion-{name}-counts.png) ![](figures/confusion-{name}-shares.png)")
+        rows = [
+            (esc(c["true"]), esc(c["predicted"]), c["count"], c["of"], pct(c["count"] / c["of"]))
+            for c in r.contender(name)["most_confused"]
+        ]
+        header = [
+            say("true", "верно"),
+            say("predicted", "предсказано"),
+            say("times", "раз"),
+            say("of", "из"),
+            "",
+        ]
+        body.append(table(header, rows))
+    note = say(
+        f"Counts over {len(r.comparison['seeds'])} seeds together.",
+        f"Счёт по {len(r.comparison['seeds'])} зёрнам вместе.",
+    )
+    return Section(say("Confusion matrices", "Матрицы ошибок"), "\n\n".join([note, *body]))
+
+
+def resources(r: Results, say: Say) -> Section:
+    """The profile."""
+    models = r.cost["models"]
+    header = [say("per training step", "на шаг обучения"), *(esc(m["title"]) for m in models.values())]
+    ms = lambda s: f"{s['median_ms']:.2f} [{s['p10_ms']:.2f}, {s['p90_ms']:.2f}]"  # noqa: E731
+    lines: list[tuple[str, Callable[[dict[str, object]], str]]] = [
+        (say("batch, device, precision", "пакет, устройство, точность"),
+         lambda m: f"{m['batch_size']}, {m['device']}, {m['precision']}"),
+        (say("step, ms", "шаг, мс"), lambda m: ms(m["step"])),
+        *((f"{part}, {say('ms', 'мс')}", lambda m, part=part: ms(m["parts"][part]))  # type: ignore[misc, index]
+          for part in ("data", "forward", "loss", "backward", "optimizer", "other")),
+        (say("images/s without profiler", "изображений/с без профайлера"), lambda m: f"{m['images_per_s']:g}"),
+        (say("parameters (trained)", "параметров (обучаемых)"),
+         lambda m: f"{count(m['parameters'])} ({count(m['trainable_parameters'])})"),  # type: ignore[arg-type]
+        (say("FLOPs per image, forward", "FLOP на изображение, прямой проход"),
+         lambda m: count(m["forward_flops_per_image"])),  # type: ignore[arg-type]
+        (say("peak memory, MB", "пик памяти, МБ"), lambda m: f"{m['peak_memory_mb']:.0f} ({m['peak_memory_kind']})"),
+        (say("top operators, own ms", "главные операторы, свои мс"), lambda m: "; ".join(
+            f"{esc(o['operator'])} {o['own_ms_per_step']:.2f}" for o in m["operators"][:3])),  # type: ignore[attr-defined, index]
+        (say("steps in the trace, MB", "шагов в трассе, МБ"), lambda m: f"{m['steps']}, {m['trace_mb']}"),
+    ]  # fmt: skip
+    rows = [(title, *(cell(m) for m in models.values())) for title, cell in lines]
+    intro = say(
+        "Training steps of the loop itself, on copies, on images decoded beforehand (`data` is augmentation and "
+        "batching); median and [10th, 90th percentile] over the steps of the trace, after 5 unrecorded steps. FLOPs by "
+        f"`{r.cost['flops_counter']}`, 2 per multiply-add. Traces: `profile/*.trace.json.gz`, for "
+        "`chrome://tracing` or Perfetto.",
+        "Шаги обучения самого цикла, на копиях, на заранее декодированных изображениях (`data` это аугментация и сборка "
+        "пакета); медиана и [10-й, 90-й процентиль] по шагам трассы, после 5 незаписанных шагов. FLOP по "
+        f"`{r.cost['flops_counter']}`, 2 на умножение со сложением. Трассы: `profile/*.trace.json.gz`, для "
+        "`chrome://tracing` или Perfetto.",
+    )
+    body = "\n\n".join([intro, table(header, rows), "![](figures/step-parts.png)"])
+    return Section(say("Resources", "Ресурсы"), body)
+
+
+def conclusion_section(r: Results, say: Say) -> Section:
+    """The key observations."""
+    return Section(say("Conclusions", "Выводы"), conclusions(r, say))
+
+
+SECTIONS: tuple[Callable[[Results, Say], Section], ...] = (
+    summary,
+    conclusion_section,
+    what_was_run,
+    data,
+    checks,
+    training,
+    metrics,
+    confusions,
+    resources,
+)

@@ -1,0 +1,49 @@
+"""Small pieces of Markdown in two languages."""
+
+import html
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+Say = Callable[[str, str], str]  # (English, Russian) -> the one of the report
+
+
+def speaker(language: str) -> Say:
+    """Chooses between the two wordings of a sentence, which stand side by side in the code."""
+    return lambda en, ru: ru if language == "ru" else en
+
+
+def esc(name: object) -> str:
+    """A file or class name as plain text within Markdown: neither HTML, nor formatting, nor a table's bar."""
+    text = html.escape(" ".join(str(name).split()), quote=False)
+    return re.sub(r"([\\`*_{}\[\]()#+!|~$-])", r"\\\1", text)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; cells are taken as they are."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def pct(share: float) -> str:
+    """A share as per cent with one digit."""
+    return f"{100 * share:.1f} %"
+
+
+def points(share: float) -> str:
+    """A difference of shares in percentage points, signed."""
+    return f"{100 * share:+.1f}"
+
+
+def count(number: float) -> str:
+    """A large number in words of thousand, million, billion."""
+    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= limit:
+            return f"{number / limit:.2f}{unit}"
+    return f"{number:.0f}"
+
+
+def seconds(value: float) -> str:
+    """A duration: two digits below ten seconds, minutes from two minutes on."""
+    if value < 10:
+        return f"{value:.2f} s"
+    return f"{value:.0f} s" if value < 120 else f"{value / 60:.1f} min"

@@ -1,0 +1,274 @@
+"""Every choice of a run, as frozen dataclasses. A field's docstring is the help of its flag.
+
+`cnn.epochs` here is `epochs` under `[cnn]` in a settings file and `--cnn.epochs` on the command line.
+"""
+
+import json
+import tomllib
+import typing
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from headtohead.errors import BadSettings
+
+# How pydantic reads a settings file: no unknown key, no silent conversion of types.
+STRICT = {"extra": "forbid", "strict": True}
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images: which, how they are split, how they are read."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    folder: str = "builtin"
+    """Folder of images (`train/ val/` or one folder a class), or `builtin`."""
+    val_share: float = 0.2
+    """Share of a flat folder that becomes `val`; a given `val/` is taken as it is."""
+    tune_share: float = 0.2
+    """Share of the training images set aside as `tune`, for every choice."""
+    split_seed: int = 0
+    """Seed of the split."""
+    min_crop: float = 0.35
+    """Smallest share of the image's area that RandomResizedCrop keeps."""
+    on_bad: Literal["stop", "leave-out"] = "stop"
+    """What to do with unreadable images, after all have been listed."""
+    workers: int = 0
+    """Loader processes; the results do not depend on it."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the training loop does alike for both models."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    batch_size: int = 64
+    """Images per gradient step."""
+    warmup_share: float = 0.1
+    """Share of the steps in which the learning rate rises linearly; a cosine to zero follows."""
+    clip_norm: float = 5.0
+    """Gradients are scaled down to this L2 norm."""
+
+
+@dataclass(frozen=True)
+class Cnn:
+    """The small CNN, trained from scratch."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    name: str = "small"
+    """Which CNN of `models/cnn.py`."""
+    side: int = 64
+    """Side of its square input, px."""
+    epochs: int = 40
+    """Passes over the training images."""
+    learning_rate: float = 3e-3
+    """Peak learning rate of AdamW."""
+    weight_decay: float = 0.05
+    """Weight decay of AdamW."""
+    dropout: float = 0.1
+    """Dropout before the classifier."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The linear head on the frozen backbone."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    views: int = 4
+    """Augmented views per training image, cached beside the plain one."""
+    epochs: int = 30
+    """Passes over the training images; each draws one of the views."""
+    learning_rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2, 3e-2)
+    """Learning rates to choose from on `tune`."""
+    weight_decays: tuple[float, ...] = (0.0, 0.01, 0.1, 1.0)
+    """Weight decays to choose from on `tune`."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The profiler traces."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    steps: int = 60
+    """Training steps in a trace, 50 to 100."""
+    batch_size: int = 32
+    """Images per profiled step, the same for both models."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Intervals of the reported numbers."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    confidence: float = 0.95
+    """Level of the bootstrap intervals."""
+    resamples: int = 2000
+    """Bootstrap resamples of the `val` images."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds, fixed in advance, the same for both models."""
+    backbone: str = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
+    """Frozen backbone: any timm model name."""
+    weights: str = ""
+    """File or folder with the backbone's weights; else HEADTOHEAD_WEIGHTS, the hub's cache, the hub."""
+    device: str = "auto"
+    """`auto` (an accelerator where there is one), `cpu`, `cuda`, `cuda:1`, `mps`."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the CNN and the backbone; `auto`: bf16 autocast where the processor computes in it."""
+    on_failed_check: Literal["stop", "warn"] = "stop"
+    """What a failed sanity check does."""
+    data: Data = field(default_factory=Data)
+    """The images."""
+    training: Training = field(default_factory=Training)
+    """The loop."""
+    cnn: Cnn = field(default_factory=Cnn)
+    """The CNN."""
+    probe: Probe = field(default_factory=Probe)
+    """The probe."""
+    profile: Profile = field(default_factory=Profile)
+    """The profiler."""
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    """The evaluation."""
+
+
+# These change how a run is done, not what comes out: they may differ when a run is continued.
+# (Weights are held to by their fingerprint, not by where they lie.)
+FREE = ("weights", "on_failed_check", "data.workers")
+
+
+def problems(s: Settings) -> list[str]:
+    """Everything that is wrong with `s`, one line each; empty when all is well."""
+    rules = [
+        (len(s.seeds) > 0, "seeds: at least one is needed"),
+        (len(set(s.seeds)) == len(s.seeds), f"seeds: {list(s.seeds)} names one twice"),
+        (all(seed >= 0 for seed in s.seeds), "seeds: none may be negative"),
+        (0 < s.data.val_share < 1, f"data.val_share: {s.data.val_share} is not between 0 and 1"),
+        (0 < s.data.tune_share < 1, f"data.tune_share: {s.data.tune_share} is not between 0 and 1"),
+        (0 < s.data.min_crop <= 1, f"data.min_crop: {s.data.min_crop} is not in (0, 1]"),
+        (s.data.split_seed >= 0, "data.split_seed: may not be negative"),
+        (s.data.workers >= 0, "data.workers: may not be negative"),
+        (s.training.batch_size >= 2, "training.batch_size: BatchNorm needs at least 2"),
+        (0 <= s.training.warmup_share < 1, "training.warmup_share: must be in [0, 1)"),
+        (s.training.clip_norm > 0, "training.clip_norm: must be positive"),
+        (s.cnn.side >= 16, "cnn.side: three poolings need at least 16 px"),
+        (s.cnn.epochs >= 1, "cnn.epochs: must be at least 1"),
+        (s.cnn.learning_rate > 0, "cnn.learning_rate: must be positive"),
+        (s.cnn.weight_decay >= 0, "cnn.weight_decay: may not be negative"),
+        (0 <= s.cnn.dropout < 1, "cnn.dropout: must be in [0, 1)"),
+        (s.probe.views >= 0, "probe.views: may not be negative"),
+        (s.probe.epochs >= 1, "probe.epochs: must be at least 1"),
+        (len(s.probe.learning_rates) > 0, "probe.learning_rates: at least one is needed"),
+        (all(lr > 0 for lr in s.probe.learning_rates), "probe.learning_rates: all must be positive"),
+        (len(s.probe.weight_decays) > 0, "probe.weight_decays: at least one is needed"),
+        (all(wd >= 0 for wd in s.probe.weight_decays), "probe.weight_decays: none may be negative"),
+        (50 <= s.profile.steps <= 100, f"profile.steps: {s.profile.steps} is not within 50 to 100"),
+        (s.profile.batch_size >= 2, "profile.batch_size: BatchNorm needs at least 2"),
+        (0.5 <= s.evaluation.confidence < 1, "evaluation.confidence: must be in [0.5, 1)"),
+        (s.evaluation.resamples >= 100, "evaluation.resamples: at least 100 are needed"),
+    ]
+    return [line for holds, line in rules if not holds]
+
+
+def validate(settings: Settings) -> Settings:
+    """`settings` themselves, or BadSettings with all that is wrong with them."""
+    if wrong := problems(settings):
+        raise BadSettings(
+            "These settings cannot be:\n  " + "\n  ".join(wrong), mend="change them and run again"
+        )
+    return settings
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The keys that a settings file sets, as a nested dict. Unknown keys and wrong types are BadSettings."""
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadSettings(
+            f"The settings file cannot be read: {error.strerror}",
+            where=str(path),
+            mend="`headtohead init` writes one",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSettings(f"The settings file is not valid TOML: {error}", where=str(path)) from error
+    parse(given, where=str(path))
+    return given
+
+
+def parse(given: dict[str, Any], *, where: str) -> Settings:
+    """`Settings` with the values in `given`; everything that does not fit is reported at once."""
+    import pydantic  # slow to import, and only needed where a file is read
+
+    try:
+        # JSON, because its strict mode still lets a list be a tuple.
+        return pydantic.TypeAdapter(Settings).validate_json(json.dumps(given, default=str))
+    except pydantic.ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise BadSettings(
+            "The settings file does not fit:\n  " + "\n  ".join(lines),
+            where=where,
+            mend="`headtohead init` writes a file with every key explained",
+        ) from error
+
+
+def flatten(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """`{"cnn.epochs": 40, ...}` of a settings tree."""
+    flat: dict[str, Any] = {}
+    for f in fields(settings):
+        value = getattr(settings, f.name)
+        flat |= flatten(value, f"{prefix}{f.name}.") if is_dataclass(value) else {prefix + f.name: value}
+    return flat
+
+
+def differing(a: Settings, b: Settings) -> list[str]:
+    """The keys in which two settings would give different results."""
+    left, right = flatten(a), flatten(b)
+    return [key for key in left if left[key] != right[key] and key not in FREE]
+
+
+def to_toml(settings: Settings) -> str:
+    """The settings as a TOML file that `read_toml` takes."""
+    import tomli_w
+
+    return tomli_w.dumps(asdict(settings))
+
+
+def docs(cls: type) -> dict[str, str]:
+    """The docstring under each field of a settings dataclass."""
+    import ast
+    import inspect
+    import textwrap
+
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for statement, after in zip(body.body, body.body[1:], strict=False):
+        if isinstance(statement, ast.AnnAssign) and isinstance(after, ast.Expr):
+            assert isinstance(statement.target, ast.Name)
+            assert isinstance(after.value, ast.Constant)
+            found[statement.target.id] = str(after.value.value)
+    return found
+
+
+def commented_toml() -> str:
+    """A settings file with every key at its default, each under its explanation."""
+    lines = ["# Settings of headtohead. Every key may be left out; these are the defaults."]
+    written = tomllib.loads(to_toml(Settings()))
+
+    def add(cls: type, values: dict[str, Any], header: str) -> None:
+        if header:
+            lines.extend(["", f"# {(cls.__doc__ or '').strip()}", f"[{header}]"])
+        for name, text in docs(cls).items():
+            if not isinstance(values[name], dict):
+                lines.extend([f"# {text}", f"{name} = {json.dumps(values[name])}"])
+
+    add(Settings, written, "")
+    for name, section in typing.get_type_hints(Settings).items():
+        if is_dataclass(section):
+            add(typing.cast(type, section), written[name], name)
+    return "\n".join(lines) + "\n"
