@@ -134,9 +134,7 @@ def train(data: DataOrRun = None, *, out: Out = None, settings: File = None, fla
 
 
 @app.command
-def profile(
-    data: DataOrRun = None, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS
-) -> None:
+def profile(data: DataOrRun = None, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
     """Trace training steps of both models and measure what they cost.
 
     Parameters
@@ -152,9 +150,7 @@ def profile(
 
 
 @app.command
-def evaluate(
-    data: DataOrRun = None, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS
-) -> None:
+def evaluate(data: DataOrRun = None, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
     """Predict the val images and compare.
 
     Parameters
@@ -170,9 +166,7 @@ def evaluate(
 
 
 @app.command
-def report(
-    data: DataOrRun = None, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS
-) -> None:
+def report(data: DataOrRun = None, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
     """Write the report of an evaluated run anew, in English and Russian.
 
     Parameters

@@ -100,9 +100,7 @@ def new_cnn(job: Job, seed: int) -> nn.Module:
     return build_cnn(cnn.name, len(job.index().classes), cnn.dropout, seed).to(job.device)
 
 
-def cnn_batches(
-    job: Job, images: list[Pixels], files: ImageFiles, batch_size: int, seed: int
-) -> ImageBatches:
+def cnn_batches(job: Job, images: list[Pixels], files: ImageFiles, batch_size: int, seed: int) -> ImageBatches:
     """Shuffled, augmented training batches."""
     return ImageBatches(
         images,
@@ -120,9 +118,7 @@ def cnn_batches(
 def cnn_context(job: Job) -> CheckContext:
     """For the sanity checks."""
     files, seed = some(job, NUM_CHECKED), job.settings.seeds[0]
-    plain = ImageBatches(
-        files, labels(files.samples), job.cnn_preprocess(), batch_size=NUM_CHECKED, device=job.device
-    )
+    plain = ImageBatches(files, labels(files.samples), job.cnn_preprocess(), batch_size=NUM_CHECKED, device=job.device)
     images, y = next(plain(0))
     build = lambda: new_cnn(job, seed)  # noqa: E731
     return CheckContext(
@@ -198,9 +194,7 @@ def probe_context(job: Job) -> CheckContext:
     """For the sanity checks: the whole model on images, and the head on their features."""
     backbone, seed = job.backbone(), job.settings.seeds[0]
     files = some(job, NUM_CHECKED)
-    plain = ImageBatches(
-        files, labels(files.samples), backbone.preprocess, batch_size=NUM_CHECKED, device=job.device
-    )
+    plain = ImageBatches(files, labels(files.samples), backbone.preprocess, batch_size=NUM_CHECKED, device=job.device)
     images, y = next(plain(0))
     head = lambda: new_head(job, backbone.num_features, seed)  # noqa: E731
     return CheckContext(
@@ -296,8 +290,7 @@ def predict_probe(job: Job) -> None:
     """Every split, on the features of the plain view. Those of `val` are computed here, after every choice."""
     backbone = job.backbone()
     batches: dict[str, Batches] = {
-        split: FeatureBatches(features(job, backbone, split), labels(job.files(split).samples))
-        for split in SPLITS
+        split: FeatureBatches(features(job, backbone, split), labels(job.files(split).samples)) for split in SPLITS
     }
     for seed in job.settings.seeds:
         head = new_head(job, backbone.num_features, seed)

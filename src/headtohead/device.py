@@ -40,6 +40,7 @@ def choose_bf16(precision: str, device: torch.device) -> bool:
 def make_deterministic() -> None:
     """Same seed, same machine: same bits. cuBLAS needs a workspace of its own for that."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # the profiler's own notes would break progress lines
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
 
@@ -66,8 +67,6 @@ def environment(device: torch.device, bf16: bool) -> dict[str, Any]:
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "device": f"{device} ({torch.cuda.get_device_name(device)})"
-        if device.type == "cuda"
-        else str(device),
+        "device": f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device),
         "precision": "bf16 autocast" if bf16 else "fp32",
     }

@@ -18,6 +18,9 @@ from headtohead.rundir import RunDir, read_json, write_json
 from headtohead.settings import Settings
 from headtohead.training.loop import Plan
 
+# What a small CNN is trained on when no number of epochs is set: small sets need more epochs than large ones.
+IMAGE_PASSES = 70_000
+
 
 @dataclass(frozen=True)
 class Job:
@@ -72,7 +75,7 @@ class Job:
         """How the CNN is trained."""
         cnn = self.settings.cnn
         return dataclasses.replace(
-            self._plan(seed, cnn.epochs),
+            self._plan(seed, cnn.epochs or max(10, round(IMAGE_PASSES / len(self.index().of("train"))))),
             learning_rate=cnn.learning_rate,
             weight_decay=cnn.weight_decay,
             bf16=self.bf16,

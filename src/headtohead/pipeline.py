@@ -39,9 +39,7 @@ def prepare_data(job: Job) -> None:
     to = own_preprocess(load(files, 2 * side, "decoding train"), side)
     index = dataclasses.replace(index, mean=to.mean, std=to.std)
     counts = {split: sum(of) for split, of in index.counts().items()}
-    say(
-        f"  {len(index.classes)} classes; images: " + ", ".join(f"{n} {split}" for split, n in counts.items())
-    )
+    say(f"  {len(index.classes)} classes; images: " + ", ".join(f"{n} {split}" for split, n in counts.items()))
     write_json(job.run.data, index.to_json())
 
 
@@ -74,8 +72,7 @@ def enforce_checks(job: Job) -> None:
     raise CheckFailed(
         f"{len(failed)} sanity check(s) failed:\n  " + "\n  ".join(lines),
         where=str(job.run.checks),
-        mend="; ".join(dict.fromkeys(r["advice"] for r in failed))
-        + "; or go on with `--on-failed-check warn`",
+        mend="; ".join(dict.fromkeys(r["advice"] for r in failed)) + "; or go on with `--on-failed-check warn`",
     )
 
 

@@ -123,8 +123,7 @@ def gradients_where_they_belong(context: CheckContext) -> CheckResult:
         len(wrong),
         "0 parameters",
         not wrong,
-        "; ".join(wrong[:5])
-        or f"{count} of {total} parameters are trainable, and gradients reach just those",
+        "; ".join(wrong[:5]) or f"{count} of {total} parameters are trainable, and gradients reach just those",
         "look for a layer that is not used, a detach(), a dead ReLU, or a backbone that was not frozen",
     )
 
@@ -140,9 +139,7 @@ def frozen_part_stays(context: CheckContext) -> CheckResult:
     few = slice(0, 8)  # three steps of eight images show it as well as more
     for _ in range(3):
         plan = context.plan
-        train_step(
-            model.train(), optimizer, context.images[few], context.labels[few], plan.learning_rate, plan
-        )
+        train_step(model.train(), optimizer, context.images[few], context.labels[few], plan.learning_rate, plan)
     after = state_hash(part.state_dict())
     in_train_mode = sum(module.training for module in part.modules())
     return answer(

@@ -59,9 +59,7 @@ class _Views(Dataset[tuple[torch.Tensor, int]]):
         if self.seed is None:
             view = plain_view(pixels, self.to)
         else:
-            view = random_view(
-                pixels, self.to, self.min_area, CROP, self.seed, epoch, self.first_index + index
-            )
+            view = random_view(pixels, self.to, self.min_area, CROP, self.seed, epoch, self.first_index + index)
         return view, int(self.labels[index])
 
 
@@ -150,9 +148,7 @@ class FeatureBatches:
             yield self.features[0], self.labels
             return
         order = torch.from_numpy(shuffled(self.seed, epoch, n)).to(self.labels.device)
-        view = torch.from_numpy(generator(VIEW, self.seed, epoch).integers(num_views, size=n)).to(
-            order.device
-        )
+        view = torch.from_numpy(generator(VIEW, self.seed, epoch).integers(num_views, size=n)).to(order.device)
         for start in starts(n, self.batch_size):
             index = order[start : start + self.batch_size]
             yield self.features[view[index], index], self.labels[index]

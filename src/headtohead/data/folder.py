@@ -115,9 +115,7 @@ def scan(root: Path) -> Folder:
             where=str(root),
             mend="expected `{class}/` or `{train,val}/{class}/` with images: " + " ".join(sorted(EXTENSIONS)),
         )
-    return Folder(
-        root, layout, classes, tuple(files), tuple(ignored), _warnings(classes, files, empty, present)
-    )
+    return Folder(root, layout, classes, tuple(files), tuple(ignored), _warnings(classes, files, empty, present))
 
 
 def _warnings(

@@ -54,10 +54,7 @@ class Index:
 
     def counts(self) -> dict[str, list[int]]:
         """Images per class, in the order of the class table, for every split."""
-        return {
-            split: np.bincount(labels(self.of(split)), minlength=len(self.classes)).tolist()
-            for split in SPLITS
-        }
+        return {split: np.bincount(labels(self.of(split)), minlength=len(self.classes)).tolist() for split in SPLITS}
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in `data.json`."""
@@ -83,9 +80,7 @@ def build_index(root: Path, name: str, settings: Data) -> Index:
     opened, bad = open_all(root, folder.files, settings.on_bad)
     if gone := sorted(set(folder.classes) - {o.found.cls for o in opened}):
         raise BadData(f"No readable image is left of: {', '.join(gone)}.", where=str(root))
-    splits = assign(
-        opened, val_share=settings.val_share, tune_share=settings.tune_share, seed=settings.split_seed
-    )
+    splits = assign(opened, val_share=settings.val_share, tune_share=settings.tune_share, seed=settings.split_seed)
     number = {cls: i for i, cls in enumerate(folder.classes)}
     counts = Counter(o.found.cls for o in splits["train"])
     if thin := [cls for cls in folder.classes if counts[cls] < 2]:
@@ -99,9 +94,7 @@ def build_index(root: Path, name: str, settings: Data) -> Index:
         layout=folder.layout,
         classes=folder.classes,
         samples=tuple(
-            Sample(o.found.file, number[o.found.cls], split, o.digest)
-            for split in SPLITS
-            for o in splits[split]
+            Sample(o.found.file, number[o.found.cls], split, o.digest) for split in SPLITS for o in splits[split]
         ),
         ignored=folder.ignored,
         left_out=tuple(f"{o.found.file}: {o.reason}" for o in bad),
@@ -147,9 +140,7 @@ class ImageFiles:
 def load(files: ImageFiles, short_side: int, label: str) -> list[Pixels]:
     """All images in memory, decoded once, with a short side of at most `short_side` px."""
     with ThreadPoolExecutor() as pool:
-        return list(
-            track(pool.map(lambda i: shrink(files[i], short_side), range(len(files))), label, len(files))
-        )
+        return list(track(pool.map(lambda i: shrink(files[i], short_side), range(len(files))), label, len(files)))
 
 
 def chunks(files: ImageFiles, size: int) -> Iterator[ImageFiles]:

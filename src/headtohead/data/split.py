@@ -31,9 +31,7 @@ def cut(images: list[Opened], share: float, salt: str) -> tuple[list[Opened], li
     )
 
 
-def assign(
-    images: list[Opened], *, val_share: float, tune_share: float, seed: int
-) -> dict[str, list[Opened]]:
+def assign(images: list[Opened], *, val_share: float, tune_share: float, seed: int) -> dict[str, list[Opened]]:
     """`{"train": ..., "tune": ..., "val": ...}`: a given `val` stays, `tune` always comes out of train."""
     train = [image for image in images if image.found.split != "val"]
     val = [image for image in images if image.found.split == "val"]

@@ -23,9 +23,7 @@ from headtohead.evaluation.predictions import Predictions
 Indices = NDArray[np.int64]
 
 
-def interval(
-    statistic: Callable[[Indices], float], n: int, confidence: float, resamples: int
-) -> tuple[float, float]:
+def interval(statistic: Callable[[Indices], float], n: int, confidence: float, resamples: int) -> tuple[float, float]:
     """Percentile bootstrap interval of `statistic(indices)` over resamples of n images. Always the same draws."""
     result = bootstrap(
         (np.arange(n),),
@@ -39,9 +37,7 @@ def interval(
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
-def mean_over_seeds(
-    runs: list[Predictions], metric: Callable[[Confusion], float]
-) -> Callable[[Indices], float]:
+def mean_over_seeds(runs: list[Predictions], metric: Callable[[Confusion], float]) -> Callable[[Indices], float]:
     """The metric on the images `indices`, averaged over the runs."""
     num_classes = len(runs[0].classes)
     predicted = [run.predicted for run in runs]
@@ -144,6 +140,7 @@ def convergence(log: list[dict[str, Any]], share: float = 0.9) -> dict[str, Any]
         "epochs": reached + 1,
         "seconds": float(np.sum(seconds[: reached + 1])),
         "seconds_all": float(np.sum(seconds)),
+        "num_epochs": len(log),
         "best_epoch": min(range(len(log)), key=lambda i: log[i]["loss/tune"]),
     }
 
@@ -152,9 +149,7 @@ def generalisation(train: list[Predictions], val: list[Predictions]) -> dict[str
     """Accuracy on the plain training images, on `val`, and the gap between the two; means over the seeds."""
 
     def mean(runs: list[Predictions]) -> float:
-        return float(
-            np.mean([accuracy(confusion_matrix(r.labels, r.predicted, len(r.classes))) for r in runs])
-        )
+        return float(np.mean([accuracy(confusion_matrix(r.labels, r.predicted, len(r.classes))) for r in runs]))
 
     on_train, on_val = mean(train), mean(val)
     return {"train": on_train, "val": on_val, "gap": on_train - on_val}

@@ -44,9 +44,7 @@ def curves(logs: dict[str, list[list[dict[str, Any]]]], path: Path) -> None:
     save(figure, path)
 
 
-def confusion(
-    matrix: NDArray[Any], classes: tuple[str, ...], title: str, path: Path, *, shares: bool
-) -> None:
+def confusion(matrix: NDArray[Any], classes: tuple[str, ...], title: str, path: Path, *, shares: bool) -> None:
     """A confusion matrix in counts, or in shares of the true class. Class names are drawn as they are."""
     counts = np.asarray(matrix, dtype=float)
     rows = counts.sum(axis=1, keepdims=True)
@@ -65,9 +63,7 @@ def confusion(
         for i, j in np.ndindex(counts.shape):
             if counts[i, j]:
                 text = f"{share[i, j]:.2f}" if shares else f"{counts[i, j]:.0f}"
-                axis.text(
-                    j, i, text, ha="center", va="center", fontsize=7, color="w" if share[i, j] > 0.5 else "k"
-                )
+                axis.text(j, i, text, ha="center", va="center", fontsize=7, color="w" if share[i, j] > 0.5 else "k")
     save(figure, path)
 
 
@@ -107,9 +103,7 @@ def step_parts(costs: dict[str, dict[str, Any]], path: Path) -> None:
             share = cost["parts"][part]["mean_ms"] / cost["step"]["mean_ms"]
             axis.barh(y, share, left=left, color=color, label=part if y == 0 else None)
             left += share
-    axis.set_yticks(
-        range(len(costs)), [f"{c['title']}\n{c['step']['median_ms']:.1f} ms" for c in costs.values()]
-    )
+    axis.set_yticks(range(len(costs)), [f"{c['title']}\n{c['step']['median_ms']:.1f} ms" for c in costs.values()])
     axis.invert_yaxis()
     axis.set_xlabel("share of a training step")
     axis.legend(ncols=6, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.25))

@@ -42,9 +42,7 @@ def summarise_run(run: RunDir, settings: Settings, contenders: tuple[str, ...]) 
         "first": first,
         "second": second,
         "difference": difference(val[first], val[second], level, resamples),
-        "mcnemar": {
-            str(seed): mcnemar(a, b) for seed, a, b in zip(seeds, val[first], val[second], strict=True)
-        },
+        "mcnemar": {str(seed): mcnemar(a, b) for seed, a, b in zip(seeds, val[first], val[second], strict=True)},
     }
 
     write_text(run.metrics, metrics_csv(found))

@@ -28,12 +28,15 @@ class SmallCNN(nn.Module):
 
 
 def block(num_in: int, num_out: int) -> nn.Sequential:
-    """3x3 convolution, batch normalisation (which has the bias), ReLU, 2x2 max pooling."""
+    """3x3 convolution, 2x2 max pooling, batch normalisation (which has the bias), ReLU.
+
+    Pooling before normalisation leaves a quarter of the places to normalise, which on a CPU counts.
+    """
     return nn.Sequential(
         nn.Conv2d(num_in, num_out, kernel_size=3, padding=1, bias=False),
+        nn.MaxPool2d(2),
         nn.BatchNorm2d(num_out),
         nn.ReLU(),
-        nn.MaxPool2d(2),
     )
 
 

@@ -127,8 +127,8 @@ def find_weights(name: str, given: str = "") -> WeightsFile:
     raise WeightsNotFound(
         f"No weights of {name} were found:\n  " + "\n  ".join(looked),
         mend=(
-            f"one of three: (1) run once where the hub can be reached; (2) download `{HUB_FILE}` of `{repo}` on another "
-            f"machine and give it with `--weights FILE`; (3) put it as `{name}.safetensors` into a folder and set "
+            f"one of three: (1) run once where the hub can be reached; (2) download `{HUB_FILE}` of `{repo}` "
+            f"elsewhere and give it with `--weights FILE`; (3) put it as `{name}.safetensors` into a folder and set "
             "HEADTOHEAD_WEIGHTS to that folder"
         ),
     )

@@ -61,12 +61,16 @@ def extract(
     device: torch.device | str = "cpu",
 ) -> torch.Tensor:
     """`view_features` of a split, kept in the run folder in chunks; those already there are only read."""
-    paths = []
-    with bar() as progress:
-        task = progress.add_task(f"features of {split} x {1 + num_views} views", total=len(files))
-        for number, part in enumerate(chunks(files, CHUNK)):
-            path = run.features(split, number)
-            if not path.exists():
+    parts = [(run.features(split, number), part) for number, part in enumerate(chunks(files, CHUNK))]
+    todo = [(number, path, part) for number, (path, part) in enumerate(parts) if not path.exists()]
+    if todo:
+        with bar() as progress:
+            task = progress.add_task(
+                f"features of {split} x {1 + num_views} views",
+                total=len(files),
+                completed=len(files) - sum(len(part) for _, _, part in todo),
+            )
+            for number, path, part in todo:
                 features = view_features(
                     net,
                     to,
@@ -78,6 +82,5 @@ def extract(
                     device=device,
                 )
                 write_atomically(path, lambda temporary, f=features: save_file({"features": f}, temporary))  # type: ignore[misc]
-            paths.append(path)
-            progress.advance(task, len(part))
-    return torch.cat([load_file(path)["features"] for path in paths], dim=1)
+                progress.advance(task, len(part))
+    return torch.cat([load_file(path)["features"] for path, _ in parts], dim=1)

@@ -1,9 +1,11 @@
 """Parameters, floating-point operations, memory and speed of a model in training."""
 
 import csv
+import ctypes
+import gc
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -47,17 +49,26 @@ class Peak:
     kind: str = ""
 
 
+def give_back_memory() -> None:
+    """Return freed memory to the system where the C library can (glibc), so that it does not hide the next model's."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 @contextmanager
 def peak_memory(device: torch.device) -> Iterator[Peak]:
-    """Peak memory inside: of the accelerator's allocator, or of the whole process (resident, sampled every 5 ms)."""
+    """Peak memory inside: of the accelerator's allocator, or what the process grows by (resident, every 5 ms)."""
     peak = Peak()
+    give_back_memory()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         yield peak
         peak.mb, peak.kind = torch.cuda.max_memory_allocated(device) / 1e6, "allocated on the accelerator"
         return
     process, done = psutil.Process(), threading.Event()
-    highest = [process.memory_info().rss]
+    before = process.memory_info().rss
+    highest = [before]
 
     def watch() -> None:
         while not done.wait(SAMPLE_EVERY_S):
@@ -70,12 +81,10 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
     finally:
         done.set()
         watcher.join()
-        peak.mb, peak.kind = highest[0] / 1e6, "resident memory of the process"
+        peak.mb, peak.kind = (highest[0] - before) / 1e6, "growth of the process"
 
 
-def measure(
-    model: nn.Module, batches: Batches, plan: Plan, steps: int, device: torch.device
-) -> dict[str, Any]:
+def measure(model: nn.Module, batches: Batches, plan: Plan, steps: int, device: torch.device) -> dict[str, Any]:
     """Images per second of training without a profiler, after two steps of warm-up, and the memory it takes."""
     optimizer = build_optimizer(model.train(), plan)
     stream = endless(batches)

@@ -40,9 +40,7 @@ def record(
     num_steps = WAIT + WARMUP + steps
     with (
         bar() as progress,
-        profile(
-            activities=activities, schedule=schedule(wait=WAIT, warmup=WARMUP, active=steps, repeat=1)
-        ) as profiler,
+        profile(activities=activities, schedule=schedule(wait=WAIT, warmup=WARMUP, active=steps, repeat=1)) as profiler,
     ):
         task = progress.add_task(f"trace of {title}", total=num_steps)
         stream = annotated("data", endless(batches))
@@ -59,7 +57,7 @@ def write_operators(profiler: Any, steps: int, path: Path) -> None:
     """The operators by their own time per step, longest first, as CSV."""
     rows = []
     for event in profiler.key_averages():
-        if event.key in PARTS or event.key.startswith(("ProfilerStep", "Optimizer.")):
+        if event.key in PARTS or event.key.startswith(("ProfilerStep", "Optimizer.", "enumerate(")):  # ranges
             continue
         own_us = event.self_cpu_time_total + getattr(event, "self_device_time_total", 0)
         rows.append((event.key, event.count / steps, own_us / 1000 / steps))
@@ -88,9 +86,7 @@ def summarise(path: Path, steps: int) -> dict[str, Any]:
     what the report says it is.
     """
     ranges = [e for e in read_trace(path) if e.get("cat") == "user_annotation"]
-    recorded = sorted(
-        (e for e in ranges if re.fullmatch(r"ProfilerStep#\d+", e["name"])), key=lambda e: float(e["ts"])
-    )
+    recorded = sorted((e for e in ranges if re.fullmatch(r"ProfilerStep#\d+", e["name"])), key=lambda e: float(e["ts"]))
     size_mb = path.stat().st_size / 1e6
     if len(recorded) != steps:
         raise RuntimeError(f"{path}: the trace holds {len(recorded)} steps instead of {steps}")

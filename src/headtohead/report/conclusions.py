@@ -35,11 +35,7 @@ def verdict(r: Results, say: Say) -> str:
             f"(наибольшее p Макнемара по зёрнам {largest_p:.2g}).",
         )
     else:
-        name = (
-            say("The linear probe", "Линейная голова")
-            if winner(d) == "probe"
-            else say("The small CNN", "Малая CNN")
-        )
+        name = say("The linear probe", "Линейная голова") if winner(d) == "probe" else say("The small CNN", "Малая CNN")
         answer = say(
             f"**{name} is better by {abs(100 * d['mean']):.1f} points**, {level} interval of probe minus CNN {bracket}; "
             f"largest McNemar p over the seeds {largest_p:.2g}.",
@@ -70,17 +66,9 @@ def floor(r: Results, say: Say) -> str:
         gain = points(row["mean"] - pixels["mean"])
         text += say(
             f" {en} stands {gain} points from the latter, its interval from {pct(row['low'])} to {pct(row['high'])}"
-            + (
-                " wholly above."
-                if above
-                else ", **not clearly above: look at its training before believing it.**"
-            ),
+            + (" wholly above." if above else ", **not clearly above: look at its training before believing it.**"),
             f" {ru} отстоит от последней на {gain} п. п., её интервал от {pct(row['low'])} до {pct(row['high'])}"
-            + (
-                " целиком выше."
-                if above
-                else ", **не явно выше: прежде чем верить, посмотрите на её обучение.**"
-            ),
+            + (" целиком выше." if above else ", **не явно выше: прежде чем верить, посмотрите на её обучение.**"),
         )
     return text
 
@@ -92,14 +80,14 @@ def convergence(r: Results, say: Say) -> str:
     features = r.timings.get("probe features", 0.0)
     c_epochs, p_epochs = average(c, "epochs"), average(p, "epochs")
     c_s, p_s = average(c, "seconds"), average(p, "seconds")
-    faster = say("The probe", "Голова") if p_epochs < c_epochs else say("The CNN", "CNN")
+    faster = say("the probe", "голове") if p_epochs < c_epochs else say("the CNN", "CNN")
     by_epochs = (
         say(
             f"{faster} needs fewer: {min(c_epochs, p_epochs):.1f} against {max(c_epochs, p_epochs):.1f} epochs",
-            f"{faster} требует меньше: {min(c_epochs, p_epochs):.1f} против {max(c_epochs, p_epochs):.1f} эпох",
+            f"{faster} нужно меньше: {min(c_epochs, p_epochs):.1f} против {max(c_epochs, p_epochs):.1f} эпох",
         )
         if c_epochs != p_epochs
-        else say(f"Both need {c_epochs:.1f} epochs", f"Обеим нужно {c_epochs:.1f} эпох")
+        else say(f"both need {c_epochs:.1f} epochs", f"обеим нужно {c_epochs:.1f} эпох")
     )
     whole = p_s + features
     first = say("the probe", "голова") if whole < c_s else say("the CNN", "CNN")
@@ -109,20 +97,21 @@ def convergence(r: Results, say: Say) -> str:
         f"the CNN and {seconds(p_s)} for the head; the head's features cost {seconds(features)} before, once for all "
         f"seeds. Counting them in full for one seed, {first} is there first ({seconds(c_s)} CNN, {seconds(whole)} probe). "
         f"The best epoch by `tune` loss was, over the seeds, {', '.join(str(x['best_epoch'] + 1) for x in c)} of "
-        f"{r.settings.cnn.epochs} for the CNN and {', '.join(str(x['best_epoch'] + 1) for x in p)} of "
-        f"{r.settings.probe.epochs} for the probe." + unfinished(c, r.settings.cnn.epochs, say),
+        f"{c[0]['num_epochs']} for the CNN and {', '.join(str(x['best_epoch'] + 1) for x in p)} of "
+        f"{p[0]['num_epochs']} for the probe." + unfinished(c, say),
         f"**Кто сходится быстрее?** До 90 % собственной конечной точности на `tune` ({average(c, 'final'):.3f} у CNN, "
         f"{average(p, 'final'):.3f} у головы; средние по зёрнам): {by_epochs}. В цикле это {seconds(c_s)} у CNN и "
         f"{seconds(p_s)} у головы; признаки для головы стоят до того {seconds(features)}, один раз на все зёрна. Если "
         f"отнести их целиком на одно зерно, первой приходит {first} ({seconds(c_s)} CNN, {seconds(whole)} голова). "
         f"Лучшая эпоха по потерям на `tune`, по зёрнам: {', '.join(str(x['best_epoch'] + 1) for x in c)} из "
-        f"{r.settings.cnn.epochs} у CNN и {', '.join(str(x['best_epoch'] + 1) for x in p)} из "
-        f"{r.settings.probe.epochs} у головы." + unfinished(c, r.settings.cnn.epochs, say),
+        f"{c[0]['num_epochs']} у CNN и {', '.join(str(x['best_epoch'] + 1) for x in p)} из "
+        f"{p[0]['num_epochs']} у головы." + unfinished(c, say),
     )
 
 
-def unfinished(rows: list[Json], epochs: int, say: Say) -> str:
+def unfinished(rows: list[Json], say: Say) -> str:
     """A warning where the CNN's best epochs are its last ones: its budget, not its nature, may have set the score."""
+    epochs = rows[0]["num_epochs"]
     late = [row for row in rows if row["best_epoch"] + 1 > 0.9 * epochs]
     if len(late) < len(rows):
         return ""
@@ -246,11 +235,11 @@ def price(r: Results, say: Say) -> str:
         f"**What does it cost?** {k} seeds of the CNN took {seconds(cnn)}; {k} seeds of the probe {seconds(probe)}, of which "
         f"{seconds(parts['probe features'])} features, {seconds(parts['probe sweep'])} sweep and "
         f"{seconds(parts['probe heads'])} heads. In use, the CNN carries {count(models['cnn']['parameters'])} parameters, the "
-        f"probe {count(models['vit']['parameters'])}. {advice} (difference {points(d['mean'])} points).",
+        f"probe {count(models['vit']['parameters'])}. {advice} The difference is {points(d['mean'])} points.",
         f"**Чего это стоит?** CNN, зёрен {k}: {seconds(cnn)}; голова, зёрен {k}: {seconds(probe)}, из них "
         f"{seconds(parts['probe features'])} признаки, {seconds(parts['probe sweep'])} перебор и "
         f"{seconds(parts['probe heads'])} головы. В применении у CNN {count(models['cnn']['parameters'])} параметров, у ViT с "
-        f"головой {count(models['vit']['parameters'])}. {advice} (разность {points(d['mean'])} п. п.).",
+        f"головой {count(models['vit']['parameters'])}. {advice} Разность {points(d['mean'])} п. п.",
     )
 
 

@@ -14,7 +14,5 @@ def write_reports(run: RunDir) -> None:
     for language in LANGUAGES:
         say = speaker(language)
         sections = [section(results, say) for section in SECTIONS]
-        text = "\n\n".join(
-            f"{'#' if number == 0 else '##'} {s.title}\n\n{s.body}" for number, s in enumerate(sections)
-        )
+        text = "\n\n".join(f"{'#' if number == 0 else '##'} {s.title}\n\n{s.body}" for number, s in enumerate(sections))
         write_text(run.report(language), text + "\n")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from headtohead.report.conclusions import conclusions, verdict
 from headtohead.report.results import Results
-from headtohead.report.text import Say, count, esc, pct, points, seconds, table
+from headtohead.report.text import Say, code, count, esc, pct, points, seconds, table
 from headtohead.settings import flatten
 
 
@@ -61,7 +61,7 @@ def what_was_run(r: Results, say: Say) -> Section:
         ),
         ("torch, timm", f"{r.environment['torch']}, {r.environment['timm']}"),
         (say("seeds", "зёрна"), ", ".join(map(str, r.settings.seeds))),
-        (say("backbone", "основа"), f"`{esc(b['name'])}` ({b['source']}: {esc(b['file'])})"),
+        (say("backbone", "основа"), f"{code(b['name'])} ({b['source']}: {code(b['file'])})"),
         (say("fingerprint of its weights", "отпечаток весов"), f"`{b['fingerprint'][:16]}`"),
         (
             say(
@@ -85,7 +85,7 @@ def what_was_run(r: Results, say: Say) -> Section:
     body.append(table([say("stage", "этап"), say("time", "время")], took))
     body.append(f"<details><summary>{say('All settings', 'Все настройки')}</summary>\n")
     body.append(table([say("key", "ключ"), say("value", "значение")],
-                      [(f"`{k}`", esc(v)) for k, v in flatten(r.settings).items() if k != "weights"]))  # fmt: skip
+                      [(code(k), code(list(v) if isinstance(v, tuple) else v)) for k, v in flatten(r.settings).items() if k != "weights"]))  # fmt: skip
     body.append("</details>")
     return Section(say("What was run", "Что запускалось"), "\n\n".join(body))
 
@@ -133,9 +133,7 @@ def checks(r: Results, say: Say) -> Section:
     rows = []
     for c in r.checks["results"]:
         passed = say("ok", "да") if c["passed"] else say("**FAILED**", "**НЕТ**")
-        rows.append(
-            (c["contender"], c["check"], f"{c['value']:g}", esc(c["threshold"]), passed, esc(c["evidence"]))
-        )
+        rows.append((c["contender"], c["check"], f"{c['value']:g}", esc(c["threshold"]), passed, esc(c["evidence"])))
     header = [
         say("model", "модель"),
         say("check", "проверка"),
@@ -200,9 +198,7 @@ def metrics(r: Results, say: Say) -> Section:
         for metric in ("accuracy", "macro_f1"):
             row = found[metric]
             spread = f" ± {100 * row['sd']:.1f}" if row["sd"] is not None else ""
-            cells.append(
-                f"{100 * row['mean']:.1f}{spread} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
-            )
+            cells.append(f"{100 * row['mean']:.1f}{spread} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]")
         rows.append(cells)
     pair = r.comparison["pair"]
     d = pair["difference"]
@@ -303,7 +299,7 @@ def resources(r: Results, say: Say) -> Section:
          lambda m: count(m["forward_flops_per_image"])),  # type: ignore[arg-type]
         (say("peak memory, MB", "пик памяти, МБ"), lambda m: f"{m['peak_memory_mb']:.0f} ({m['peak_memory_kind']})"),
         (say("top operators, own ms", "главные операторы, свои мс"), lambda m: "; ".join(
-            f"{esc(o['operator'])} {o['own_ms_per_step']:.2f}" for o in m["operators"][:3])),  # type: ignore[attr-defined, index]
+            f"{code(o['operator'])} {o['own_ms_per_step']:.2f}" for o in m["operators"][:3])),  # type: ignore[attr-defined, index]
         (say("steps in the trace, MB", "шагов в трассе, МБ"), lambda m: f"{m['steps']}, {m['trace_mb']}"),
     ]  # fmt: skip
     rows = [(title, *(cell(m) for m in models.values())) for title, cell in lines]

@@ -32,9 +32,7 @@ class TrainState:
         """Remember the weights if this epoch's loss on `tune` is the lowest so far."""
         if tune_loss < self.best_loss:
             self.best_epoch, self.best_loss = self.epoch, tune_loss
-            self.best_weights = {
-                name: t.detach().cpu().clone() for name, t in self.model.state_dict().items()
-            }
+            self.best_weights = {name: t.detach().cpu().clone() for name, t in self.model.state_dict().items()}
 
     def save(self, path: Path) -> None:
         """Write everything, whole or not at all."""

@@ -13,6 +13,9 @@ from torchvision.utils import make_grid
 from headtohead.progress import bar
 from headtohead.rundir import SeedDir, write_text
 
+MAX_HISTOGRAMS = 40  # per layer and training: more make large files, not clearer pictures
+NUM_BINS = 64
+
 
 class Journal:
     """Records the epochs of one training in `folder`.
@@ -30,7 +33,8 @@ class Journal:
         self._board = SummaryWriter(str(folder.tensorboard), purge_step=first_epoch or None)
         self._bar = bar()
         self._task = self._bar.add_task(title, total=num_epochs, completed=first_epoch)
-        self._title = title
+        self._title, self._num_epochs = title, num_epochs
+        self._histogram_every = -(-num_epochs // MAX_HISTOGRAMS)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -51,20 +55,17 @@ class Journal:
     def epoch(self, scalars: dict[str, float], seconds: dict[str, float], model: nn.Module) -> None:
         """One epoch: numbers by tag, time by part, and histograms of every layer's weights and last gradients."""
         epoch = int(scalars["epoch"])
-        self._log.write(
-            json.dumps({"epoch": epoch} | scalars | {f"seconds/{k}": v for k, v in seconds.items()}) + "\n"
-        )
+        self._log.write(json.dumps({"epoch": epoch} | scalars | {f"seconds/{k}": v for k, v in seconds.items()}) + "\n")
         self._log.flush()
         for tag, value in scalars.items():
             if tag != "epoch":
                 self._board.add_scalar(tag, value, epoch)
-        for name, parameter in model.named_parameters():
-            self._histogram(f"weights/{name}", parameter, epoch)
-            self._histogram(f"gradients/{name}", parameter.grad, epoch)
+        if epoch % self._histogram_every == 0 or epoch == self._num_epochs - 1:
+            for name, parameter in model.named_parameters():
+                self._histogram(f"weights/{name}", parameter, epoch)
+                self._histogram(f"gradients/{name}", parameter.grad, epoch)
         self._board.flush()
-        self._bar.update(
-            self._task, advance=1, description=f"{self._title}  tune {scalars['accuracy/tune']:.3f}"
-        )
+        self._bar.update(self._task, advance=1, description=f"{self._title}  tune {scalars['accuracy/tune']:.3f}")
 
     def _histogram(self, tag: str, values: torch.Tensor | None, epoch: int) -> None:
         if values is None:
@@ -72,4 +73,4 @@ class Journal:
         finite = values.detach().float()[torch.isfinite(values.detach())]
         self._board.add_scalar(f"non_finite/{tag}", values.numel() - finite.numel(), epoch)
         if finite.numel():  # TensorBoard cannot take an empty histogram
-            self._board.add_histogram(tag, finite.cpu(), epoch)
+            self._board.add_histogram(tag, finite.cpu(), epoch, bins=NUM_BINS)

@@ -127,9 +127,7 @@ def train_step(
 
 
 @torch.no_grad()
-def predict(
-    model: nn.Module, batches: Batches, bf16: bool = False
-) -> tuple[float, torch.Tensor, torch.Tensor]:
+def predict(model: nn.Module, batches: Batches, bf16: bool = False) -> tuple[float, torch.Tensor, torch.Tensor]:
     """Mean loss, logits (N, C) float32 and labels (N,) over all of `batches`, in eval mode."""
     model.eval()
     logits, labels = [], []
