@@ -32,7 +32,7 @@ def open_image(root: Path, found: Found) -> Opened:
         return Opened(found, "", 0, 0, "", error.strerror or str(error))
     except Unreadable as error:
         return Opened(found, "", 0, 0, "", str(error))
-    return Opened(found, digest(content), *pixels.shape[:2], mode, "")
+    return Opened(found, digest(content), pixels.shape[0], pixels.shape[1], mode, "")
 
 
 def open_all(root: Path, files: tuple[Found, ...], on_bad: str) -> tuple[list[Opened], list[Opened]]:

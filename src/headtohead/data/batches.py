@@ -112,7 +112,7 @@ class ImageBatches:
         loader = DataLoader(
             self.dataset,
             batch_size=self.batch_size,
-            sampler=[(epoch, index) for index in order],  # type: ignore[arg-type]  # keys, not plain indices
+            sampler=[(epoch, index) for index in order],  # keys, not plain indices
             drop_last=self.shuffle,
             num_workers=self.workers,
             generator=torch.Generator(),  # or the loader would draw from, and so change, the global one

@@ -64,7 +64,7 @@ def _subfolders(folder: Path, root: Path, ignored: list[str]) -> list[Path]:
 
 def _images(folder: Path, root: Path, ignored: list[str]) -> list[str]:
     """Relative paths of the images below a class folder, as deep as they lie, in sorted order."""
-    found = []
+    found: list[str] = []
     for parent, names, files in os.walk(folder):
         at = PurePosixPath(Path(parent).relative_to(root).as_posix())
         ignored.extend(f"{at / name}/" for name in names if _is_hidden(name))

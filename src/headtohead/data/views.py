@@ -63,7 +63,7 @@ def _tensor(pixels: Pixels) -> torch.Tensor:
 def random_view(pixels: Pixels, to: Preprocess, min_area: float, *key: int) -> torch.Tensor:
     """RandomResizedCrop and RandomHorizontalFlip as a function of `key`; uint8 (3, size, size)."""
     rng = generator(*key)
-    top, left, height, width = crop_box(rng, *pixels.shape[:2], min_area)
+    top, left, height, width = crop_box(rng, pixels.shape[0], pixels.shape[1], min_area)
     if rng.random() < 0.5:
         # Mirroring the small crop is the same as mirroring its enlargement, and cheaper.
         cut = np.ascontiguousarray(pixels[top : top + height, left : left + width][:, ::-1])

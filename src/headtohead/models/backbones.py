@@ -7,7 +7,7 @@ from typing import Any
 
 import timm
 import torch
-from timm.data import resolve_model_data_config
+from timm.data.config import resolve_model_data_config
 from timm.models import load_state_dict
 from torch import nn
 
@@ -118,7 +118,7 @@ def load_backbone(weights: WeightsFile, *, bf16: bool = False, device: torch.dev
     head_weight = state.get(f"{head}.weight")
     num_classes = 0 if head_weight is None else int(head_weight.shape[0])
     try:
-        body = timm.create_model(
+        body: Any = timm.create_model(
             weights.name,
             pretrained=True,
             num_classes=num_classes,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from headtohead.report.conclusions import conclusions, verdict
 from headtohead.report.results import Results
@@ -286,20 +287,20 @@ def resources(r: Results, say: Say) -> Section:
     models = r.cost["models"]
     header = [say("per training step", "на шаг обучения"), *(esc(m["title"]) for m in models.values())]
     ms = lambda s: f"{s['median_ms']:.2f} [{s['p10_ms']:.2f}, {s['p90_ms']:.2f}]"  # noqa: E731
-    lines: list[tuple[str, Callable[[dict[str, object]], str]]] = [
+    lines: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
         (say("batch, device, precision", "пакет, устройство, точность"),
          lambda m: f"{m['batch_size']}, {m['device']}, {m['precision']}"),
         (say("step, ms", "шаг, мс"), lambda m: ms(m["step"])),
-        *((f"{part}, {say('ms', 'мс')}", lambda m, part=part: ms(m["parts"][part]))  # type: ignore[misc, index]
+        *((f"{part}, {say('ms', 'мс')}", lambda m, part=part: ms(m["parts"][part]))
           for part in ("data", "forward", "loss", "backward", "optimizer", "other")),
         (say("images/s without profiler", "изображений/с без профайлера"), lambda m: f"{m['images_per_s']:g}"),
         (say("parameters (trained)", "параметров (обучаемых)"),
-         lambda m: f"{count(m['parameters'])} ({count(m['trainable_parameters'])})"),  # type: ignore[arg-type]
+         lambda m: f"{count(m['parameters'])} ({count(m['trainable_parameters'])})"),
         (say("FLOPs per image, forward", "FLOP на изображение, прямой проход"),
-         lambda m: count(m["forward_flops_per_image"])),  # type: ignore[arg-type]
+         lambda m: count(m["forward_flops_per_image"])),
         (say("peak memory, MB", "пик памяти, МБ"), lambda m: f"{m['peak_memory_mb']:.0f} ({m['peak_memory_kind']})"),
         (say("top operators, own ms", "главные операторы, свои мс"), lambda m: "; ".join(
-            f"{code(o['operator'])} {o['own_ms_per_step']:.2f}" for o in m["operators"][:3])),  # type: ignore[attr-defined, index]
+            f"{code(o['operator'])} {o['own_ms_per_step']:.2f}" for o in m["operators"][:3])),
         (say("steps in the trace, MB", "шагов в трассе, МБ"), lambda m: f"{m['steps']}, {m['trace_mb']}"),
     ]  # fmt: skip
     rows = [(title, *(cell(m) for m in models.values())) for title, cell in lines]
