@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.argument import ArgumentCollection
-from cyclopts.config import Dict
+from cyclopts.argument import ArgumentCollection, update_argument_collection
 
 import headtohead
-from headtohead.data.sets import BUILTIN, BUILTIN_NAME
 from headtohead.errors import BadSettings, RunFolderMismatch, UserError
 from headtohead.progress import console, say
 from headtohead.rundir import RunDir
-from headtohead.settings import Settings, commented_toml, read_toml, validate
+from headtohead.settings import BUILTIN, BUILTIN_NAME, Settings, commented_toml, read_toml, validate
 
 app = App(
     name="headtohead",
@@ -43,7 +41,7 @@ def run_folder(data: str, out: str) -> Path:
     return Path("runs") / (BUILTIN_NAME if data in ("", BUILTIN) else Path(data).expanduser().resolve().name)
 
 
-def fill_in(_: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+def fill_in(called: App, _: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Settings that the command line does not give: from `--settings`, then from the run folder's own."""
     by_name = {argument.name: argument for argument in arguments}
     if "--out" not in by_name:
@@ -56,7 +54,8 @@ def fill_in(_: App, commands: tuple[str, ...], arguments: ArgumentCollection) ->
     out = RunDir(run_folder(given("DATA", "--data.folder"), given("--out")))
     for path in (Path(given("--settings")) if given("--settings") else None, out.settings):
         if path is not None and (path != out.settings or path.exists()):
-            Dict(read_toml(path), source=str(path), use_commands_as_keys=False)(app, commands, arguments)
+            # Not cyclopts.config.Dict: it drops sections that are called like a command, such as [data].
+            update_argument_collection(read_toml(path), str(path), arguments, called.app_stack.stack[-1], root_keys=(), allow_unknown=False)
 
 
 app.config = (fill_in,)
@@ -69,24 +68,28 @@ def prepare(data: Path | None, out: Path | None, flags: Settings) -> tuple[Setti
     run = RunDir(run_folder(str(data or flags.data.folder), str(out or "")))
     if data is not None and data != run.path:
         flags = dataclasses.replace(flags, data=dataclasses.replace(flags.data, folder=str(data)))
-    run.adopt(validate(flags))
-    return flags, run
+    return validate(flags), run
 
 
 def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, only: bool = True) -> None:
     """Do the stages of a command."""
-    settings, run = prepare(data, out, flags)
+    chosen, run = prepare(data, out, flags)
+    if not run.data.exists():
+        from headtohead.data.folder import locate
+
+        locate(chosen.data.folder)  # a mistyped name leaves no run folder behind
+    run.adopt(chosen)
     if run.is_finished:
         say(f"This run is finished: {run.report('en')} and {run.report('ru')}")
         return
     from headtohead.pipeline import execute
 
-    execute(settings, run, upto, only)
+    execute(chosen, run, upto, only)
     say(f"{upto} is done: {run.report('en') if run.is_finished else run.path}")
 
 
 @app.command
-def run(data: DataOrRun = None, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
+def run(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
     """All stages, in order, to a finished report. The same command again continues where it stopped.
 
     Parameters
@@ -102,7 +105,7 @@ def run(data: DataOrRun = None, *, out: Out = None, settings: File = None, flags
 
 
 @app.command
-def check(data: DataOrRun = None, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
+def check(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
     """Open and split the images, and do the sanity checks.
 
     Parameters
@@ -118,7 +121,7 @@ def check(data: DataOrRun = None, *, out: Out = None, settings: File = None, fla
 
 
 @app.command
-def train(data: DataOrRun = None, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
+def train(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
     """Train the CNN, compute features, choose and train the head.
 
     Parameters
@@ -134,7 +137,7 @@ def train(data: DataOrRun = None, *, out: Out = None, settings: File = None, fla
 
 
 @app.command
-def profile(data: DataOrRun = None, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
+def profile(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
     """Trace training steps of both models and measure what they cost.
 
     Parameters
@@ -150,7 +153,7 @@ def profile(data: DataOrRun = None, *, out: Out = None, settings: File = None, f
 
 
 @app.command
-def evaluate(data: DataOrRun = None, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
+def evaluate(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
     """Predict the val images and compare.
 
     Parameters
@@ -166,7 +169,7 @@ def evaluate(data: DataOrRun = None, *, out: Out = None, settings: File = None, 
 
 
 @app.command
-def report(data: DataOrRun = None, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
+def report(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
     """Write the report of an evaluated run anew, in English and Russian.
 
     Parameters
@@ -178,13 +181,14 @@ def report(data: DataOrRun = None, *, out: Out = None, settings: File = None, fl
     settings
         Settings file.
     """
-    _, folder = prepare(data, out, flags)
+    chosen, folder = prepare(data, out, flags)
     if not folder.comparison.exists():
         raise RunFolderMismatch(
             "`report` needs what `evaluate` makes.",
             where=str(folder.path),
             mend="run `headtohead evaluate` first",
         )
+    folder.adopt(chosen)
     from headtohead.report import write_reports
 
     write_reports(folder)
@@ -192,7 +196,7 @@ def report(data: DataOrRun = None, *, out: Out = None, settings: File = None, fl
 
 
 @data_app.command
-def demo(folder: Path) -> None:
+def demo(folder: Path, /) -> None:
     """Write the built-in set as a folder of images that can be opened.
 
     Parameters
@@ -240,7 +244,7 @@ def verify(*, backbone: str = DEFAULTS.backbone, weights: str = "") -> None:
 
 
 @app.command
-def init(file: Path = Path("headtohead.toml")) -> None:
+def init(file: Path = Path("headtohead.toml"), /) -> None:
     """Write a settings file with every key explained.
 
     Parameters

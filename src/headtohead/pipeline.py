@@ -152,8 +152,6 @@ STAGES = (
 def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
     """Do the stages up to and with `upto` that are not done yet; with `only`, the earlier ones must be."""
     make_deterministic()
-    job = Job.of(settings, run)
-    find_weights(settings.backbone, settings.weights)  # better now than after minutes of training
     names = [stage.name for stage in STAGES]
     todo = STAGES[: names.index(upto) + 1]
     # Scanning the folder has no command of its own: it is part of `check`.
@@ -164,6 +162,8 @@ def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
             where=str(run.path),
             mend=f"run `headtohead {missing[0]}` first",
         )
+    job = Job.of(settings, run)
+    find_weights(settings.backbone, settings.weights)  # better now than after minutes of training
     write_json(run.environment, environment(job.device, job.bf16))
     for number, stage in enumerate(todo, 1):
         if stage.is_done(run):

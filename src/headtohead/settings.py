@@ -12,6 +12,9 @@ from typing import Any, ClassVar, Literal
 
 from headtohead.errors import BadSettings
 
+BUILTIN = "builtin"  # as a data folder: the set that comes with the package
+BUILTIN_NAME = "fashion-mnist-mini"
+
 # How pydantic reads a settings file: no unknown key, no silent conversion of types.
 STRICT = {"extra": "forbid", "strict": True}
 
@@ -21,7 +24,7 @@ class Data:
     """The images: which, how they are split, how they are read."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    folder: str = "builtin"
+    folder: str = BUILTIN
     """Folder of images (`train/ val/` or one folder a class), or `builtin`."""
     val_share: float = 0.2
     """Share of a flat folder that becomes `val`; a given `val/` is taken as it is."""

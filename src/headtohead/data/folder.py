@@ -5,8 +5,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from headtohead.data.sets import BUILTIN, BUILTIN_NAME, builtin_folder
+from headtohead.data.sets import builtin_folder
 from headtohead.errors import BadData
+from headtohead.settings import BUILTIN, BUILTIN_NAME
 
 # torchvision's ImageFolder reads these.
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})

@@ -9,9 +9,8 @@ import platformdirs
 from PIL import Image
 
 from headtohead.errors import BadData
+from headtohead.settings import BUILTIN_NAME
 
-BUILTIN = "builtin"
-BUILTIN_NAME = "fashion-mnist-mini"
 CLASSES = (
     "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot",
 )  # fmt: skip

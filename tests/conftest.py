@@ -1,0 +1,77 @@
+"""Small worlds for the tests: image folders, a tiny backbone's weights, finished runs."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+from PIL import Image
+from safetensors.torch import save_file
+
+BACKBONE = "test_vit.r160_in1k"  # timm's smallest ViT, 6 blocks of 64 channels
+
+
+def paint(folder: Path, classes: int = 3, per_class: int = 12, side: int = 40, seed: int = 0) -> Path:
+    """A folder of noisy pictures; the class is in colour and stripes, so that it can be learned quickly."""
+    rng = np.random.default_rng(seed)
+    for cls in range(classes):
+        (folder / f"class-{cls}").mkdir(parents=True)
+        for number in range(per_class):
+            pixels = rng.integers(0, 90, (side, side + 8, 3))
+            pixels[:, :: cls + 2, cls % 3] += 150
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"class-{cls}" / f"{number:03d}.png")
+    return folder
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A flat folder of 3 classes x 12 images."""
+    return paint(tmp_path / "pictures")
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with weights of `BACKBONE`, random but in timm's own keys, with the 1000-class head."""
+    import torch
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("weights")
+    save_file(timm.create_model(BACKBONE.split(".")[0], num_classes=1000).state_dict(), folder / f"{BACKBONE}.safetensors")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reaches the hub, and none writes into the user's cache."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def shared_weights() -> Path:
+    """The folder of real weights; skips where there is none."""
+    folder = os.environ.get("HEADTOHEAD_WEIGHTS")
+    if not folder:
+        pytest.skip("HEADTOHEAD_WEIGHTS is not set")
+    return Path(folder)
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real photographs; skips where there is none."""
+    folder = os.environ.get("HEADTOHEAD_DATA")
+    if not folder:
+        pytest.skip("HEADTOHEAD_DATA is not set")
+    return Path(folder)
+
+
+def quick(images: Path, weights: Path, out: Path) -> list[str]:
+    """A command line that does everything on a small folder in seconds."""
+    flags = {
+        "--out": out, "--weights": weights, "--backbone": BACKBONE, "--seeds": "0 1", "--cnn.side": 24, "--cnn.epochs": 12,
+        "--training.batch-size": 8, "--probe.views": 1, "--probe.epochs": 8, "--probe.learning-rates": "0.001 0.01 0.1",
+        "--probe.weight-decays": 0.0, "--profile.steps": 50, "--profile.batch-size": 4, "--evaluation.resamples": 200,
+        "--data.val-share": 0.3, "--on-failed-check": "warn", "--precision": "fp32",
+    }  # fmt: skip
+    return [str(images), *(part for key, value in flags.items() for part in (key, *str(value).split()))]

@@ -1,0 +1,125 @@
+"""Commands: help, settings, errors."""
+
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from headtohead.cli import app, main
+from headtohead.settings import Settings, flatten
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_help_is_quick_and_imports_no_torch() -> None:
+    code = "import sys; from headtohead.cli import main; main(['--help']); assert 'torch' not in sys.modules"
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.5
+
+
+def test_every_command_and_setting_is_documented() -> None:
+    for readme in (README, README.with_name("README.ru.md")):
+        text = readme.read_text(encoding="utf-8")
+        for command in ("run", "check", "train", "profile", "evaluate", "report", "data demo", "weights path",
+                        "weights verify", "init"):  # fmt: skip
+            assert f"`headtohead {command}" in text, command
+        for key in flatten(Settings()):
+            assert f"`{key}`" in text, key
+
+
+def test_all_commands_of_the_app_are_the_documented_ones() -> None:
+    names = {name for name in app if not name.startswith("-")}
+    assert names == {"run", "check", "train", "profile", "evaluate", "report", "data", "weights", "init"}
+
+
+def test_a_missing_folder_is_named_and_leaves_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    message = fails(capsys, "run", "nowhere")
+    assert "no such folder" in message
+    assert "nowhere" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_flags_and_unknown_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--cnn.epochs" in fails(capsys, "run", "--cnn.epochs", "many")
+    assert "--cnn.depth" in fails(capsys, "run", "--cnn.depth", "3")
+
+
+def test_all_problems_of_settings_are_reported_at_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    message = fails(capsys, "run", "--profile.steps", "3", "--seeds", "1", "1", "--out", str(tmp_path / "r"))
+    assert "profile.steps" in message
+    assert "seeds" in message
+
+
+def test_a_settings_file_is_read_strictly(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text('[cnn]\nside = "large"\ndepth = 3\n[nonsense]\n')
+    message = fails(capsys, "run", "--settings", str(file))
+    for key in ("cnn.side", "cnn.depth", "nonsense"):
+        assert key in message
+    file.write_text("a = = 1")
+    assert "not valid TOML" in fails(capsys, "run", "--settings", str(file))
+    assert "cannot be read" in fails(capsys, "run", "--settings", str(tmp_path / "missing.toml"))
+
+
+def test_flags_win_over_the_file_and_the_file_over_defaults(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path
+) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text("[cnn]\nside = 32\ndropout = 0.3\n[data]\ntune_share = 0.3\n[profile]\nsteps = 70\n")
+    out = tmp_path / "out"
+    # The unknown backbone stops it right after the settings were adopted.
+    fails(capsys, "run", str(images), "--settings", str(file), "--cnn.side", "48", "--out", str(out), "--backbone", "x")
+    written = tomllib.loads((out / "settings.toml").read_text())
+    assert written["cnn"]["side"] == 48
+    assert written["cnn"]["dropout"] == 0.3
+    assert written["data"]["tune_share"] == 0.3
+    assert written["data"]["folder"] == str(images)
+    assert written["profile"]["steps"] == 70
+
+
+def test_a_stage_names_the_stage_it_lacks(capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path) -> None:
+    for stage, needed in (("train", "check"), ("profile", "check"), ("report", "evaluate")):
+        message = fails(capsys, stage, str(images), "--out", str(tmp_path / stage))
+        assert f"headtohead {needed}" in message
+
+
+def test_init_writes_all_keys_and_refuses_to_overwrite(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "h.toml"
+    main(["init", str(file)])
+    from headtohead.settings import parse, read_toml
+
+    assert parse(read_toml(file), where="") == Settings()
+    assert "there already" in fails(capsys, "init", str(file))
+
+
+def test_data_demo_writes_an_image_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    main(["data", "demo", str(tmp_path / "demo")])
+    assert len(list((tmp_path / "demo" / "train").rglob("*.png"))) == 3000
+    assert len(list((tmp_path / "demo" / "val").rglob("*.png"))) == 1000
+    assert "not empty" in fails(capsys, "data", "demo", str(tmp_path / "demo"))
+
+
+def test_weights_path_and_verify(capsys: pytest.CaptureFixture[str], tiny_weights: Path) -> None:
+    from conftest import BACKBONE
+
+    main(["weights", "path", "--backbone", BACKBONE, "--weights", str(tiny_weights)])
+    assert capsys.readouterr().out.strip() == str(tiny_weights / f"{BACKBONE}.safetensors")
+    main(["weights", "verify", "--backbone", BACKBONE, "--weights", str(tiny_weights)])
+    assert "fingerprint: " in capsys.readouterr().out

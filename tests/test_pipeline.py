@@ -1,0 +1,178 @@
+"""The whole of it as a user does it: run, continue, kill, resume."""
+
+import csv
+import gzip
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import paint, quick
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from headtohead.cli import main
+from headtohead.rundir import RunDir
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tuple[RunDir, list[str]]:
+    folder = tmp_path_factory.mktemp("run")
+    command = quick(paint(folder / "<b>pictures"), tiny_weights, folder / "out")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        main(["run", *command])
+    return RunDir(folder / "out"), command
+
+
+def outcome(run: RunDir) -> dict[str, str]:
+    """SHA-256 of everything that training and evaluation decide."""
+    paths = [*run.path.glob("*/seed-*/best.safetensors"), *run.path.glob("*/seed-*/predictions-*.npz"), run.sweep]
+    paths += [run.metrics, run.comparison.parent / "predictions.csv", run.data]
+    return {str(p.relative_to(run.path)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
+
+
+def test_every_artefact_is_there(finished: tuple[RunDir, list[str]]) -> None:
+    run, _ = finished
+    for path in (run.settings, run.environment, run.data, run.checks, run.sweep, run.cost, run.comparison, run.metrics):
+        assert path.stat().st_size > 0
+    for name in ("cnn", "probe"):
+        assert run.scores(name).exists()
+        assert run.confusion(name).exists()
+        for kind in ("counts", "shares"):
+            assert (run.figures / f"confusion-{name}-{kind}.png").exists()
+    assert not list(run.path.rglob(".tmp-*"))
+
+
+def test_the_same_command_again_says_so_and_changes_nothing(
+    finished: tuple[RunDir, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, command = finished
+    before = outcome(run)
+    main(["run", *command])
+    assert "finished" in capsys.readouterr().err
+    assert outcome(run) == before
+
+
+def test_other_settings_are_refused_with_the_keys(
+    finished: tuple[RunDir, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, command = finished
+    with pytest.raises(SystemExit) as stop:
+        main(["run", *command, "--cnn.dropout", "0.4", "--data.split-seed", "7"])
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert "cnn.dropout" in message
+    assert "data.split_seed" in message
+
+
+def test_a_run_folder_alone_is_enough_to_continue(
+    finished: tuple[RunDir, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, _ = finished
+    text = run.report("en").read_text()
+    main(["report", str(run.path)])
+    assert run.report("en").read_text() == text
+
+
+def test_reports_escape_names_and_give_the_measured_numbers(finished: tuple[RunDir, list[str]]) -> None:
+    run, _ = finished
+    accuracy = json.loads(run.comparison.read_text())["contenders"]["probe"]["accuracy"]["mean"]
+    for language in ("en", "ru"):
+        text = run.report(language).read_text()
+        assert f"{100 * accuracy:.1f} %" in text
+        assert "<b>pictures" not in text
+        assert "&lt;b&gt;pictures" in text
+
+
+def test_traces_hold_exactly_the_asked_steps(finished: tuple[RunDir, list[str]]) -> None:
+    run, _ = finished
+    for name in ("cnn", "vit", "cached"):
+        events = json.loads(gzip.decompress(run.trace(name).read_bytes()))["traceEvents"]
+        names = [e["name"] for e in events if e.get("cat") == "user_annotation"]
+        assert sum(n.startswith("ProfilerStep#") for n in names) == 50
+        for part in ("data", "forward", "loss", "backward", "optimizer"):
+            assert names.count(part) == 50, part
+
+
+def test_tensorboard_has_the_shared_tags_and_the_log_the_same_numbers(finished: tuple[RunDir, list[str]]) -> None:
+    run, _ = finished
+    for contender in ("cnn", "probe"):
+        folder = run.seed(contender, 0)
+        board = EventAccumulator(str(folder.tensorboard), size_guidance={"tensors": 0, "images": 0})
+        board.Reload()
+        log = folder.read_log()
+        for tag in ("loss/train", "loss/tune", "accuracy/train", "accuracy/tune", "macro_f1/tune", "lr",
+                    "gradient_norm", "update_to_weight"):  # fmt: skip
+            assert [e.value for e in board.Scalars(tag)] == pytest.approx([entry[tag] for entry in log], rel=1e-6)
+        assert any(tag.startswith("weights/") for tag in board.Tags()["histograms"])
+        assert any(tag.startswith("gradients/") for tag in board.Tags()["histograms"])
+        assert board.Tags()["images"] == ["entering_the_net"]
+        assert "settings/text_summary" in board.Tags()["tensors"]
+
+
+def test_predictions_csv_gives_the_reported_accuracy(finished: tuple[RunDir, list[str]]) -> None:
+    run, _ = finished
+    with (run.path / "predictions.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    found = json.loads(run.comparison.read_text())["contenders"]["cnn"]["accuracy"]["per_seed"][1]
+    assert sum(r["true"] == r["cnn-seed-1"] for r in rows) / len(rows) == pytest.approx(found)
+
+
+def test_the_backbone_is_proven_frozen(finished: tuple[RunDir, list[str]]) -> None:
+    run, _ = finished
+    frozen = json.loads(run.scores("probe").read_text())["frozen"]
+    assert frozen["hash_before"] == frozen["hash_after"] == json.loads(run.backbone.read_text())["fingerprint"]
+
+
+def test_killed_and_resumed_anywhere_gives_the_same_bits(finished: tuple[RunDir, list[str]], tmp_path: Path) -> None:
+    """kill -9 in the middle of CNN training and again later; the same command then ends with the same bits."""
+    run, command = finished
+    again = RunDir(tmp_path / "out")
+    command = [str(again.path) if part == str(run.path) else part for part in command]
+    line = [sys.executable, "-m", "headtohead", "run", *command]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, "HF_HUB_OFFLINE": "1"}}
+    for landmark in (again.seed("cnn", 0).last, again.seed("probe", 0).last):
+        process = subprocess.Popen(line, **quiet)
+        while process.poll() is None and not landmark.exists():
+            time.sleep(0.01)
+        time.sleep(0.05)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not again.is_finished
+    # Another number of workers must not matter either.
+    subprocess.run([*line, "--data.workers", "2"], check=True, **quiet)
+    assert outcome(again) == outcome(run)
+    for contender in ("cnn", "probe"):
+        epochs = [entry["epoch"] for entry in again.seed(contender, 0).read_log()]
+        assert epochs == list(range(len(epochs)))
+    left, right = (load_file(r.seed("cnn", 1).best) for r in (run, again))
+    assert all((left[name] == right[name]).all() for name in left)
+
+
+def test_other_weights_are_refused_to_continue(
+    finished: tuple[RunDir, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import timm
+    import torch
+    from conftest import BACKBONE
+    from safetensors.torch import save_file
+
+    run, command = finished
+    torch.manual_seed(1)
+    save_file(timm.create_model("test_vit", num_classes=1000).state_dict(), tmp_path / f"{BACKBONE}.safetensors")
+    run.comparison.rename(run.path / "kept.json")
+    run.report("ru").unlink()
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(run.path), "--weights", str(tmp_path)])
+    (run.path / "kept.json").rename(run.comparison)
+    main(["report", str(run.path)])
+    assert "not those that the run began with" in capsys.readouterr().err
