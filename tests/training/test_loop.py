@@ -1,0 +1,178 @@
+"""The loop: learns, repeats to the bit, resumes to the bit, stops on NaN with the layer's name."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from headtohead.data.batches import FeatureBatches, ImageBatches
+from headtohead.data.views import own_preprocess
+from headtohead.errors import TrainingDiverged
+from headtohead.models.cnn import SmallCNN, build_cnn
+from headtohead.rundir import SeedDir
+from headtohead.training.checkpoint import load_weights, save_weights, saved_epoch
+from headtohead.training.diagnostics import first_non_finite, update_ratio
+from headtohead.training.journal import Journal
+from headtohead.training.loop import Plan, build_optimizer, macro_f1, predict, train, train_step
+from headtohead.training.schedule import learning_rate
+
+RNG = np.random.default_rng(0)
+LABELS = np.arange(40) % 2
+IMAGES = [np.clip(RNG.integers(0, 120, (20, 20, 3)) + 120 * label, 0, 255).astype(np.uint8) for label in LABELS]
+TO = own_preprocess(IMAGES, 16)
+PLAN = Plan(seed=3, epochs=4, learning_rate=3e-3, weight_decay=0.01, warmup_share=0.1, clip_norm=5.0)
+TRAIN = ImageBatches(IMAGES, LABELS, TO, batch_size=8, seed=3, shuffle=True, min_area=0.5)
+TUNE = ImageBatches(IMAGES, LABELS, TO, batch_size=16)
+
+
+def net() -> nn.Module:
+    return build_cnn("small", 2, 0.2, seed=3)
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_it_learns_and_repeats_to_the_bit() -> None:
+    first, second = train(net(), TRAIN, TUNE, PLAN), train(net(), TRAIN, TUNE, PLAN)
+    assert same(first.model.state_dict(), second.model.state_dict())
+    _, logits, labels = predict(first.model, TUNE)
+    assert (logits.argmax(1) == labels).float().mean() > 0.9
+
+
+def test_stopped_after_any_epoch_it_continues_to_the_same_bits(tmp_path: Path) -> None:
+    whole = train(net(), TRAIN, TUNE, PLAN)
+    for stop in range(1, PLAN.epochs):
+        folder = SeedDir(tmp_path / str(stop))
+        folder.path.mkdir()
+
+        class Stop(Exception):
+            pass
+
+        def cut(epoch: int, stop: int = stop) -> object:
+            if epoch == stop:
+                raise Stop
+            return TRAIN(epoch)
+
+        class Cut:
+            __call__ = staticmethod(cut)
+            __len__ = lambda self: len(TRAIN)  # noqa: E731
+
+        with pytest.raises(Stop):
+            train(net(), Cut(), TUNE, PLAN, folder)
+        assert saved_epoch(folder.last) == stop
+        resumed = train(net(), TRAIN, TUNE, PLAN, folder)
+        assert same(whole.model.state_dict(), resumed.model.state_dict())
+        assert same(whole.best_weights, resumed.best_weights)
+        assert whole.best_epoch == resumed.best_epoch
+
+
+def test_the_best_epoch_is_that_of_the_lowest_tune_loss(tmp_path: Path) -> None:
+    folder = SeedDir(tmp_path)
+    with Journal(folder, "x", PLAN.epochs) as journal:
+        state = train(net(), TRAIN, TUNE, PLAN, folder, journal)
+    log = folder.read_log()
+    assert state.best_epoch == min(range(len(log)), key=lambda i: log[i]["loss/tune"])
+    state.model.load_state_dict(state.best_weights)
+    assert predict(state.model, TUNE)[0] == log[state.best_epoch]["loss/tune"]
+
+
+def test_the_journal_drops_what_was_written_beyond_the_checkpoint(tmp_path: Path) -> None:
+    folder = SeedDir(tmp_path)
+    with Journal(folder, "x", PLAN.epochs) as journal:
+        train(net(), TRAIN, TUNE, PLAN, None, journal)
+    with folder.log.open("a") as stream:
+        stream.write('{"epoch": 4, "cut off')
+    Journal(folder, "x", PLAN.epochs, first_epoch=2).__exit__(None, None, None)
+    assert [json.loads(line)["epoch"] for line in folder.log.read_text().splitlines()] == [0, 1]
+
+
+def test_nan_stops_with_the_name_of_the_layer() -> None:
+    model = net()
+    with torch.no_grad():
+        model.block2[0].weight[0, 0, 0, 0] = float("nan")
+    with pytest.raises(TrainingDiverged, match=r"the weight block2\.0\.weight"):
+        train(model, TRAIN, TUNE, PLAN)
+
+
+def test_the_first_layer_whose_output_is_not_finite_is_named() -> None:
+    class Exploding(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x / 0
+
+    model = nn.Sequential(nn.BatchNorm1d(4), Exploding(), nn.Linear(4, 2)).train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    assert "layer 1 (Exploding)" in first_non_finite(model, torch.ones(2, 4))
+    assert same(before, model.state_dict())
+    assert first_non_finite(model, torch.full((2, 4), math.inf)) == "the input"
+
+
+def test_a_step_is_that_of_plain_adamw() -> None:
+    torch.manual_seed(0)
+    ours, theirs = nn.Linear(5, 3), nn.Linear(5, 3)
+    theirs.load_state_dict(ours.state_dict())
+    x, y = torch.randn(6, 5), torch.tensor([0, 1, 2, 0, 1, 2])
+    plan = dataclasses.replace(PLAN, clip_norm=1e9)
+    optimizer = build_optimizer(ours, plan)
+    reference = torch.optim.AdamW(theirs.parameters(), lr=0.02, weight_decay=plan.weight_decay)
+    for _ in range(3):
+        train_step(ours, optimizer, x, y, 0.02, plan)
+        reference.zero_grad()
+        nn.functional.cross_entropy(theirs(x), y).backward()
+        reference.step()
+    assert same(ours.state_dict(), theirs.state_dict())
+
+
+def test_gradients_are_clipped() -> None:
+    model = nn.Linear(5, 3)
+    _, _, norm = train_step(
+        model, torch.optim.SGD(model.parameters(), 0.0), 100 * torch.randn(6, 5), torch.zeros(6).long(), 0.0, PLAN
+    )
+    assert norm > PLAN.clip_norm
+    assert torch.cat([p.grad.reshape(-1) for p in model.parameters()]).norm() == pytest.approx(PLAN.clip_norm, rel=1e-3)
+
+
+def test_the_learning_rate_is_warm_up_and_cosine() -> None:
+    rates = [learning_rate(step, 100, 1.0, 0.1) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.1 * (n + 1) for n in range(10)])
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert 0 < rates[-1] < 1e-3
+    assert learning_rate(0, 1, 1.0, 0.0) == 1.0
+
+
+def test_macro_f1_counts_a_class_never_seen() -> None:
+    logits = torch.eye(3)[[0, 0, 1, 1]]
+    assert macro_f1(logits, torch.tensor([0, 0, 1, 1])) == pytest.approx(2 / 3)
+
+
+def test_update_ratio() -> None:
+    assert update_ratio(torch.tensor([3.0, 4.0]), torch.tensor([3.0, 4.5])) == pytest.approx(0.1)
+
+
+def test_weights_come_back_with_what_travels_with_them(tmp_path: Path) -> None:
+    model = net()
+    save_weights(tmp_path / "w.safetensors", model.state_dict(), {"preprocess": TO.to_json()})
+    weights, about = load_weights(tmp_path / "w.safetensors")
+    assert same(weights, model.state_dict())
+    assert about["preprocess"]["size"] == 16
+
+
+def test_the_parameter_count_of_the_docstring() -> None:
+    assert sum(p.numel() for p in SmallCNN(10).parameters()) == 94_762
+    assert "94,762" in (SmallCNN.__doc__ or "")
+
+
+def test_features_are_trained_by_the_same_loop() -> None:
+    torch.manual_seed(0)
+    y = np.arange(60) % 3
+    features = torch.randn(2, 60, 8) + 4 * torch.eye(8)[torch.from_numpy(y)]
+    state = train(nn.Linear(8, 3), FeatureBatches(features, y, batch_size=16, seed=0), FeatureBatches(features, y),
+                  dataclasses.replace(PLAN, epochs=30, learning_rate=0.05))  # fmt: skip
+    _, logits, labels = predict(state.model, FeatureBatches(features, y))
+    assert (logits.argmax(1) == labels).float().mean() > 0.95
