@@ -37,7 +37,9 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("weights")
-    save_file(timm.create_model(BACKBONE.split(".")[0], num_classes=1000).state_dict(), folder / f"{BACKBONE}.safetensors")
+    save_file(
+        timm.create_model(BACKBONE.split(".")[0], num_classes=1000).state_dict(), folder / f"{BACKBONE}.safetensors"
+    )
     return folder
 
 

@@ -55,7 +55,9 @@ def fill_in(called: App, _: tuple[str, ...], arguments: ArgumentCollection) -> N
     for path in (Path(given("--settings")) if given("--settings") else None, out.settings):
         if path is not None and (path != out.settings or path.exists()):
             # Not cyclopts.config.Dict: it drops sections that are called like a command, such as [data].
-            update_argument_collection(read_toml(path), str(path), arguments, called.app_stack.stack[-1], root_keys=(), allow_unknown=False)
+            update_argument_collection(
+                read_toml(path), str(path), arguments, called.app_stack.stack[-1], root_keys=(), allow_unknown=False
+            )
 
 
 app.config = (fill_in,)

@@ -21,7 +21,15 @@ def all_of(batches: ImageBatches, epoch: int) -> torch.Tensor:
 
 def batches(seed: int | None = 0, workers: int = 0, shuffle: bool = True, first_index: int = 0) -> ImageBatches:
     return ImageBatches(
-        IMAGES, LABELS, TO, batch_size=4, seed=seed, shuffle=shuffle, min_area=0.3, workers=workers, first_index=first_index
+        IMAGES,
+        LABELS,
+        TO,
+        batch_size=4,
+        seed=seed,
+        shuffle=shuffle,
+        min_area=0.3,
+        workers=workers,
+        first_index=first_index,
     )
 
 
@@ -66,8 +74,11 @@ def test_crop_boxes_have_the_distribution_of_torchvision() -> None:
     ours = np.array([crop_box(generator(n), 120, 160, 0.3) for n in range(4000)])
     torch.manual_seed(0)
     image = torch.zeros(3, 120, 160)
-    theirs = np.array([v2.RandomResizedCrop.get_params(image, [0.3, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)]) if hasattr(
-        v2.RandomResizedCrop, "get_params") else None
+    theirs = (
+        np.array([v2.RandomResizedCrop.get_params(image, [0.3, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)])
+        if hasattr(v2.RandomResizedCrop, "get_params")
+        else None
+    )
     if theirs is None:
         from torchvision.transforms import RandomResizedCrop
 

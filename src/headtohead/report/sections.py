@@ -80,7 +80,7 @@ def what_was_run(r: Results, say: Say) -> Section:
             f"`{r.frozen['hash_after'][:12]}`)",
         ),
     ]
-    took = [(esc(stage), seconds(spent)) for stage, spent in r.timings.items()]
+    took = [(esc(stage), seconds(spent)) for stage, spent in r.timings.items() if stage != "report"]
     body = [table([say("what", "что"), say("value", "значение")], rows)]
     body.append(say("Time spent, over all sessions:", "Затраченное время, за все запуски:"))
     body.append(table([say("stage", "этап"), say("time", "время")], took))

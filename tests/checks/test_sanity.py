@@ -1,0 +1,160 @@
+"""Every check passes on a sound context and fires on a sabotaged one."""
+
+import copy
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from headtohead.checks.context import CheckContext, CheckResult
+from headtohead.checks.sanity import CHECKS, run_check
+from headtohead.data.index import Index, Sample
+from headtohead.models.backbones import FrozenBackbone, LinearProbe, state_hash
+from headtohead.models.cnn import build_cnn
+from headtohead.training.loop import Plan
+
+BY_NAME = {check.__name__: check for check in CHECKS}
+PLAN = Plan(seed=0, epochs=1, learning_rate=3e-3, weight_decay=0.0, warmup_share=0.0, clip_norm=5.0)
+
+
+def index(*samples: Sample) -> Index:
+    return Index("x", "flat", ("a", "b", "c", "d"), samples, (), (), (), {}, {})
+
+
+def context(**changes: object) -> CheckContext:
+    torch.manual_seed(0)
+    build = lambda: build_cnn("small", 4, 0.1, 0)  # noqa: E731
+    sound = CheckContext(
+        "cnn",
+        index(Sample("a/1", 0, "train", "x"), Sample("a/2", 0, "val", "y")),
+        torch.randn(16, 3, 16, 16),
+        torch.arange(16) % 4,
+        build,
+        build,
+        lambda x: x,
+        PLAN,
+        own_statistics=True,
+    )
+    return dataclasses.replace(sound, **changes)
+
+
+def answer(check: str, **changes: object) -> CheckResult:
+    return run_check(BY_NAME[check], context(**changes))
+
+
+@pytest.mark.parametrize("check", BY_NAME)
+def test_all_pass_on_a_sound_net_and_change_nothing(check: str) -> None:
+    sound = context()
+    model = sound.build()
+    sound = dataclasses.replace(sound, build=lambda: copy.deepcopy(model), build_trained=lambda: copy.deepcopy(model))
+    before = state_hash(model.state_dict()), torch.get_rng_state().tolist(), state_hash({"x": sound.images})
+    result = run_check(BY_NAME[check], sound)
+    assert result.passed, result
+    assert result.check == check
+    assert before == (state_hash(model.state_dict()), torch.get_rng_state().tolist(), state_hash({"x": sound.images}))
+
+
+def test_softmax_free_start_is_demanded() -> None:
+    def loud() -> nn.Module:
+        net = build_cnn("small", 4, 0.0, 0)
+        nn.init.normal_(net.classifier.weight, std=20)
+        return net
+
+    assert not answer("loss_at_initialisation", build=loud).passed
+
+
+def test_labels_that_cannot_be_learned_fail_to_overfit() -> None:
+    same = torch.ones(16, 3, 16, 16)
+    assert not answer("overfits_few_images", images=same).passed
+
+
+def test_a_leak_of_the_label_is_found_with_zeroed_input() -> None:
+    class Leaky(nn.Module):
+        """Knows its batch by heart, whatever the pixels."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Parameter(torch.zeros(16, 4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.table + 0 * x.mean()
+
+    assert not answer("zeroed_input_learns_nothing", build_trained=Leaky).passed
+
+
+def test_an_unused_layer_and_a_dead_one_are_named() -> None:
+    def unused() -> nn.Module:
+        net = build_cnn("small", 4, 0.0, 0)
+        net.spare = nn.Linear(2, 2)
+        return net
+
+    result = answer("gradients_where_they_belong", build=unused)
+    assert not result.passed
+    assert "spare.weight gets no gradient" in result.evidence
+
+    def dead() -> nn.Module:
+        net = build_cnn("small", 4, 0.0, 0)
+        nn.init.zeros_(net.classifier.weight)
+        return net
+
+    assert "block1.0.weight gets a gradient of zero" in answer("gradients_where_they_belong", build=dead).evidence
+
+
+def body() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+class Thawed(nn.Module):
+    """A backbone whose parameters are frozen while its BatchNorm goes on counting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = body().requires_grad_(False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.body(x)
+
+
+def test_a_frozen_backbone_passes_and_a_drifting_one_does_not() -> None:
+    def sound() -> nn.Module:
+        return LinearProbe(FrozenBackbone(body()), nn.Linear(4, 4))
+
+    def drifting() -> nn.Module:
+        return LinearProbe(Thawed(), nn.Linear(4, 4))
+
+    assert answer("frozen_part_stays", build=sound, frozen="backbone").passed
+    assert answer("gradients_where_they_belong", build=sound, frozen="backbone").passed
+    # Gradients alone do not show it: that is the classic bug.
+    assert answer("gradients_where_they_belong", build=drifting, frozen="backbone").passed
+    assert not answer("frozen_part_stays", build=drifting, frozen="backbone").passed
+
+
+def test_a_trainable_backbone_is_found() -> None:
+    def thawed() -> nn.Module:
+        probe = LinearProbe(FrozenBackbone(body()), nn.Linear(4, 4))
+        probe.backbone.body[0].weight.requires_grad_(True)
+        return probe
+
+    assert not answer("gradients_where_they_belong", build=thawed, frozen="backbone").passed
+
+
+@pytest.mark.parametrize("spoil", [lambda x: 127 + 60 * x, lambda x: x + 0.5, lambda x: 0.1 * x])
+def test_images_that_are_not_normalised(spoil: object) -> None:
+    assert not answer("input_is_normalised", images=spoil(context().images)).passed
+
+
+def test_pixels_of_0_to_255_fail_for_a_pretrained_net_too() -> None:
+    assert not answer("input_is_normalised", images=127 + 60 * context().images, own_statistics=False).passed
+
+
+def test_a_copy_in_another_split_is_named() -> None:
+    result = answer("no_image_in_two_splits", index=index(Sample("a/1", 0, "train", "x"), Sample("b/9", 1, "val", "x")))
+    assert not result.passed
+    assert "a/1 (train) = b/9 (val)" in result.evidence
+
+
+def test_nan_never_passes() -> None:
+    images = context().images.clone()
+    images[0] = float("nan")
+    assert not answer("input_is_normalised", images=images).passed

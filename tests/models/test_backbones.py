@@ -1,0 +1,164 @@
+"""Backbones: strict loading, own preprocessing, frozen for good, sources in order."""
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from conftest import BACKBONE
+from safetensors.torch import load_file, save_file
+from timm.data import create_transform, resolve_model_data_config
+from torch import nn
+
+from headtohead.data.views import normalise, plain_view
+from headtohead.errors import BadSettings, WeightsNotFound
+from headtohead.models import weights as sources
+from headtohead.models.backbones import FrozenBackbone, LinearProbe, build_head, load_backbone, state_hash
+from headtohead.models.weights import WeightsFile, find_weights
+
+AUGREG = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
+
+
+def test_loads_what_the_file_holds(tiny_weights: Path) -> None:
+    backbone = load_backbone(find_weights(BACKBONE, str(tiny_weights)))
+    inside = backbone.net.body.state_dict()
+    given = load_file(tiny_weights / f"{BACKBONE}.safetensors")
+    assert all(torch.equal(inside[name], given[name]) for name in inside)
+    assert {name.split(".")[0] for name in given.keys() - inside.keys()} <= {"head"}
+    assert backbone.fingerprint == state_hash(inside)
+
+
+def test_a_file_without_head_loads_too(tiny_weights: Path, tmp_path: Path) -> None:
+    given = load_file(tiny_weights / f"{BACKBONE}.safetensors")
+    save_file({k: v for k, v in given.items() if not k.startswith("head.")}, tmp_path / f"{BACKBONE}.safetensors")
+    with_head, without = (load_backbone(find_weights(BACKBONE, str(f))) for f in (tiny_weights, tmp_path))
+    assert with_head.fingerprint == without.fingerprint
+
+
+@pytest.mark.parametrize("change", ["missing", "extra", "shape"])
+def test_unmatched_keys_are_an_error(tiny_weights: Path, tmp_path: Path, change: str) -> None:
+    state = load_file(tiny_weights / f"{BACKBONE}.safetensors")
+    if change == "missing":
+        del state["norm.weight"]
+    elif change == "extra":
+        state["norm.more"] = torch.zeros(3)
+    else:
+        state["norm.weight"] = torch.zeros(3)
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsNotFound, match=r"do not fit(.|\n)*norm"):
+        load_backbone(WeightsFile(BACKBONE, tmp_path / "w.safetensors", "given"))
+
+
+def test_a_pickle_is_refused(tmp_path: Path) -> None:
+    torch.save({"x": Path}, tmp_path / "evil.pth")
+    with pytest.raises(WeightsNotFound, match="read safely"):
+        load_backbone(WeightsFile(BACKBONE, tmp_path / "evil.pth", "given"))
+
+
+def test_eval_mode_and_bytes_survive_everything() -> None:
+    body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    probe = LinearProbe(FrozenBackbone(body), build_head(4, 2, 0))
+    before = state_hash(probe.backbone.state_dict())
+    probe.train()
+    assert not any(module.training for module in probe.backbone.modules())
+    assert probe.head.training
+    optimizer = torch.optim.SGD(probe.parameters(), 0.1)
+    for _ in range(3):
+        nn.functional.cross_entropy(probe(torch.randn(4, 3, 8, 8)), torch.tensor([0, 1, 0, 1])).backward()
+        optimizer.step()
+    assert state_hash(probe.backbone.state_dict()) == before
+    assert all(p.grad is None for p in probe.backbone.parameters())
+    assert probe.head.weight.grad is not None
+
+
+def test_the_hash_sees_values_names_and_buffers() -> None:
+    state = {"a": torch.zeros(2), "b": torch.ones(2)}
+    others = [{"a": torch.zeros(2), "b": torch.tensor([1.0, 1.0000001])}, {"a": torch.zeros(2), "c": torch.ones(2)},
+              {"a": torch.zeros(2, dtype=torch.float64), "b": torch.ones(2)}, {"a": torch.zeros(1, 2), "b": torch.ones(2)}]  # fmt: skip
+    assert len({state_hash(s) for s in [state, *others]}) == 5
+    assert state_hash(dict(reversed(state.items()))) == state_hash(state)
+
+
+def test_an_unknown_name_suggests_others() -> None:
+    with pytest.raises(BadSettings, match="knows no pretrained model"):
+        find_weights("vit_tinny")
+
+
+def test_a_wrong_flag_is_an_error_but_a_variable_without_the_file_is_not(
+    tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(WeightsNotFound, match="names no weights"):
+        find_weights(BACKBONE, str(tmp_path))
+    monkeypatch.setenv("HEADTOHEAD_WEIGHTS", str(tiny_weights))
+    assert find_weights(BACKBONE).source == "given"
+    monkeypatch.setenv("HEADTOHEAD_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(sources, "_in_hub_cache", lambda _: tmp_path / "model.safetensors")
+    assert find_weights(BACKBONE).source == "hub cache"
+
+
+def test_without_any_source_the_three_ways_out_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEADTOHEAD_WEIGHTS", raising=False)
+    monkeypatch.setattr(sources, "_in_hub_cache", lambda _: None)
+    with pytest.raises(WeightsNotFound) as error:
+        find_weights(AUGREG)
+    for word in ("(1)", "(2)", "(3)", f"{AUGREG}.safetensors", "--weights", "HEADTOHEAD_WEIGHTS", "HF_HUB_OFFLINE"):
+        assert word in str(error.value)
+
+
+def test_a_hub_that_never_answers_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEADTOHEAD_WEIGHTS", raising=False)
+    monkeypatch.setattr(sources, "_in_hub_cache", lambda _: None)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent_url = f"http://127.0.0.1:{silent.getsockname()[1]}/model"
+        monkeypatch.setattr("huggingface_hub.hf_hub_url", lambda *_: silent_url)
+        started = time.perf_counter()
+        with pytest.raises(WeightsNotFound):
+            find_weights(AUGREG)
+        assert time.perf_counter() - started < 5
+
+
+def test_a_file_called_after_another_model_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "deit_tiny_patch16_224.safetensors"
+    file.write_bytes(b"")
+    with pytest.raises(WeightsNotFound, match="called after deit_tiny_patch16_224"):
+        find_weights(AUGREG, str(file))
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("name", "file", "mean"),
+    [
+        (AUGREG, f"{AUGREG}.safetensors", (0.5, 0.5, 0.5)),
+        ("deit_tiny_patch16_224.fb_in1k", "deit_tiny_patch16_224_lnrounded.safetensors", (0.485, 0.456, 0.406)),
+    ],
+)
+def test_real_weights_bring_their_own_preprocessing(
+    shared_weights: Path, name: str, file: str, mean: tuple[float, float, float]
+) -> None:
+    backbone = load_backbone(find_weights(name, str(shared_weights / file)))
+    assert backbone.preprocess.mean == mean
+    assert (backbone.preprocess.size, backbone.preprocess.interpolation, backbone.preprocess.crop_pct) == (
+        224, "bicubic", 0.9,
+    )  # fmt: skip
+    assert backbone.num_features == 192
+
+
+@pytest.mark.shared
+def test_features_of_a_photo_are_timms(shared_weights: Path, shared_data: Path) -> None:
+    """Our pixels and net against timm's own transform and model, on a real photograph."""
+    from PIL import Image
+
+    from headtohead.data.decode import decode
+
+    file = next((shared_data / "clothing" / "shoes").glob("*.jpg"))
+    backbone = load_backbone(find_weights(AUGREG, str(shared_weights)))
+    x = normalise(plain_view(decode(file.read_bytes())[0], backbone.preprocess)[None], backbone.preprocess)
+    weights = str(shared_weights / f"{AUGREG}.safetensors")
+    model = timm.create_model(AUGREG, pretrained=True, num_classes=0, pretrained_cfg_overlay={"file": weights}).eval()
+    transform = create_transform(**resolve_model_data_config(model), is_training=False)
+    with Image.open(file) as image, torch.no_grad():
+        expected = model(transform(image.convert("RGB"))[None])
+    assert nn.functional.cosine_similarity(backbone.net(x), expected).item() > 0.999
