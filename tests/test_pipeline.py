@@ -64,7 +64,7 @@ def test_the_same_command_again_says_so_and_changes_nothing(
 def test_other_settings_are_refused_with_the_keys(
     finished: tuple[RunDir, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run, command = finished
+    _run, command = finished
     with pytest.raises(SystemExit) as stop:
         main(["run", *command, "--cnn.dropout", "0.4", "--data.split-seed", "7"])
     assert stop.value.code == 2
@@ -166,7 +166,7 @@ def test_other_weights_are_refused_to_continue(
     from conftest import BACKBONE
     from safetensors.torch import save_file
 
-    run, command = finished
+    run, _command = finished
     torch.manual_seed(1)
     save_file(timm.create_model("test_vit", num_classes=1000).state_dict(), tmp_path / f"{BACKBONE}.safetensors")
     run.comparison.rename(run.path / "kept.json")

@@ -1,0 +1,92 @@
+"""Traces and costs of a small net."""
+
+import csv
+import gzip
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from headtohead.data.batches import FeatureBatches
+from headtohead.models.backbones import state_hash
+from headtohead.models.cnn import SmallCNN
+from headtohead.profiling import cost, trace, verdict
+from headtohead.training.loop import Plan
+
+PLAN = Plan(seed=0, epochs=1, learning_rate=1e-3, weight_decay=0.0, warmup_share=0.0, clip_norm=1.0)
+BATCHES = FeatureBatches(torch.randn(1, 20, 6), np.arange(20) % 3, batch_size=8, seed=0)
+
+
+def test_a_trace_holds_the_steps_and_its_parts_add_up(tmp_path: Path) -> None:
+    """The set gives 2 batches an epoch, so it is gone round many times."""
+    path, operators = tmp_path / "x.trace.json.gz", tmp_path / "x.csv"
+    trace.record("x", nn.Linear(6, 3), BATCHES, PLAN, 50, path, operators)
+    found = trace.summarise(path, 50)
+    assert found["steps"] == 50
+    parts = sum(part["mean_ms"] for part in found["parts"].values())
+    assert parts == pytest.approx(found["step"]["mean_ms"], rel=0.02)
+    assert found["parts"]["other"]["mean_ms"] >= 0
+    with operators.open() as stream:
+        rows = list(csv.DictReader(stream))
+    own = [float(row["own_ms_per_step"]) for row in rows]
+    assert own == sorted(own, reverse=True)
+    assert any(row["operator"] == "aten::addmm" and float(row["calls_per_step"]) == 1 for row in rows)
+
+
+def test_a_trace_with_other_steps_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.json.gz"
+    event = {"cat": "user_annotation", "name": "ProfilerStep#5", "ts": 0, "dur": 1000}
+    path.write_bytes(gzip.compress(json.dumps({"traceEvents": [event]}).encode()))
+    assert trace.summarise(path, 1)["step"]["median_ms"] == 1.0
+    with pytest.raises(RuntimeError, match="1 steps instead of 60"):
+        trace.summarise(path, 60)
+
+
+def test_a_trace_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.json.gz"
+    path.write_bytes(gzip.compress(json.dumps({"traceEvents": []}).encode()))
+    monkeypatch.setattr(trace, "MAX_MB", 0.0)
+    with pytest.raises(RuntimeError, match="MB"):
+        trace.summarise(path, 0)
+
+
+def test_the_largest_part_is_the_bottleneck() -> None:
+    parts = {"data": 1.0, "forward": 6.0, "loss": 0.5, "backward": 2.0, "optimizer": 0.5, "other": 0.0}
+    found = verdict.bottleneck(
+        {
+            "parts": {name: {"mean_ms": ms} for name, ms in parts.items()},
+            "step": {"mean_ms": 10.0},
+            "operators": [{"operator": "aten::mm", "own_ms_per_step": 4.0}],
+        }
+    )
+    assert (found["part"], found["share"], found["speedup_limit"]) == ("forward", 0.6, 2.5)
+
+
+def test_flops_of_a_linear_layer_and_of_a_convolution() -> None:
+    assert cost.forward_flops(nn.Linear(6, 3), torch.zeros(1, 6)) == 2 * 6 * 3
+    convolutions = 2 * 9 * (3 * 32 * 64**2 + 32 * 64 * 32**2 + 64 * 128 * 16**2)
+    assert cost.forward_flops(SmallCNN(10), torch.zeros(1, 3, 64, 64)) == convolutions + 2 * 128 * 10
+
+
+def test_parameters_counts_the_trained_ones_apart() -> None:
+    model = nn.Sequential(nn.Linear(2, 3).requires_grad_(False), nn.Linear(3, 1))
+    assert cost.parameters(model) == {"parameters": 13, "trainable_parameters": 4}
+
+
+def test_measuring_gives_speed_and_leaves_the_batches() -> None:
+    model = nn.Linear(6, 3)
+    found = cost.measure(model, BATCHES, PLAN, 5, torch.device("cpu"))
+    assert found["images_per_s"] > 0
+    assert state_hash({"f": BATCHES.features}) == state_hash({"f": BATCHES.features.clone()})
+
+
+def test_peak_memory_sees_what_is_allocated_inside() -> None:
+    with cost.peak_memory(torch.device("cpu")) as peak:
+        block = torch.ones(100_000_000 // 4)
+        time.sleep(0.05)
+    assert block.numel()
+    assert 90 < peak.mb < 150

@@ -1,0 +1,30 @@
+"""Sentences follow the numbers; names cannot break the page."""
+
+import pytest
+
+from headtohead.report.conclusions import winner
+from headtohead.report.text import code, count, esc, pct, points, seconds, speaker, table
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"), [(0.01, 0.2, "probe"), (-0.2, -0.01, "cnn"), (-0.1, 0.1, "tie"), (0.0, 0.0, "tie")]
+)
+def test_a_winner_needs_an_interval_without_zero(low: float, high: float, expected: str) -> None:
+    assert winner({"low": low, "high": high}) == expected
+
+
+def test_names_are_escaped() -> None:
+    assert esc("<script>|*a*_b\n`c`") == r"&lt;script&gt;\|\*a\*\_b \`c\`"
+    assert code("a`b|c") == r"`a'b\|c`"
+
+
+def test_numbers() -> None:
+    assert (pct(0.1234), points(-0.05), points(0.05)) == ("12.3 %", "-5.0", "+5.0")
+    assert (count(5_526_346), count(2.15e9), count(94_762), count(12)) == ("5.53 M", "2.15 G", "94.76 k", "12")
+    assert (seconds(0.5), seconds(45), seconds(600)) == ("0.50 s", "45 s", "10.0 min")
+
+
+def test_both_languages_stand_side_by_side() -> None:
+    assert speaker("en")("yes", "да") == "yes"
+    assert speaker("ru")("yes", "да") == "да"
+    assert table(["a", "b"], [(1, 2)]).splitlines()[2] == "| 1 | 2 |"
