@@ -71,7 +71,8 @@ def shared_data() -> Path:
 def quick(images: Path, weights: Path, out: Path) -> list[str]:
     """A command line that does everything on a small folder in seconds."""
     flags = {
-        "--out": out, "--weights": weights, "--backbone": BACKBONE, "--seeds": "0 1", "--cnn.side": 24, "--cnn.epochs": 12,
+        "--out": out, "--weights": weights, "--backbone": BACKBONE, "--seeds": "0 1", "--cnn.side": 24,
+        "--cnn.epochs": 12,
         "--training.batch-size": 8, "--probe.views": 1, "--probe.epochs": 8, "--probe.learning-rates": "0.001 0.01 0.1",
         "--probe.weight-decays": 0.0, "--profile.steps": 50, "--profile.batch-size": 4, "--evaluation.resamples": 200,
         "--data.val-share": 0.3, "--on-failed-check": "warn", "--precision": "fp32",

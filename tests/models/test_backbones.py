@@ -75,8 +75,12 @@ def test_eval_mode_and_bytes_survive_everything() -> None:
 
 def test_the_hash_sees_values_names_and_buffers() -> None:
     state = {"a": torch.zeros(2), "b": torch.ones(2)}
-    others = [{"a": torch.zeros(2), "b": torch.tensor([1.0, 1.0000001])}, {"a": torch.zeros(2), "c": torch.ones(2)},
-              {"a": torch.zeros(2, dtype=torch.float64), "b": torch.ones(2)}, {"a": torch.zeros(1, 2), "b": torch.ones(2)}]  # fmt: skip
+    others = [
+        {"a": torch.zeros(2), "b": torch.tensor([1.0, 1.0000001])},
+        {"a": torch.zeros(2), "c": torch.ones(2)},
+        {"a": torch.zeros(2, dtype=torch.float64), "b": torch.ones(2)},
+        {"a": torch.zeros(1, 2), "b": torch.ones(2)},
+    ]
     assert len({state_hash(s) for s in [state, *others]}) == 5
     assert state_hash(dict(reversed(state.items()))) == state_hash(state)
 
