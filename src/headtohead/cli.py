@@ -25,9 +25,21 @@ weights_app = App(name="weights", help="The backbone's pretrained weights.")
 app.command(data_app)
 app.command(weights_app)
 
-DataOrRun = Annotated[Path | None, Parameter(name="DATA", show_default=False)]
-Out = Annotated[Path | None, Parameter(name="--out", show_default=False)]
-File = Annotated[Path | None, Parameter(name="--settings", show_default=False)]
+DataOrRun = Annotated[
+    Path | None,
+    Parameter(
+        name="DATA",
+        show_default=False,
+        help="Folder of images, or a run folder to continue. Left out: the built-in set.",
+    ),
+]
+Out = Annotated[
+    Path | None, Parameter(name="--out", show_default=False, help="Run folder. Left out: runs/NAME, after the data.")
+]
+File = Annotated[
+    Path | None, Parameter(name="--settings", show_default=False, help="Settings file; flags win over it.")
+]
+# `settings` is read by `fill_in`, before a command is called; it stands in the signatures for its help.
 Flags = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
 
@@ -92,97 +104,37 @@ def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, o
 
 @app.command
 def run(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
-    """All stages, in order, to a finished report. The same command again continues where it stopped.
-
-    Parameters
-    ----------
-    data
-        Folder of images, or a run folder to continue. Left out: the built-in set.
-    out
-        Run folder. Left out: runs/NAME, after the data.
-    settings
-        Settings file; flags win over it.
-    """
+    """All stages, in order, to a finished report. The same command again continues where it stopped."""
     stages(data, out, flags, "report", only=False)
 
 
 @app.command
 def check(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
-    """Open and split the images, and do the sanity checks.
-
-    Parameters
-    ----------
-    data
-        Folder of images, or a run folder.
-    out
-        Run folder.
-    settings
-        Settings file.
-    """
+    """Open and split the images, and do the sanity checks."""
     stages(data, out, flags, "check")
 
 
 @app.command
 def train(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
-    """Train the CNN, compute features, choose and train the head.
-
-    Parameters
-    ----------
-    data
-        Folder of images, or a run folder.
-    out
-        Run folder.
-    settings
-        Settings file.
-    """
+    """Train the CNN, compute features, choose and train the head."""
     stages(data, out, flags, "train")
 
 
 @app.command
 def profile(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
-    """Trace training steps of both models and measure what they cost.
-
-    Parameters
-    ----------
-    data
-        Folder of images, or a run folder.
-    out
-        Run folder.
-    settings
-        Settings file.
-    """
+    """Trace training steps of both models and measure what they cost."""
     stages(data, out, flags, "profile")
 
 
 @app.command
 def evaluate(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
-    """Predict the val images and compare.
-
-    Parameters
-    ----------
-    data
-        Folder of images, or a run folder.
-    out
-        Run folder.
-    settings
-        Settings file.
-    """
+    """Predict the val images and compare."""
     stages(data, out, flags, "evaluate")
 
 
 @app.command
 def report(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
-    """Write the report of an evaluated run anew, in English and Russian.
-
-    Parameters
-    ----------
-    data
-        Folder of images, or a run folder.
-    out
-        Run folder.
-    settings
-        Settings file.
-    """
+    """Write the report of an evaluated run anew, in English and Russian."""
     chosen, folder = prepare(data, out, flags)
     if not folder.comparison.exists():
         raise RunFolderMismatch(
