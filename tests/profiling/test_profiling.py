@@ -25,6 +25,7 @@ def test_a_trace_holds_the_steps_and_its_parts_add_up(tmp_path: Path) -> None:
     """The set gives 2 batches an epoch, so it is gone round many times."""
     path, operators = tmp_path / "x.trace.json.gz", tmp_path / "x.csv"
     trace.record("x", nn.Linear(6, 3), BATCHES, PLAN, 50, path, operators)
+    assert str(tmp_path).encode() not in gzip.decompress(path.read_bytes())
     found = trace.summarise(path, 50)
     assert found["steps"] == 50
     parts = sum(part["mean_ms"] for part in found["parts"].values())

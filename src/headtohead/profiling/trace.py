@@ -49,7 +49,14 @@ def record(
             train_step(model, optimizer, x, y, plan.learning_rate, plan)
             profiler.step()
             progress.advance(task)
-    write_atomically(trace, lambda temporary: profiler.export_chrome_trace(str(temporary)))
+
+    def export(temporary: Path) -> None:
+        profiler.export_chrome_trace(str(temporary))
+        content = json.loads(gzip.decompress(temporary.read_bytes()))
+        content["traceName"] = trace.name  # the profiler writes the whole path: no business of a reader's
+        temporary.write_bytes(gzip.compress(json.dumps(content, separators=(",", ":")).encode(), mtime=0))
+
+    write_atomically(trace, export)
     write_operators(profiler, steps, operators)
 
 
