@@ -178,3 +178,36 @@ def test_other_weights_are_refused_to_continue(
     (run.path / "kept.json").rename(run.comparison)
     main(["report", str(run.path)])
     assert "not those that the run began with" in capsys.readouterr().err
+
+
+def test_a_leak_stops_the_run_until_told_to_go_on(
+    tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paint(tmp_path / "data" / "train")
+    paint(tmp_path / "data" / "val", per_class=4, seed=1)
+    source = tmp_path / "data" / "train" / "class-0" / "000.png"
+    (tmp_path / "data" / "val" / "class-0" / "copy.png").write_bytes(source.read_bytes())
+    command = quick(tmp_path / "data", tiny_weights, tmp_path / "out")
+    at = command.index("--on-failed-check")
+    strict = command[:at] + command[at + 2 :]
+    for _ in range(2):  # the second time the checks are not done anew, but hold all the same
+        with pytest.raises(SystemExit) as stop:
+            main(["check", *strict])
+        assert stop.value.code == 2
+        message = capsys.readouterr().err
+        assert "no_image_in_two_splits" in message
+        assert "copy.png" in message.replace("\n", "")
+    assert not json.loads((tmp_path / "out" / "checks.json").read_text())["passed"]
+    main(["check", *command])
+    assert "going on in spite of failed checks" in capsys.readouterr().err
+
+
+def test_a_diverging_training_ends_with_a_message(
+    tmp_path: Path, images: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*quick(images, tiny_weights, tmp_path / "out"), "--cnn.learning-rate", "1e30"]
+    main(["check", *command])
+    with pytest.raises(SystemExit) as stop:
+        main(["train", *command])
+    assert stop.value.code == 2
+    assert "not a finite number" in capsys.readouterr().err

@@ -40,7 +40,7 @@ def choose_bf16(precision: str, device: torch.device) -> bool:
 def make_deterministic() -> None:
     """Same seed, same machine: same bits. cuBLAS needs a workspace of its own for that."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # the profiler's own notes would break progress lines
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own notes would break progress lines
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
 

@@ -222,24 +222,25 @@ def price(r: Results, say: Say) -> str:
     parts = {name: t.get(name, 0.0) for name in ("probe features", "probe sweep", "probe heads")}
     probe = sum(parts.values())
     d = r.comparison["pair"]["difference"]["accuracy"]
+    gap = f"{abs(100 * d['mean']):.1f}"
     advice = {
-        "probe": say("On this data the pretrained features win, and should be the first thing to try.",
-                     "На этих данных предобученные признаки выигрывают, и пробовать стоит сначала их."),
-        "cnn": say("On this data training from scratch wins over the frozen features.",
-                   "На этих данных обучение с нуля выигрывает у замороженных признаков."),
-        "tie": say("On this data accuracy does not decide between the two; cost may.",
-                   "На этих данных точность не решает, что выбрать; может решить стоимость."),
+        "probe": say(f"On this data the pretrained features win by {gap} points and should be the first thing to try.",
+                     f"На этих данных предобученные признаки выигрывают {gap} п. п., и пробовать стоит сначала их."),
+        "cnn": say(f"On this data training from scratch wins over the frozen features by {gap} points.",
+                   f"На этих данных обучение с нуля выигрывает у замороженных признаков {gap} п. п."),
+        "tie": say(f"On this data accuracy (a difference of {gap} points) does not decide between the two; cost may.",
+                   f"На этих данных точность (разность {gap} п. п.) не решает, что выбрать; может решить стоимость."),
     }[winner(d)]  # fmt: skip
     models = r.cost["models"]
     return say(
         f"**What does it cost?** {k} seeds of the CNN took {seconds(cnn)}; {k} seeds of the probe {seconds(probe)}, of which "
         f"{seconds(parts['probe features'])} features, {seconds(parts['probe sweep'])} sweep and "
         f"{seconds(parts['probe heads'])} heads. In use, the CNN carries {count(models['cnn']['parameters'])} parameters, the "
-        f"probe {count(models['vit']['parameters'])}. {advice} The difference is {points(d['mean'])} points.",
+        f"probe {count(models['vit']['parameters'])}. {advice}",
         f"**Чего это стоит?** CNN, зёрен {k}: {seconds(cnn)}; голова, зёрен {k}: {seconds(probe)}, из них "
         f"{seconds(parts['probe features'])} признаки, {seconds(parts['probe sweep'])} перебор и "
         f"{seconds(parts['probe heads'])} головы. В применении у CNN {count(models['cnn']['parameters'])} параметров, у ViT с "
-        f"головой {count(models['vit']['parameters'])}. {advice} Разность {points(d['mean'])} п. п.",
+        f"головой {count(models['vit']['parameters'])}. {advice}",
     )
 
 

@@ -209,5 +209,5 @@ def diverged(model: nn.Module, x: torch.Tensor, epoch: int, step: int, lr: float
     return TrainingDiverged(
         f"The loss is not a finite number at epoch {epoch}, step {step}: first seen in {first_non_finite(model, x)}.",
         where=f"learning rate {lr:.3g}",
-        mend="lower the learning rate (cnn.learning_rate, probe.learning_rates) or training.clip_norm",
+        mend="lower cnn.learning_rate, probe.learning_rates or training.clip_norm, in a new folder (--out)",
     )
