@@ -21,7 +21,8 @@ def test_names_are_escaped() -> None:
 def test_numbers() -> None:
     assert (pct(0.1234), points(-0.05), points(0.05)) == ("12.3 %", "-5.0", "+5.0")
     assert (count(5_526_346), count(2.15e9), count(94_762), count(12)) == ("5.53 M", "2.15 G", "94.76 k", "12")
-    assert (seconds(0.5), seconds(45), seconds(600)) == ("0.50 s", "45 s", "10.0 min")
+    for language, expected in (("en", ("0.50 s", "45 s", "10.0 min")), ("ru", ("0.50 с", "45 с", "10.0 мин"))):
+        assert tuple(seconds(value, speaker(language)) for value in (0.5, 45, 600)) == expected
 
 
 def test_both_languages_stand_side_by_side() -> None:

@@ -4,7 +4,7 @@ from statistics import mean
 from typing import Any
 
 from headtohead.report.results import Results
-from headtohead.report.text import Say, count, esc, pct, points, seconds
+from headtohead.report.text import Say, count, esc, pct, points, profiled_name, seconds
 
 Json = dict[str, Any]
 
@@ -93,16 +93,16 @@ def convergence(r: Results, say: Say) -> str:
     first = say("the probe", "голова") if whole < c_s else say("the CNN", "CNN")
     return say(
         f"**Who converges faster?** To 90 % of its own final accuracy on `tune` ({average(c, 'final'):.3f} the CNN, "
-        f"{average(p, 'final'):.3f} the probe; means over the seeds): {by_epochs}. In the loop this is {seconds(c_s)} for "
-        f"the CNN and {seconds(p_s)} for the head; the head's features cost {seconds(features)} before, once for all "
-        f"seeds. Counting them in full for one seed, {first} is there first ({seconds(c_s)} CNN, {seconds(whole)} probe). "
+        f"{average(p, 'final'):.3f} the probe; means over the seeds): {by_epochs}. In the loop this is {seconds(c_s, say)} for "
+        f"the CNN and {seconds(p_s, say)} for the head; the head's features cost {seconds(features, say)} before, once for all "
+        f"seeds. Counting them in full for one seed, {first} is there first ({seconds(c_s, say)} CNN, {seconds(whole, say)} probe). "
         f"The best epoch by `tune` loss was, over the seeds, {', '.join(str(x['best_epoch'] + 1) for x in c)} of "
         f"{c[0]['num_epochs']} for the CNN and {', '.join(str(x['best_epoch'] + 1) for x in p)} of "
         f"{p[0]['num_epochs']} for the probe." + unfinished(c, say),
         f"**Кто сходится быстрее?** До 90 % собственной конечной точности на `tune` ({average(c, 'final'):.3f} у CNN, "
-        f"{average(p, 'final'):.3f} у головы; средние по зёрнам): {by_epochs}. В цикле это {seconds(c_s)} у CNN и "
-        f"{seconds(p_s)} у головы; признаки для головы стоят до того {seconds(features)}, один раз на все зёрна. Если "
-        f"отнести их целиком на одно зерно, первой приходит {first} ({seconds(c_s)} CNN, {seconds(whole)} голова). "
+        f"{average(p, 'final'):.3f} у головы; средние по зёрнам): {by_epochs}. В цикле это {seconds(c_s, say)} у CNN и "
+        f"{seconds(p_s, say)} у головы; признаки для головы стоят до того {seconds(features, say)}, один раз на все зёрна. Если "
+        f"отнести их целиком на одно зерно, первой приходит {first} ({seconds(c_s, say)} CNN, {seconds(whole, say)} голова). "
         f"Лучшая эпоха по потерям на `tune`, по зёрнам: {', '.join(str(x['best_epoch'] + 1) for x in c)} из "
         f"{c[0]['num_epochs']} у CNN и {', '.join(str(x['best_epoch'] + 1) for x in p)} из "
         f"{p[0]['num_epochs']} у головы." + unfinished(c, say),
@@ -187,13 +187,13 @@ def bottleneck(r: Results, say: Say) -> str:
     """Where a training step spends its time."""
     models = r.cost["models"]
     text = say("**Where is the bottleneck?**", "**Где узкое место?**")
-    for m in models.values():
-        b = m["bottleneck"]
+    for name, m in models.items():
+        title, b = profiled_name(name, say), m["bottleneck"]
         text += say(
-            f" {esc(m['title'])}: `{b['part']}` takes {pct(b['share'])} of a step of {m['step']['median_ms']:.2f} ms, so that "
+            f" {title}: `{b['part']}` takes {pct(b['share'])} of a step of {m['step']['median_ms']:.2f} ms, so that "
             f"without it training would be at most {b['speedup_limit']:.1f} times as fast; the costliest operator is "
             f"`{b['operator']}` ({b['operator_ms']:.2f} ms a step).",
-            f" {esc(m['title'])}: `{b['part']}` занимает {pct(b['share'])} шага в {m['step']['median_ms']:.2f} мс, без этого "
+            f" {title}: `{b['part']}` занимает {pct(b['share'])} шага в {m['step']['median_ms']:.2f} мс, без этого "
             f"обучение было бы быстрее не более чем в {b['speedup_limit']:.1f} раза; самый дорогой оператор "
             f"`{b['operator']}` ({b['operator_ms']:.2f} мс на шаг).",
         )
@@ -233,13 +233,13 @@ def price(r: Results, say: Say) -> str:
     }[winner(d)]  # fmt: skip
     models = r.cost["models"]
     return say(
-        f"**What does it cost?** {k} seeds of the CNN took {seconds(cnn)}; {k} seeds of the probe {seconds(probe)}, of which "
-        f"{seconds(parts['probe features'])} features, {seconds(parts['probe sweep'])} sweep and "
-        f"{seconds(parts['probe heads'])} heads. In use, the CNN carries {count(models['cnn']['parameters'])} parameters, the "
+        f"**What does it cost?** {k} seeds of the CNN took {seconds(cnn, say)}; {k} seeds of the probe {seconds(probe, say)}, of which "
+        f"{seconds(parts['probe features'], say)} features, {seconds(parts['probe sweep'], say)} sweep and "
+        f"{seconds(parts['probe heads'], say)} heads. In use, the CNN carries {count(models['cnn']['parameters'])} parameters, the "
         f"probe {count(models['vit']['parameters'])}. {advice}",
-        f"**Чего это стоит?** CNN, зёрен {k}: {seconds(cnn)}; голова, зёрен {k}: {seconds(probe)}, из них "
-        f"{seconds(parts['probe features'])} признаки, {seconds(parts['probe sweep'])} перебор и "
-        f"{seconds(parts['probe heads'])} головы. В применении у CNN {count(models['cnn']['parameters'])} параметров, у ViT с "
+        f"**Чего это стоит?** CNN, зёрен {k}: {seconds(cnn, say)}; голова, зёрен {k}: {seconds(probe, say)}, из них "
+        f"{seconds(parts['probe features'], say)} признаки, {seconds(parts['probe sweep'], say)} перебор и "
+        f"{seconds(parts['probe heads'], say)} головы. В применении у CNN {count(models['cnn']['parameters'])} параметров, у ViT с "
         f"головой {count(models['vit']['parameters'])}. {advice}",
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from headtohead.report.conclusions import conclusions, verdict
 from headtohead.report.results import Results
-from headtohead.report.text import Say, code, count, esc, pct, points, seconds, table
+from headtohead.report.text import Say, code, contender_name, count, esc, pct, points, profiled_name, seconds, table
 from headtohead.settings import flatten
 
 
@@ -16,16 +16,6 @@ class Section:
 
     title: str
     body: str
-
-
-def contender_name(name: str, say: Say) -> str:
-    """How a row is called."""
-    return {
-        "cnn": say("small CNN", "малая CNN"),
-        "probe": say("ViT-Tiny, linear probe", "ViT-Tiny, линейная голова"),
-        "majority": say("largest class", "самый частый класс"),
-        "pixels": say("logistic regression, 8x8 px", "логистическая регрессия, 8x8 px"),
-    }[name]
 
 
 def summary(r: Results, say: Say) -> Section:
@@ -80,7 +70,7 @@ def what_was_run(r: Results, say: Say) -> Section:
             f"`{r.frozen['hash_after'][:12]}`)",
         ),
     ]
-    took = [(esc(stage), seconds(spent)) for stage, spent in r.timings.items() if stage != "report"]
+    took = [(esc(stage), seconds(spent, say)) for stage, spent in r.timings.items() if stage != "report"]
     body = [table([say("what", "что"), say("value", "значение")], rows)]
     body.append(say("Time spent, over all sessions:", "Затраченное время, за все запуски:"))
     body.append(table([say("stage", "этап"), say("time", "время")], took))
@@ -285,7 +275,7 @@ def confusions(r: Results, say: Say) -> Section:
 def resources(r: Results, say: Say) -> Section:
     """The profile."""
     models = r.cost["models"]
-    header = [say("per training step", "на шаг обучения"), *(esc(m["title"]) for m in models.values())]
+    header = [say("per training step", "на шаг обучения"), *(profiled_name(name, say) for name in models)]
     ms = lambda s: f"{s['median_ms']:.2f} [{s['p10_ms']:.2f}, {s['p90_ms']:.2f}]"  # noqa: E731
     lines: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
         (say("batch, device, precision", "пакет, устройство, точность"),

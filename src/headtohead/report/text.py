@@ -47,8 +47,27 @@ def count(number: float) -> str:
     return f"{number:.0f}"
 
 
-def seconds(value: float) -> str:
+def seconds(value: float, say: Say) -> str:
     """A duration: two digits below ten seconds, minutes from two minutes on."""
     if value < 10:
-        return f"{value:.2f} s"
-    return f"{value:.0f} s" if value < 120 else f"{value / 60:.1f} min"
+        return f"{value:.2f} {say('s', 'с')}"
+    return f"{value:.0f} {say('s', 'с')}" if value < 120 else f"{value / 60:.1f} {say('min', 'мин')}"
+
+
+def contender_name(name: str, say: Say) -> str:
+    """How a contender or baseline is called."""
+    return {
+        "cnn": say("small CNN", "малая CNN"),
+        "probe": say("ViT-Tiny, linear probe", "ViT-Tiny, линейная голова"),
+        "majority": say("largest class", "самый частый класс"),
+        "pixels": say("logistic regression, 8x8 px", "логистическая регрессия, 8x8 px"),
+    }[name]
+
+
+def profiled_name(name: str, say: Say) -> str:
+    """How a profiled model is called."""
+    return {
+        "cnn": say("small CNN", "малая CNN"),
+        "vit": say("ViT-Tiny probe on images", "ViT-Tiny с головой на изображениях"),
+        "cached": say("probe on cached features", "голова на сохранённых признаках"),
+    }[name]
