@@ -109,6 +109,14 @@ def test_init_writes_all_keys_and_refuses_to_overwrite(capsys: pytest.CaptureFix
     assert "there already" in fails(capsys, "init", str(file))
 
 
+def test_places_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "cannot be written" in fails(capsys, "init", str(tmp_path / "no" / "x.toml"))
+    assert "cannot be written" in fails(capsys, "run", str(images), "--out", str(tmp_path / "file" / "x"))
+    assert "cannot be written" in fails(capsys, "data", "demo", str(tmp_path / "file" / "x"))
+    assert "no CNN `deep`" in fails(capsys, "run", str(images), "--cnn.name", "deep", "--out", str(tmp_path / "o"))
+
+
 def test_data_demo_writes_an_image_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     main(["data", "demo", str(tmp_path / "demo")])
     assert len(list((tmp_path / "demo" / "train").rglob("*.png"))) == 3000

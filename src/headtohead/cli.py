@@ -8,7 +8,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.argument import ArgumentCollection, update_argument_collection
 
 import headtohead
-from headtohead.errors import BadSettings, RunFolderMismatch, UserError
+from headtohead.errors import BadData, BadSettings, RunFolderMismatch, UserError
 from headtohead.progress import console, say
 from headtohead.rundir import RunDir
 from headtohead.settings import BUILTIN, BUILTIN_NAME, Settings, commented_toml, read_toml, validate
@@ -160,7 +160,13 @@ def demo(folder: Path, /) -> None:
     """
     from headtohead.data.sets import write_builtin
 
-    say(f"Wrote the built-in set to {write_builtin(folder)}; use it with `headtohead run {folder}`.")
+    try:
+        write_builtin(folder)
+    except OSError as error:
+        raise BadData(
+            f"The folder cannot be written: {error.strerror}", where=str(folder), mend="name another"
+        ) from error
+    say(f"Wrote the built-in set to {folder}; use it with `headtohead run {folder}`.")
 
 
 @weights_app.command
@@ -208,7 +214,12 @@ def init(file: Path = Path("headtohead.toml"), /) -> None:
     """
     if file.exists():
         raise BadSettings("The file is there already.", where=str(file), mend="name a new file")
-    file.write_text(commented_toml(), encoding="utf-8")
+    try:
+        file.write_text(commented_toml(), encoding="utf-8")
+    except OSError as error:
+        raise BadSettings(
+            f"The file cannot be written: {error.strerror}", where=str(file), mend="name another"
+        ) from error
     say(f"Wrote {file}; use it with `headtohead run --settings {file}`.")
 
 

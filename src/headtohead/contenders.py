@@ -130,7 +130,6 @@ def train_cnn(job: Job) -> None:
     """All seeds."""
     if job.run.scores("cnn").exists():
         return
-    started = perf_counter()
     train_images, tune_images = job.cnn_images("train"), job.cnn_images("tune")
     files = job.files("train")
     tune = ImageBatches(
@@ -142,13 +141,12 @@ def train_cnn(job: Job) -> None:
         entering = next(batches(0))[0][:32]
         about = {"preprocess": job.cnn_preprocess().to_json(), "settings": asdict(job.settings.cnn)}
         fit(job, "cnn", new_cnn(job, seed), batches, tune, job.cnn_plan(seed), entering, about)
-    job.run.record_seconds("train cnn", perf_counter() - started)
     write_scores(job, "cnn", {"preprocess": job.cnn_preprocess().to_json()})
 
 
 def profiled_cnn(job: Job) -> dict[str, Profiled]:
     """Training on images decoded beforehand, as the loop does."""
-    files, seed = some(job, NUM_PROFILED), job.settings.seeds[0]
+    files, seed = some(job, max(NUM_PROFILED, job.settings.profile.batch_size)), job.settings.seeds[0]
     images = load(files, 2 * job.settings.cnn.side, "decoding")
     batches = cnn_batches(job, images, files, job.settings.profile.batch_size, seed)
     example = next(batches(0))[0][:1]
@@ -215,10 +213,8 @@ def train_probe(job: Job) -> None:
     """Features once, the sweep on `tune` once, then a head per seed."""
     if job.run.scores("probe").exists():
         return
-    started = perf_counter()
     backbone = job.backbone()
     of_train, of_tune = features(job, backbone, "train"), features(job, backbone, "tune")
-    job.run.record_seconds("probe features", perf_counter() - started)
 
     y_train, y_tune = labels(job.files("train").samples), labels(job.files("tune").samples)
     tune = FeatureBatches(of_tune, y_tune)
@@ -235,13 +231,11 @@ def train_probe(job: Job) -> None:
         job.run.record_seconds("probe sweep", perf_counter() - started)
     chosen = read_json(job.run.sweep)["best"]
 
-    started = perf_counter()
     entering = next(probe_images(job, backbone, 8)(1))[0]
     for seed, batches in batches_of.items():
         plan = job.head_plan(seed).with_choice(chosen["learning_rate"], chosen["weight_decay"])
         about = {"backbone": backbone.to_json(), "preprocess": backbone.preprocess.to_json()}
         fit(job, "probe", new_head(job, backbone.num_features, seed), batches, tune, plan, entering, about)
-    job.run.record_seconds("probe heads", perf_counter() - started)
     after = backbone.state_hash()
     if after != backbone.fingerprint:
         raise RuntimeError("the frozen backbone has changed: a bug")
@@ -251,7 +245,7 @@ def train_probe(job: Job) -> None:
 
 def probe_images(job: Job, backbone: Backbone, batch_size: int) -> ImageBatches:
     """Shuffled, augmented training batches of images for the backbone, decoded beforehand."""
-    files, seed = some(job, NUM_PROFILED), job.settings.seeds[0]
+    files, seed = some(job, max(NUM_PROFILED, job.settings.profile.batch_size)), job.settings.seeds[0]
     return ImageBatches(
         load(files, 2 * backbone.preprocess.size, "decoding"),
         labels(files.samples),

@@ -11,8 +11,9 @@ from headtohead.data.folder import locate
 from headtohead.data.index import ImageFiles, Index, load
 from headtohead.data.views import Preprocess
 from headtohead.device import choose_bf16, choose_device
-from headtohead.errors import RunFolderMismatch
+from headtohead.errors import BadSettings, RunFolderMismatch
 from headtohead.models.backbones import Backbone, load_backbone
+from headtohead.models.cnn import CNNS
 from headtohead.models.weights import find_weights
 from headtohead.rundir import RunDir, read_json, write_json
 from headtohead.settings import Settings
@@ -36,6 +37,8 @@ class Job:
     @classmethod
     def of(cls, settings: Settings, run: RunDir) -> "Job":
         """Find the images and choose device and precision."""
+        if settings.cnn.name not in CNNS:
+            raise BadSettings(f"There is no CNN `{settings.cnn.name}`.", mend=f"cnn.name is one of: {', '.join(CNNS)}")
         root, name = locate(settings.data.folder)
         device = choose_device(settings.device)
         return cls(settings, run, root, name, device, choose_bf16(settings.precision, device))

@@ -72,7 +72,8 @@ def enforce_checks(job: Job) -> None:
     raise CheckFailed(
         f"{len(failed)} sanity check(s) failed:\n  " + "\n  ".join(lines),
         where=str(job.run.checks),
-        mend="; ".join(dict.fromkeys(r["advice"] for r in failed)) + "; or go on with `--on-failed-check warn`",
+        mend="; ".join(dict.fromkeys(r["advice"] for r in failed))
+        + "; with changed images start a new folder (--out), or go on with `--on-failed-check warn`",
     )
 
 
@@ -90,7 +91,10 @@ def profile(job: Job) -> None:
         for name, profiled in contender.profiled(job).items():
             say(f"  {profiled.title}")
             model, plan = profiled.build(), profiled.plan
-            found = {"title": profiled.title, "batch_size": job.settings.profile.batch_size}
+            found = {
+                "title": profiled.title,
+                "batch_size": min(job.settings.profile.batch_size, len(job.files("train"))),
+            }
             found |= {
                 "device": str(job.device),
                 "precision": "bf16 autocast" if job.bf16 and name != "cached" else "fp32",

@@ -179,7 +179,14 @@ class RunDir:
                 mend="leave those out to continue it, or name a new folder with --out",
             )
         if own != settings:
-            write_text(self.settings, to_toml(settings))
+            try:
+                write_text(self.settings, to_toml(settings))
+            except OSError as error:
+                raise RunFolderMismatch(
+                    f"The run folder cannot be written: {error.strerror}",
+                    where=str(self.path),
+                    mend="name another --out",
+                ) from error
 
     def record_seconds(self, stage: str, seconds: float) -> None:
         """Add to the time that a stage has taken, over all sessions."""

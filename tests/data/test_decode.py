@@ -57,6 +57,10 @@ def test_exif_orientation_is_applied() -> None:
     assert decode(png(image, "JPEG", exif=exif))[0].shape == (6, 4, 3)
 
 
+def test_a_dark_sixteen_bit_image_stays_dark() -> None:
+    assert decode(png(Image.fromarray(np.full((2, 2), 200, np.uint16))))[0].max() == 1
+
+
 def test_broken_files_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = png(Image.effect_noise((64, 64), 50), "JPEG")
     for content, reason in ((b"", "empty file"), (b"hello", "not an image"), (whole[: len(whole) // 2], "truncated")):

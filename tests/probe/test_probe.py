@@ -69,6 +69,7 @@ def test_the_sweep_takes_the_lowest_tune_loss_and_flags_an_edge() -> None:
     assert found["best"] == min(found["table"], key=lambda row: row["tune_loss"])
     assert found["best"]["learning_rate"] == 1e-5
     assert "learning_rate" in found["at_edge"]
+    assert "weight_decay" in sweep(batches, tune, PLAN, 3, (1e-2,), (0.5, 50.0))["at_edge"]
     inner = sweep(batches, tune, PLAN, 3, (1e-6, 1e-2, 100.0), (0.0,))
     assert inner["best"]["learning_rate"] == 1e-2
     assert inner["at_edge"] == []

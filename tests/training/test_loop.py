@@ -100,6 +100,13 @@ def test_nan_stops_with_the_name_of_the_layer() -> None:
         train(model, TRAIN, TUNE, PLAN)
 
 
+def test_a_tune_loss_that_is_not_finite_stops_too() -> None:
+    features = torch.ones(1, 6, 4)
+    good, bad = (FeatureBatches(f, np.arange(6) % 2, batch_size=6, seed=0) for f in (features, features * math.inf))
+    with pytest.raises(TrainingDiverged, match="the input"):
+        train(nn.Linear(4, 2), good, bad, PLAN)
+
+
 def test_the_first_layer_whose_output_is_not_finite_is_named() -> None:
     class Exploding(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

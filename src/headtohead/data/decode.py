@@ -8,7 +8,6 @@
 
 import hashlib
 import io
-import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         # Pillow's own conversion clips at 255, which turns most 16-bit pictures white.
         wide = np.asarray(image, dtype=np.float64)
-        scale = 257.0 if wide.max(initial=0) > 255 else 1.0
+        # 32-bit modes do not say what their white is: beyond 255 it is taken for that of 16 bits.
+        scale = 257.0 if image.mode.startswith("I;16") or wide.max(initial=0) > 255 else 1.0
         image = Image.fromarray(np.clip(np.rint(wide / scale), 0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -43,12 +43,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def decode(content: bytes) -> tuple[Pixels, str]:
     """Pixels (H, W, 3) and Pillow's mode of the image in `content`. Raises Unreadable."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as image:
-                mode = image.mode
-                # exif_transpose loads all the pixels, so a truncated file is found here.
-                return np.array(to_rgb(ImageOps.exif_transpose(image))), mode
+        with Image.open(io.BytesIO(content)) as image:
+            # Pillow itself only warns up to twice its limit.
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
+                raise Unreadable("decompression bomb: too many pixels")
+            mode = image.mode
+            # exif_transpose loads all the pixels, so a truncated file is found here.
+            return np.array(to_rgb(ImageOps.exif_transpose(image))), mode
     except Exception as error:  # a broken file raises nearly anything in a decoder
         reason = str(error) or type(error).__name__
         if "cannot identify image file" in reason:

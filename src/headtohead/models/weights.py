@@ -118,7 +118,10 @@ def find_weights(name: str, given: str = "") -> WeightsFile:
     if not problem:
         from huggingface_hub import hf_hub_download
 
-        return WeightsFile(name, Path(hf_hub_download(repo, HUB_FILE)), "hub")
+        try:
+            return WeightsFile(name, Path(hf_hub_download(repo, HUB_FILE)), "hub")
+        except Exception as error:  # whatever breaks a download half-way: the ways out are the same
+            problem = f"{type(error).__name__}: {error}".splitlines()[0]
     # A backbone shipped with the package would be the next source: here and nowhere else.
     from huggingface_hub import constants
 

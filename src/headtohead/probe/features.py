@@ -1,6 +1,7 @@
 """Features of every image and view, computed once and kept in the run folder."""
 
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -71,6 +72,7 @@ def extract(
                 completed=len(files) - sum(len(part) for _, _, part in todo),
             )
             for number, path, part in todo:
+                started = perf_counter()
                 features = view_features(
                     net,
                     to,
@@ -82,5 +84,9 @@ def extract(
                     device=device,
                 )
                 write_atomically(path, lambda temporary, f=features: save_file({"features": f}, temporary))  # type: ignore[misc]
+                # By chunk, so that a session killed in between counts too.
+                run.record_seconds(
+                    "probe features" if split == "train" else f"features of {split}", perf_counter() - started
+                )
                 progress.advance(task, len(part))
     return torch.cat([load_file(path)["features"] for path, _ in parts], dim=1)

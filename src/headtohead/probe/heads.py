@@ -27,8 +27,8 @@ def sweep(
 ) -> dict[str, Any]:
     """Train a head at every pair of the grid with the first seed; the lowest loss on `tune` wins.
 
-    The winner is flagged `at_edge` where it is the first or last of at least two learning rates, or the largest
-    of at least two weight decays (the smallest is a natural end: none at all).
+    The winner is flagged `at_edge` where it is the first or last of at least two learning rates, or of at least
+    two weight decays (but for 0, a natural end).
     """
     table = []
     grid = list(product(learning_rates, weight_decays))
@@ -51,7 +51,7 @@ def sweep(
         key
         for key, values, ends in (
             ("learning_rate", learning_rates, (min(learning_rates), max(learning_rates))),
-            ("weight_decay", weight_decays, (max(weight_decays),)),
+            ("weight_decay", weight_decays, (max(weight_decays), *(d for d in (min(weight_decays),) if d > 0))),
         )
         if len(values) > 1 and best[key] in ends
     ]

@@ -4,7 +4,7 @@ from statistics import mean
 from typing import Any
 
 from headtohead.report.results import Results
-from headtohead.report.text import Say, count, esc, pct, points, profiled_name, seconds
+from headtohead.report.text import Say, capital, count, esc, pct, points, profiled_name, seconds
 
 Json = dict[str, Any]
 
@@ -84,10 +84,10 @@ def convergence(r: Results, say: Say) -> str:
     by_epochs = (
         say(
             f"{faster} needs fewer: {min(c_epochs, p_epochs):.1f} against {max(c_epochs, p_epochs):.1f} epochs",
-            f"{faster} нужно меньше: {min(c_epochs, p_epochs):.1f} против {max(c_epochs, p_epochs):.1f} эпох",
+            f"{faster} нужно меньше: {min(c_epochs, p_epochs):.1f} против {max(c_epochs, p_epochs):.1f} эпохи",
         )
         if c_epochs != p_epochs
-        else say(f"both need {c_epochs:.1f} epochs", f"обеим нужно {c_epochs:.1f} эпох")
+        else say(f"both need {c_epochs:.1f} epochs", f"обеим нужно {c_epochs:.1f} эпохи")
     )
     whole = p_s + features
     first = say("the probe", "голова") if whole < c_s else say("the CNN", "CNN")
@@ -154,7 +154,7 @@ def generalisation(r: Results, say: Say) -> str:
     return text + say(
         f" Averaged over the seeds, the probe alone is right on {mean(b for _, b in only):.1f} images and the CNN alone on "
         f"{mean(a for a, _ in only):.1f}.",
-        f" В среднем по зёрнам только голова права на {mean(b for _, b in only):.1f} изображениях, только CNN на "
+        f" В среднем по зёрнам только голова права на {mean(b for _, b in only):.1f} изображения, только CNN на "
         f"{mean(a for a, _ in only):.1f}.",
     )
 
@@ -188,7 +188,7 @@ def bottleneck(r: Results, say: Say) -> str:
     models = r.cost["models"]
     text = say("**Where is the bottleneck?**", "**Где узкое место?**")
     for name, m in models.items():
-        title, b = profiled_name(name, say), m["bottleneck"]
+        title, b = capital(profiled_name(name, say)), m["bottleneck"]
         text += say(
             f" {title}: `{b['part']}` takes {pct(b['share'])} of a step of {m['step']['median_ms']:.2f} ms, so that "
             f"without it training would be at most {b['speedup_limit']:.1f} times as fast; the costliest operator is "
@@ -207,10 +207,10 @@ def bottleneck(r: Results, say: Say) -> str:
         f"against {cnn['images_per_s']:g} images/s (the CNN {speed:.1f} times as fast). On cached features the head sees "
         f"{cached['images_per_s']:g} images/s, {saved:.0f} times the rate of the probe on images: since the backbone never "
         "changes, computing it anew every epoch is the avoidable part.",
-        f" Изображение в ViT это в {work:.1f} раз больше вычислений, чем в CNN ({count(vit['forward_flops_per_image'])} "
+        f" Изображение в ViT это в {work:.1f} раза больше вычислений, чем в CNN ({count(vit['forward_flops_per_image'])} "
         f"против {count(cnn['forward_flops_per_image'])} FLOP вперёд), и обучение на изображениях идёт со скоростью "
         f"{vit['images_per_s']:g} против {cnn['images_per_s']:g} изображений/с (CNN быстрее в {speed:.1f} раза). На "
-        f"сохранённых признаках голова видит {cached['images_per_s']:g} изображений/с, в {saved:.0f} раз больше, чем на "
+        f"сохранённых признаках голова видит {cached['images_per_s']:g} изображений/с, в {saved:.1f} раза больше, чем на "
         "изображениях: основа не меняется, и вычислять её заново каждую эпоху не нужно.",
     )
 
@@ -218,8 +218,9 @@ def bottleneck(r: Results, say: Say) -> str:
 def price(r: Results, say: Say) -> str:
     """What the whole of each contender cost."""
     t, k = r.timings, len(r.comparison["seeds"])
-    cnn = t.get("train cnn", 0.0)
-    parts = {name: t.get(name, 0.0) for name in ("probe features", "probe sweep", "probe heads")}
+    in_loop = {c: sum(row["seconds_all"] for row in r.contender(c)["convergence"]) for c in ("cnn", "probe")}
+    cnn = in_loop["cnn"]
+    parts = {name: t.get(name, 0.0) for name in ("probe features", "probe sweep")} | {"probe heads": in_loop["probe"]}
     probe = sum(parts.values())
     d = r.comparison["pair"]["difference"]["accuracy"]
     gap = f"{abs(100 * d['mean']):.1f}"

@@ -40,6 +40,7 @@ def summary(r: Results, say: Say) -> Section:
 def what_was_run(r: Results, say: Say) -> Section:
     """Settings, machine, weights."""
     b, p = r.backbone, r.backbone["preprocess"]
+    source = {"given": say("given", "дан"), "hub cache": say("hub cache", "кеш hub")}.get(b["source"], b["source"])
     frozen = r.frozen["hash_before"] == r.frozen["hash_after"]
     rows = [
         (
@@ -48,11 +49,11 @@ def what_was_run(r: Results, say: Say) -> Section:
         ),
         (
             say("processor", "процессор"),
-            f"{esc(r.environment['processor'])}, {r.environment['threads']} threads",
+            f"{esc(r.environment['processor'])}, {say('threads', 'потоков')}: {r.environment['threads']}",
         ),
         ("torch, timm", f"{r.environment['torch']}, {r.environment['timm']}"),
         (say("seeds", "зёрна"), ", ".join(map(str, r.settings.seeds))),
-        (say("backbone", "основа"), f"{code(b['name'])} ({b['source']}: {code(b['file'])})"),
+        (say("backbone", "основа"), f"{code(b['name'])} ({source}: {code(b['file'])})"),
         (say("fingerprint of its weights", "отпечаток весов"), f"`{b['fingerprint'][:16]}`"),
         (
             say(
@@ -72,7 +73,12 @@ def what_was_run(r: Results, say: Say) -> Section:
     ]
     took = [(esc(stage), seconds(spent, say)) for stage, spent in r.timings.items() if stage != "report"]
     body = [table([say("what", "что"), say("value", "значение")], rows)]
-    body.append(say("Time spent, over all sessions:", "Затраченное время, за все запуски:"))
+    body.append(
+        say(
+            "Time of each stage, in the session that finished it (features: by chunk, all sessions):",
+            "Время каждого этапа в сеансе, который его завершил (признаки: по частям, все сеансы):",
+        )
+    )
     body.append(table([say("stage", "этап"), say("time", "время")], took))
     body.append(f"<details><summary>{say('All settings', 'Все настройки')}</summary>\n")
     body.append(table([say("key", "ключ"), say("value", "значение")],
@@ -272,6 +278,12 @@ def confusions(r: Results, say: Say) -> Section:
     return Section(say("Confusion matrices", "Матрицы ошибок"), "\n\n".join([note, *body]))
 
 
+def memory_kind(kind: str, say: Say) -> str:
+    """What the peak is measured of."""
+    russian = {"growth of the process": "прирост процесса", "allocated on the accelerator": "выделено на ускорителе"}
+    return say(kind, russian[kind])
+
+
 def resources(r: Results, say: Say) -> Section:
     """The profile."""
     models = r.cost["models"]
@@ -288,7 +300,7 @@ def resources(r: Results, say: Say) -> Section:
          lambda m: f"{count(m['parameters'])} ({count(m['trainable_parameters'])})"),
         (say("FLOPs per image, forward", "FLOP на изображение, прямой проход"),
          lambda m: count(m["forward_flops_per_image"])),
-        (say("peak memory, MB", "пик памяти, МБ"), lambda m: f"{m['peak_memory_mb']:.0f} ({m['peak_memory_kind']})"),
+        (say("peak memory, MB", "пик памяти, МБ"), lambda m: f"{m['peak_memory_mb']:.0f} ({memory_kind(m['peak_memory_kind'], say)})"),
         (say("top operators, own ms", "главные операторы, свои мс"), lambda m: "; ".join(
             f"{code(o['operator'])} {o['own_ms_per_step']:.2f}" for o in m["operators"][:3])),
         (say("steps in the trace, MB", "шагов в трассе, МБ"), lambda m: f"{m['steps']}, {m['trace_mb']}"),

@@ -54,6 +54,11 @@ def seconds(value: float, say: Say) -> str:
     return f"{value:.0f} {say('s', 'с')}" if value < 120 else f"{value / 60:.1f} {say('min', 'мин')}"
 
 
+def capital(text: str) -> str:
+    """`text` with its first letter large, as a sentence begins."""
+    return text[:1].upper() + text[1:]
+
+
 def contender_name(name: str, say: Say) -> str:
     """How a contender or baseline is called."""
     return {

@@ -70,7 +70,7 @@ def train(
             is_last = (state.step + 1) % len(batches) == 0
             before = flat(model.parameters()) if is_last else None
             logits, loss, grad_norm = train_step(model, optimizer, x, y, lr, plan)
-            if not math.isfinite(loss):
+            if not math.isfinite(loss) or not math.isfinite(grad_norm):
                 raise diverged(model, x, epoch, state.step, lr)
             state.step += 1
             seen.add(logits, y, loss, grad_norm)
@@ -79,6 +79,8 @@ def train(
         trained = perf_counter()
 
         tune_loss, tune_logits, tune_labels = predict(model, tune, plan.bf16)
+        if not math.isfinite(tune_loss):
+            raise diverged(model, next(iter(tune(0)))[0], epoch, state.step, lr)
         state.keep_if_best(tune_loss)
         scores = {
             "epoch": epoch,
@@ -121,7 +123,7 @@ def train_step(
         loss.backward()
     with record_function("optimizer"):
         grad_norm = nn.utils.clip_grad_norm_(trainable(model), plan.clip_norm)
-        if torch.isfinite(loss):  # a step on NaN would hide the layer it came from
+        if torch.isfinite(grad_norm):  # a step on NaN would hide the layer it came from
             optimizer.step()
     return logits.detach(), loss.item(), grad_norm.item()
 
@@ -207,7 +209,8 @@ class Running:
 def diverged(model: nn.Module, x: torch.Tensor, epoch: int, step: int, lr: float) -> TrainingDiverged:
     """The error that says where the numbers ended."""
     return TrainingDiverged(
-        f"The loss is not a finite number at epoch {epoch}, step {step}: first seen in {first_non_finite(model, x)}.",
+        f"The loss or its gradient is not a finite number at epoch {epoch}, step {step}: "
+        f"first seen in {first_non_finite(model, x)}.",
         where=f"learning rate {lr:.3g}",
         mend="lower cnn.learning_rate, probe.learning_rates or training.clip_norm, in a new folder (--out)",
     )
