@@ -3,8 +3,17 @@
 import html
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 Say = Callable[[str, str], str]  # (English, Russian) -> the one of the report
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and Markdown under it."""
+
+    title: str
+    body: str
 
 
 def speaker(language: str) -> Say:
