@@ -1,6 +1,6 @@
 """The probe end to end against the loop that everyone writes, in one run, on the same images and cores.
 
-    python benchmarks/probe_vs_usual_loop.py DATA [--out FILE]
+    python benchmarks/probe_vs_usual_loop.py DATA [--split-seed N] [--out FILE]
 
 Ours: decode, features of K augmented views and the plain one (bf16 where the processor has it), the whole sweep,
 three seeds, `val` predicted. Usual: per seed ten epochs; every epoch sends every augmented image through the frozen
@@ -83,11 +83,12 @@ def main() -> None:
     """Measure both and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
+    parser.add_argument("--split-seed", type=int, default=0, help="another split of a flat folder")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
     make_deterministic()
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(data=Data(folder=arguments.data))
+        settings = Settings(data=Data(folder=arguments.data, split_seed=arguments.split_seed))
         job = Job.of(settings, RunDir(Path(folder)))
         prepare_data(job)  # both need the split; counted for neither
         started = perf_counter()
