@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.argument import ArgumentCollection, update_argument_collection
@@ -13,12 +13,15 @@ from headtohead.progress import console, say
 from headtohead.rundir import RunDir
 from headtohead.settings import BUILTIN, BUILTIN_NAME, Settings, commented_toml, read_toml, validate
 
+if TYPE_CHECKING:
+    from headtohead.models.weights import WeightsFile
+
 app = App(
     name="headtohead",
     help="A small CNN from scratch against a linear probe on a frozen ViT-Tiny, on your folder of images.",
     version=headtohead.__version__,
     result_action="return_value",
-    default_parameter=Parameter(negative=(), consume_multiple=True),
+    default_parameter=Parameter(negative_iterable=(), negative_none=(), consume_multiple=True),
 )
 data_app = App(name="data", help="The built-in images.")
 weights_app = App(name="weights", help="The backbone's pretrained weights.")
@@ -169,37 +172,45 @@ def demo(folder: Path, /) -> None:
     say(f"Wrote the built-in set to {folder}; use it with `headtohead run {folder}`.")
 
 
+def found_weights(backbone: str, weights: str, fallback: bool) -> "WeightsFile":
+    """The weights that a run would use."""
+    from headtohead.models.weights import announced, find_weights
+
+    return announced(find_weights(backbone, weights, fallback=fallback))
+
+
 @weights_app.command
-def path(*, backbone: str = DEFAULTS.backbone, weights: str = "") -> None:
+def path(*, backbone: str = DEFAULTS.backbone, weights: str = "", fallback: bool = True) -> None:
     """Print the file that the backbone's weights would be read from.
 
     Parameters
     ----------
     backbone
-        Any timm model name.
+        Any timm model name, or `builtin`.
     weights
         File or folder to look at first.
+    fallback
+        Whether the built-in backbone may stand in.
     """
-    from headtohead.models.weights import find_weights
-
-    sys.stdout.write(f"{find_weights(backbone, weights).path}\n")
+    sys.stdout.write(f"{found_weights(backbone, weights, fallback).path}\n")
 
 
 @weights_app.command
-def verify(*, backbone: str = DEFAULTS.backbone, weights: str = "") -> None:
+def verify(*, backbone: str = DEFAULTS.backbone, weights: str = "", fallback: bool = True) -> None:
     """Load the weights, every key of them, and print their fingerprint and preprocessing.
 
     Parameters
     ----------
     backbone
-        Any timm model name.
+        Any timm model name, or `builtin`.
     weights
         File or folder to look at first.
+    fallback
+        Whether the built-in backbone may stand in.
     """
     from headtohead.models.backbones import load_backbone
-    from headtohead.models.weights import find_weights
 
-    about = load_backbone(find_weights(backbone, weights)).to_json()
+    about = load_backbone(found_weights(backbone, weights, fallback)).to_json()
     sys.stdout.write("".join(f"{key}: {value}\n" for key, value in about.items()))
 
 

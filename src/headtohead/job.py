@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from headtohead.device import choose_bf16, choose_device
 from headtohead.errors import BadSettings, RunFolderMismatch
 from headtohead.models.backbones import Backbone, load_backbone
 from headtohead.models.cnn import CNNS
-from headtohead.models.weights import find_weights
+from headtohead.models.weights import WeightsFile, builtin_weights, find_weights
 from headtohead.rundir import RunDir, read_json, write_json
 from headtohead.settings import Settings
 from headtohead.training.loop import Plan
@@ -60,10 +61,18 @@ class Job:
         index = self.index()
         return Preprocess(self.settings.cnn.side, "bilinear", 1.0, index.mean, index.std)
 
+    @cached_property
+    def weights(self) -> WeightsFile:
+        """The backbone's weights. A run keeps to the built-in ones, or to others, as it began."""
+        s = self.settings
+        began = read_json(self.run.backbone) if self.run.backbone.exists() else {}
+        if began.get("source") == "built-in" and not s.weights:
+            return builtin_weights(began["notice"])
+        return find_weights(s.backbone, s.weights, fallback=s.fallback and not began)
+
     def backbone(self) -> Backbone:
         """The frozen backbone; the first call fixes which weights are this run's."""
-        s = self.settings
-        backbone = load_backbone(find_weights(s.backbone, s.weights), bf16=self.bf16, device=self.device)
+        backbone = load_backbone(self.weights, bf16=self.bf16, device=self.device)
         if not self.run.backbone.exists():
             write_json(self.run.backbone, backbone.to_json())
         elif read_json(self.run.backbone)["fingerprint"] != backbone.fingerprint:

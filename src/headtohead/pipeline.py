@@ -17,7 +17,7 @@ from headtohead.evaluation import baselines
 from headtohead.evaluation.predictions import save_predictions
 from headtohead.evaluation.summary import summarise_run
 from headtohead.job import Job
-from headtohead.models.weights import find_weights
+from headtohead.models.weights import announced
 from headtohead.profiling import cost, trace, verdict
 from headtohead.progress import say, track
 from headtohead.report import write_reports
@@ -167,8 +167,9 @@ def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
             mend=f"run `headtohead {missing[0]}` first",
         )
     job = Job.of(settings, run)
-    find_weights(settings.backbone, settings.weights)  # better now than after minutes of training
-    write_json(run.environment, environment(job.device, job.bf16))
+    weights = announced(job.weights)  # missing ones better now than after minutes of training
+    of_backbone = {"name": weights.name, "source": weights.source, "notice": weights.notice}
+    write_json(run.environment, environment(job.device, job.bf16) | {"backbone": of_backbone})
     for number, stage in enumerate(todo, 1):
         if stage.is_done(run):
             say(f"[{number}/{len(STAGES)}] {stage.name}: done before")

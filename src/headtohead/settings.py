@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from headtohead.errors import BadSettings
 
-BUILTIN = "builtin"  # as a data folder: the set that comes with the package
+BUILTIN = "builtin"  # what comes with the package: as a data folder the set, as a backbone the ViT-Tiny
 BUILTIN_NAME = "fashion-mnist-mini"
 
 # How pydantic reads a settings file: no unknown key, no silent conversion of types.
@@ -117,9 +117,11 @@ class Settings:
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds, fixed in advance, the same for both models."""
     backbone: str = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
-    """Frozen backbone: any timm model name."""
+    """Frozen backbone: any timm model name, or `builtin`."""
     weights: str = ""
     """File or folder with the backbone's weights; else HEADTOHEAD_WEIGHTS, the hub's cache, the hub."""
+    fallback: bool = True
+    """Whether the built-in backbone may stand in, with a notice, where a ViT-Tiny's weights cannot be had."""
     device: str = "auto"
     """`auto` (an accelerator where there is one), `cpu`, `cuda`, `cuda:1`, `mps`."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -142,7 +144,7 @@ class Settings:
 
 # These change how a run is done, not what comes out: they may differ when a run is continued.
 # (Weights are held to by their fingerprint, not by where they lie.)
-FREE = ("weights", "on_failed_check", "data.workers")
+FREE = ("weights", "fallback", "on_failed_check", "data.workers")
 
 
 def problems(s: Settings) -> list[str]:
@@ -151,6 +153,7 @@ def problems(s: Settings) -> list[str]:
         (len(s.seeds) > 0, "seeds: at least one is needed"),
         (len(set(s.seeds)) == len(s.seeds), f"seeds: {list(s.seeds)} names one twice"),
         (all(seed >= 0 for seed in s.seeds), "seeds: none may be negative"),
+        (not (s.weights and s.backbone == BUILTIN), "weights: the built-in backbone brings its own"),
         (0 < s.data.val_share < 1, f"data.val_share: {s.data.val_share} is not between 0 and 1"),
         (0 < s.data.tune_share < 1, f"data.tune_share: {s.data.tune_share} is not between 0 and 1"),
         (0 < s.data.min_crop <= 1, f"data.min_crop: {s.data.min_crop} is not in (0, 1]"),

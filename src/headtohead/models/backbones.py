@@ -93,6 +93,7 @@ class Backbone:
         return {
             "name": self.weights.name,
             "source": self.weights.source,
+            "notice": self.weights.notice,
             "file": self.weights.path.name,
             "file_sha256": self.weights.sha256(),
             "fingerprint": self.fingerprint,
@@ -122,7 +123,8 @@ def load_backbone(weights: WeightsFile, *, bf16: bool = False, device: torch.dev
             weights.name,
             pretrained=True,
             num_classes=num_classes,
-            pretrained_cfg_overlay={"state_dict": state, "num_classes": num_classes, "custom_load": False},
+            pretrained_cfg_overlay=weights.config
+            | {"state_dict": state, "num_classes": num_classes, "custom_load": False},
         )
     except RuntimeError as error:
         raise WeightsNotFound(

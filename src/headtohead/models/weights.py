@@ -1,17 +1,26 @@
-"""Where a backbone's weights come from: a given file or folder, the hub's local cache, the hub."""
+"""Where a backbone's weights come from: a given file or folder, the hub's local cache, the hub, this package."""
 
 import hashlib
+import json
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import headtohead
 from headtohead.errors import BadSettings, WeightsNotFound
+from headtohead.progress import say
+from headtohead.settings import BUILTIN
 
 ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
 HUB_FILE = "model.safetensors"
-HUB_TIMEOUT_S = 2.5
+HUB_TIMEOUT_S = 2.0
+
+# The backbone that comes with the package, in the layout of a model on the hub: weights, timm's config, model card.
+BUILTIN_FOLDER = Path(headtohead.__file__).parent / "assets" / "builtin-backbone"
+BUILTIN_ARCHITECTURE = "vit_tiny_patch16_224"
+BUILTIN_SHA256 = "b5085c71205faf22599ea74cb5b9c59da896a2279082262bc1b0d1dc5a60a4f9"
 
 
 @dataclass(frozen=True)
@@ -20,7 +29,9 @@ class WeightsFile:
 
     name: str
     path: Path
-    source: str  # "given", "hub cache" or "hub"
+    source: str  # "given", "hub cache", "hub" or "built-in"
+    notice: str = ""  # where the built-in ones stand in: for which, and why those could not be had
+    config: dict[str, Any] = field(default_factory=dict)  # overrides timm's own: preprocessing
 
     def sha256(self) -> str:
         """Of the file's bytes."""
@@ -104,8 +115,32 @@ def _hub_answers(repo: str) -> str:
     return outcome[0] if outcome else f"no answer within {HUB_TIMEOUT_S} s"
 
 
-def find_weights(name: str, given: str = "") -> WeightsFile:
-    """The weights of `name`: --weights, HEADTOHEAD_WEIGHTS, the hub's local cache, the hub; else WeightsNotFound."""
+def builtin_weights(notice: str = "") -> WeightsFile:
+    """The backbone that comes with the package, with the preprocessing of its own config."""
+    path = BUILTIN_FOLDER / HUB_FILE
+    config = json.loads((BUILTIN_FOLDER / "config.json").read_text(encoding="utf-8"))
+    found = WeightsFile(config["architecture"], path, "built-in", notice, config["pretrained_cfg"])
+    if not path.is_file() or found.sha256() != BUILTIN_SHA256:
+        raise WeightsNotFound("The built-in backbone is missing or damaged.", where=str(path), mend="install anew")
+    return found
+
+
+def announced(found: WeightsFile) -> WeightsFile:
+    """`found`; the terminal is told where they are stand-ins: nothing is replaced in silence."""
+    if found.notice:
+        say(f"notice: the built-in backbone stands in, since weights could not be had ({found.notice})")
+        say("  `--no-fallback` forbids it, `--weights FILE` gives others")
+    return found
+
+
+def find_weights(name: str, given: str = "", *, fallback: bool = True) -> WeightsFile:
+    """The weights of `name`: --weights, HEADTOHEAD_WEIGHTS, the hub's local cache, the hub.
+
+    Where none of them has any, those of the built-in backbone, with a `notice`, if `fallback` allows it and `name` is
+    of its architecture; else WeightsNotFound.
+    """
+    if name == BUILTIN:
+        return builtin_weights()
     config = architecture(name)
     variable = os.environ.get("HEADTOHEAD_WEIGHTS", "")
     for place, asked_by in ((given, "--weights"), (variable, "HEADTOHEAD_WEIGHTS")):
@@ -122,7 +157,8 @@ def find_weights(name: str, given: str = "") -> WeightsFile:
             return WeightsFile(name, Path(hf_hub_download(repo, HUB_FILE)), "hub")
         except Exception as error:  # whatever breaks a download half-way: the ways out are the same
             problem = f"{type(error).__name__}: {error}".splitlines()[0]
-    # A backbone shipped with the package would be the next source: here and nowhere else.
+    if fallback and name.split(".")[0] == BUILTIN_ARCHITECTURE:
+        return builtin_weights(f"{name}: {problem}")
     from huggingface_hub import constants
 
     looked = [f"--weights: {given or 'not given'}", f"HEADTOHEAD_WEIGHTS: {variable or 'not set'}"]
@@ -130,8 +166,8 @@ def find_weights(name: str, given: str = "") -> WeightsFile:
     raise WeightsNotFound(
         f"No weights of {name} were found:\n  " + "\n  ".join(looked),
         mend=(
-            f"one of three: (1) run once where the hub can be reached; (2) download `{HUB_FILE}` of `{repo}` "
+            f"one of four: (1) run once where the hub can be reached; (2) download `{HUB_FILE}` of `{repo}` "
             f"elsewhere and give it with `--weights FILE`; (3) put it as `{name}.safetensors` into a folder and set "
-            "HEADTOHEAD_WEIGHTS to that folder"
+            "HEADTOHEAD_WEIGHTS to that folder; (4) take the built-in backbone: `--backbone builtin`"
         ),
     )

@@ -24,14 +24,29 @@ def summary(r: Results, say: Say) -> Section:
     title = say("Small CNN against ViT-Tiny on", "Малая CNN против ViT-Tiny на данных")
     return Section(
         f"{title} {esc(r.data['name'])}",
-        "\n\n".join([verdict(r, say), gate, "![](figures/scores.png)"]),
+        "\n\n".join(part for part in (verdict(r, say), stand_in(r, say), gate, "![](figures/scores.png)") if part),
+    )
+
+
+def stand_in(r: Results, say: Say) -> str:
+    """That the probe stands on the built-in backbone, and why; empty for any other."""
+    if r.backbone["source"] != "built-in":
+        return ""
+    notice = r.backbone["notice"]
+    why = say(f", since weights could not be had ({esc(notice)})", f": весов получить не удалось ({esc(notice)})") if notice else say(", as asked for", ", как велено")
+    return say(
+        f"**The probe stands on the built-in backbone**, a ViT-Tiny distilled from the public one{why}. With the public "
+        "weights its figures may differ.",
+        f"**Голова стоит на встроенной основе**, ViT-Tiny, дистиллированном из общедоступного{why}. С общедоступными "
+        "весами числа могут быть другими.",
     )
 
 
 def what_was_run(r: Results, say: Say) -> Section:
     """Settings, machine, weights."""
     b, p = r.backbone, r.backbone["preprocess"]
-    source = {"given": say("given", "дан"), "hub cache": say("hub cache", "кеш hub")}.get(b["source"], b["source"])
+    sources = {"given": say("given", "дан"), "hub cache": say("hub cache", "кеш hub"), "built-in": say("built-in", "встроенная")}
+    source = sources.get(b["source"], b["source"])
     frozen = r.frozen["hash_before"] == r.frozen["hash_after"]
     rows = [
         (
