@@ -60,11 +60,11 @@ class Stage:
         return min(1.0, (step + 1) / 50) * (1 - step / self.steps)
 
 
-# The second and third only mend: with larger steps they destroy what the first has learned (see the model card).
 STAGES = (
-    Stage("blocks", 4000, 16, 64, 1e-2, 5e-3),
-    Stage("whole", 800, 16, 64, 1e-4, 5e-5),
-    Stage("whole, all patches", 200, 16, 196, 5e-5, 2e-5),
+    Stage("blocks", 5000, 16, 64, 1e-2, 5e-3),
+    Stage("whole", 1500, 16, 64, 2e-3, 7e-4),
+    Stage("whole, all patches", 300, 16, 196, 1e-3, 3e-4),
+    Stage("whole, small steps", 600, 16, 64, 3e-4, 1e-4),
 )
 
 
