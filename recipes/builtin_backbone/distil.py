@@ -64,7 +64,6 @@ STAGES = (
     Stage("blocks", 5000, 16, 64, 1e-2, 5e-3),
     Stage("whole", 1500, 16, 64, 2e-3, 7e-4),
     Stage("whole, all patches", 300, 16, 196, 1e-3, 3e-4),
-    Stage("whole, small steps", 600, 16, 64, 3e-4, 1e-4),
 )
 
 

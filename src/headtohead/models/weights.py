@@ -20,7 +20,7 @@ HUB_TIMEOUT_S = 2.0
 # The backbone that comes with the package, in the layout of a model on the hub: weights, timm's config, model card.
 BUILTIN_FOLDER = Path(headtohead.__file__).parent / "assets" / "builtin-backbone"
 BUILTIN_ARCHITECTURE = "vit_tiny_patch16_224"
-BUILTIN_SHA256 = "b5085c71205faf22599ea74cb5b9c59da896a2279082262bc1b0d1dc5a60a4f9"
+BUILTIN_SHA256 = "d209472e49f6303528485de4385e9a001f2513de394c1e834ff8fc4d952819d7"
 
 
 @dataclass(frozen=True)
