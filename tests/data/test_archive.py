@@ -1,5 +1,6 @@
 """Archives: what is read, and what is refused without a byte written."""
 
+import contextlib
 import gzip
 import io
 import os
@@ -7,6 +8,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from headtohead.data.archive import is_portable, members
@@ -85,7 +87,7 @@ def test_names_that_lead_outside(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "link", "what"),
     [
-        (tarfile.SYMTYPE, "../../secret", "is a link to `'../../secret'`"),
+        (tarfile.SYMTYPE, "../../secret", "is a link to '../../secret'"),
         (tarfile.SYMTYPE, "b.jpg", "is a link"),
         (tarfile.LNKTYPE, "/etc/passwd", "is a link"),
         (tarfile.CHRTYPE, "", "neither a file"),
@@ -120,12 +122,25 @@ def test_bombs(tmp_path: Path) -> None:
         header.size = 10**12
         stream.write(header.tobuf())
         stream.write(zeros)
-    assert "bytes in a file" in refused(tmp_path / "y.tar.gz")
+    assert "times its size" in refused(tmp_path / "y.tar.gz")
     with gzip.open(tmp_path / "z.tar.gz", "wb") as stream:
         header = special(tarfile.GNUTYPE_LONGNAME)
         header.size = len(zeros)
         stream.write(header.tobuf() + zeros)
     assert "times its size" in refused(tmp_path / "z.tar.gz")
+
+
+def test_a_sparse_file_counts_as_what_it_claims(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("a.jpg")
+    info.size = 512
+    info.pax_headers = {"GNU.sparse.map": "0,512", "GNU.sparse.size": str(100 * 2**20)}
+    assert "times its size" in refused(tar(tmp_path / "x.tar.gz", info))
+
+
+def test_too_large_a_file_for_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headtohead.data.archive.MAX_FILE", 1000)
+    assert len(list(members(tar(tmp_path / "x.tar.gz", ("a.jpg", bytes(1000)))))) == 1
+    assert "1000 bytes in a file" in refused(tar(tmp_path / "x.tar.gz", ("a.jpg", bytes(1001))))
 
 
 def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,3 +165,22 @@ def test_portable_names() -> None:
     for name in ["", ".", "..", ".hidden", "a:b", "a?", "a|b", "con", "NUL.jpg", "com1.jpg", "a.", "a ", "a\nb", "a/b",
                  "a\\b", "x" * 201, "\udc80", "\u202ea"]:  # fmt: skip
         assert not is_portable(name), name
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "zip"])
+def test_mutated_archives_are_read_or_refused(tmp_path: Path, kind: str) -> None:
+    rng = np.random.default_rng(0)
+    entries = [(f"a/{i}.jpg", rng.bytes(300)) for i in range(5)]
+    whole = tmp_path / f"whole.{kind}"
+    if kind == "zip":
+        zipped(whole, *entries)
+    else:
+        tar(whole, *entries, mode="w:gz" if kind == "tar.gz" else "w")
+    content, path = whole.read_bytes(), tmp_path / f"x.{kind}"
+    for _ in range(300):
+        mutated = bytearray(content)
+        for at in rng.integers(len(mutated), size=rng.integers(1, 6)):
+            mutated[at] = rng.integers(256)
+        path.write_bytes(mutated[: rng.integers(len(mutated)) if rng.random() < 0.2 else None])
+        with contextlib.suppress(DownloadFailed):
+            assert sum(len(found) for _, found in members(path)) <= 12 * len(content) + 2**20

@@ -5,8 +5,10 @@ stops at a multiple of the archive's own size.
 """
 
 import gzip
+import lzma
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -20,6 +22,9 @@ MAX_RATIO, SLACK = 10, 2**20  # unpacked bytes: at most 10 times the archive and
 MAX_FILE = 2**27  # bytes of one file: each is read into memory
 MAX_MEMBERS = 200_000
 GZIP_MAGIC, ZIP_MAGIC = b"\x1f\x8b", b"PK"  # how the file begins; names lie (102flowers.tgz has been a plain tar)
+# What the readers raise at bytes that are no archive.
+DAMAGE = (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, zlib.error,
+          lzma.LZMAError, struct.error)  # fmt: skip
 # What Windows forbids in a name or reads as a device.
 FORBIDDEN = re.compile(r'[<>:"/\\|?*]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)', re.IGNORECASE)
 
@@ -29,6 +34,10 @@ def hostile(archive: Path, what: str) -> DownloadFailed:
     return DownloadFailed(
         f"The archive is refused: {what}.", where=str(archive), mend="do not use it; fetch the set from another place"
     )
+
+
+def _too_large(archive: Path) -> DownloadFailed:
+    return hostile(archive, f"it unpacks to more than {MAX_RATIO} times its size")
 
 
 def is_portable(name: str) -> bool:
@@ -41,7 +50,7 @@ def _checked(name: str, archive: Path) -> PurePosixPath:
     # PureWindowsPath splits at both slashes, and knows drives and shares.
     windows = PureWindowsPath(name)
     if windows.anchor or ".." in windows.parts or "\0" in name:
-        raise hostile(archive, f"`{name!r}` leads outside of it")
+        raise hostile(archive, f"{name!r} leads outside of it")
     return PurePosixPath(name)
 
 
@@ -55,7 +64,7 @@ class _Bounded:
         content = self.stream.read(size)
         self.left -= len(content)
         if self.left < 0:
-            raise hostile(self.archive, f"it unpacks to more than {MAX_RATIO} times its size")
+            raise _too_large(self.archive)
         return content
 
 
@@ -68,25 +77,22 @@ def _tar(archive: Path, limit: int) -> Iterator[tuple[str, int, IO[bytes]]]:
         with tarfile.open(fileobj=_Bounded(stream, limit, archive), mode="r|") as tar:  # type: ignore[call-overload]
             for member in tar:
                 if member.issym() or member.islnk():
-                    raise hostile(archive, f"`{member.name!r}` is a link to `{member.linkname!r}`")
+                    raise hostile(archive, f"{member.name!r} is a link to {member.linkname!r}")
                 if not (member.isreg() or member.isdir()):
-                    raise hostile(archive, f"`{member.name!r}` is neither a file nor a folder")
+                    raise hostile(archive, f"{member.name!r} is neither a file nor a folder")
                 if member.isdir():
                     _checked(member.name, archive)
                 else:
                     yield member.name, member.size, tar.extractfile(member)
 
 
-def _zip(archive: Path, limit: int) -> Iterator[tuple[str, int, IO[bytes]]]:
+def _zip(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     """Name, size and stream of every file of a zip."""
     with zipfile.ZipFile(archive) as packed:
-        found = packed.infolist()
-        if sum(info.file_size for info in found) > limit:
-            raise hostile(archive, f"it unpacks to more than {MAX_RATIO} times its size")
-        for info in found:
+        for info in packed.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or info.flag_bits & 1:
-                raise hostile(archive, f"`{info.filename!r}` is a link, a device or encrypted")
+                raise hostile(archive, f"{info.filename!r} is a link, a device or encrypted")
             if info.is_dir():
                 _checked(info.filename, archive)
             else:
@@ -98,16 +104,20 @@ def members(archive: Path) -> Iterator[tuple[str, bytes]]:
     """Path (with `/`) and content of every file of a tar, tar.gz or zip. DownloadFailed for a hostile archive."""
     limit = MAX_RATIO * archive.stat().st_size + SLACK
     with archive.open("rb") as raw:
-        read = _zip if raw.read(2) == ZIP_MAGIC else _tar
+        is_zip = raw.read(2) == ZIP_MAGIC
     seen: set[PurePosixPath] = set()
+    total = 0
     try:
-        for name, size, stream in read(archive, limit):
+        for name, size, stream in _zip(archive) if is_zip else _tar(archive, limit):
             path = _checked(name, archive)
             if path in seen:
-                raise hostile(archive, f"`{name!r}` is in it twice")
+                raise hostile(archive, f"{name!r} is in it twice")
             seen.add(path)
+            total += size  # as declared: no more is read, and a sparse file of a tar can declare more than it holds
+            if total > limit:
+                raise _too_large(archive)
             if size > MAX_FILE or len(seen) > MAX_MEMBERS:
-                raise hostile(archive, f"more than {MAX_FILE} bytes in a file, or {MAX_MEMBERS} files, at `{name!r}`")
+                raise hostile(archive, f"more than {MAX_FILE} bytes in a file, or {MAX_MEMBERS} files, at {name!r}")
             yield str(path), stream.read()
-    except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError) as error:
+    except DAMAGE as error:
         raise hostile(archive, f"it is damaged ({error})") from error

@@ -14,6 +14,7 @@ RETRIES = 3  # in a row that bring less than MIN_GAIN
 MIN_GAIN = 2**20  # bytes
 PAUSE_S = 0.5  # before the first retry; doubled for each further one
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses that a retry may mend
+UNREACHABLE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
 
 
 class Unavailable(Exception):
@@ -88,10 +89,7 @@ def download(url: str, size: int, part: Path, moved: Callable[[int], object], ti
                 continued |= _request(client, url, size, part, count)
             except (httpx.TransportError, httpx.TooManyRedirects) as error:
                 problem = str(error) or type(error).__name__
-                if (
-                    isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol)
-                    and not came
-                ):
+                if isinstance(error, UNREACHABLE) and not came:
                     raise Unavailable(f"{_host(url)} cannot be reached ({problem})") from error
                 continued = True
             gained = (part.stat().st_size if part.exists() else 0) - before

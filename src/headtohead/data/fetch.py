@@ -1,6 +1,7 @@
 """Fetch a data set: download, verify, and write it as a folder of images with a manifest."""
 
 import hashlib
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -109,7 +110,7 @@ def _download_all(data_set: DataSet, addresses: dict[str, tuple[str, ...]], fold
                 moved = partial(progress.advance, progress.add_task(file.name, total=file.size))
                 sources[file.name] = _obtain(file, addresses[file.name], folder, moved)
     except DownloadFailed:
-        if not any(folder.iterdir()):  # nothing to continue
+        if all(path.suffix == ".validator" for path in folder.iterdir()):  # nothing to continue
             shutil.rmtree(folder.parent)
         raise
     return sources
@@ -138,21 +139,23 @@ def _write_pictures(data_set: DataSet, archives: Path, target: Path) -> dict[str
     total = sum(data_set.images.values())
     for picture in track(data_set.layout(archives), f"Writing {data_set.name}", total):
         if not (is_portable(picture.cls) and is_portable(picture.name)):
-            raise hostile(archives, f"`{picture.cls}/{picture.name}` is not a name that every system can write")
+            raise hostile(archives, f"{f'{picture.cls}/{picture.name}'!r} is not a name that every system can write")
         path = target / picture.split / picture.cls / picture.name
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with path.open("xb") as stream:
                 stream.write(picture.content)
         except FileExistsError as error:
-            raise hostile(archives, f"`{picture.cls}/{picture.name}` is in it twice") from error
+            raise hostile(archives, f"{f'{picture.cls}/{picture.name}'!r} is in it twice") from error
         counts[picture.split][picture.cls] += 1
     found = {split: sum(of_class.values()) for split, of_class in counts.items()}
     classes = {cls for of_class in counts.values() for cls in of_class}
     if found != data_set.images or len(classes) != data_set.classes:
-        raise hostile(
-            archives,
-            f"it holds {found} images of {len(classes)} classes, not {data_set.images} of {data_set.classes}",
+        raise BadData(
+            f"The published files hold {found} images of {len(classes)} classes, "
+            f"and not {data_set.images} of {data_set.classes} as headtohead expects.",
+            where=str(archives),
+            mend="report this message; the files there are whole and can be used by hand",
         )
     return {split or "all": dict(sorted(of_class.items())) for split, of_class in counts.items()}
 
@@ -206,7 +209,7 @@ def fetch(data_set: DataSet, target: Path, *, url: str = "", mirror: str = "", a
             sources = _download_all(data_set, addresses, archives)
         else:
             sources = _check_given(data_set, archives)
-        pictures = unfinished / "pictures"
+        pictures = unfinished / f"pictures-{os.getpid()}"  # two calls at once do not write into one folder
         shutil.rmtree(pictures, ignore_errors=True)
         try:
             counts = _write_pictures(data_set, archives, pictures)
@@ -220,7 +223,7 @@ def fetch(data_set: DataSet, target: Path, *, url: str = "", mirror: str = "", a
         shutil.rmtree(unfinished, ignore_errors=True)
     except OSError as error:
         raise BadData(
-            f"The folder cannot be written: {error.strerror or error}",
+            f"Files cannot be read or written: {error.strerror or error}",
             where=str(error.filename or target),
             mend="make room or name another folder; the same command continues",
         ) from error
