@@ -88,6 +88,9 @@ def test_a_range_that_the_server_lacks_or_another_one_is_not_appended(site: Site
     site.files["a.bin"] = CONTENT[:100_000]
     with pytest.raises(Unavailable, match="HTTP 416"):
         download(f"{site.address}/a.bin", SIZE, tmp_path / "p", Counted())
+    site.files["a.bin"] = CONTENT + b"x"
+    with pytest.raises(Unavailable, match=f"offers {SIZE + 1} bytes"):
+        download(f"{site.address}/a.bin", SIZE, tmp_path / "p", Counted())
     site.files["a.bin"], site.shift = CONTENT, 1
     with pytest.raises(Unavailable, match="HTTP 206"):
         download(f"{site.address}/a.bin", SIZE, tmp_path / "p", Counted())

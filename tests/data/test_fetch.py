@@ -357,6 +357,15 @@ def test_other_images_than_expected(tmp_path: Path) -> None:
         assert not (tmp_path / "images").exists()
 
 
+def test_one_name_in_two_parts_of_a_set_is_not_overwritten(tmp_path: Path) -> None:
+    published = tmp_path / "published"
+    small("beans", published)
+    for part in ("train", "validation"):
+        zipped(published / f"{part}.zip", (f"{part}/healthy/a.jpg", jpeg(0)))
+    with pytest.raises(DownloadFailed, match=r"'healthy/a\.jpg' is in it twice"):
+        fetch(resealed(named("beans"), published), tmp_path / "images", archives=published)
+
+
 def test_files_that_are_not_what_their_layout_says(tmp_path: Path) -> None:
     published = tmp_path / "published"
     published.mkdir()

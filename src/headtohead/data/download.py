@@ -41,10 +41,11 @@ def _request(client: httpx.Client, url: str, size: int, part: Path, moved: Calla
         if validator.exists() and (known := validator.read_text(encoding="utf-8")):
             headers["If-Range"] = known
     with client.stream("GET", url, headers=headers) as response:
-        status, offered = response.status_code, response.headers.get("Content-Length", str(size))
+        status = response.status_code
         span = re.match(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-        continues = bool(have and status == 206 and span and int(span[1]) == have and span[2] in (str(size), "*"))
-        if status == 200 and offered != str(size):
+        offered = span[2] if span else response.headers.get("Content-Length", "*")  # "*": it does not say
+        continues = bool(have and status == 206 and span and int(span[1]) == have)
+        if status in (200, 206) and offered not in (str(size), "*"):
             raise Unavailable(f"{_host(url)} offers {offered} bytes where the published file has {size}")
         if status in PASSING:
             raise httpx.ReadError(f"HTTP {status}")
