@@ -23,7 +23,7 @@ app = App(
     result_action="return_value",
     default_parameter=Parameter(negative_iterable=(), negative_none=(), consume_multiple=True),
 )
-data_app = App(name="data", help="The built-in images.")
+data_app = App(name="data", help="The built-in images, and public data sets.")
 weights_app = App(name="weights", help="The backbone's pretrained weights.")
 app.command(data_app)
 app.command(weights_app)
@@ -177,6 +177,45 @@ def found_weights(backbone: str, weights: str, fallback: bool) -> "WeightsFile":
     from headtohead.models.weights import announced, find_weights
 
     return announced(find_weights(backbone, weights, fallback=fallback))
+
+
+@data_app.command
+def fetch(
+    name: str = "",
+    folder: Path | None = None,
+    /,
+    *,
+    url: str = "",
+    mirror: str = "",
+    archives: Path | None = None,
+) -> None:
+    """Download a public data set, verify it and write it as a folder of images. Without NAME: list the sets.
+
+    Parameters
+    ----------
+    name
+        Data set. Left out: a table of all.
+    folder
+        New folder, to hold train/ and val/, or the classes.
+    url
+        Where to download a set of one file from; its checksum stays the published one.
+    mirror
+        Address of a folder with the set's files under their published names.
+    archives
+        Folder with the set's files, downloaded elsewhere.
+    """
+    from headtohead.data.catalogue import named, print_sets
+    from headtohead.data.fetch import fetch as fetch_set
+
+    if not name:
+        print_sets()
+        return
+    data_set = named(name)
+    if folder is None:
+        raise BadSettings("No folder is named.", mend=f"`headtohead data fetch {data_set.name} DIR`")
+    written = fetch_set(data_set, folder, url=url, mirror=mirror, archives=archives)
+    say(f"Verified by size and SHA-256, as published by {data_set.sums}; licence: {data_set.licence}.")
+    say(f"Wrote {data_set.name} to {written}; use it with `headtohead run {folder}`.")
 
 
 @weights_app.command
