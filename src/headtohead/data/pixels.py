@@ -54,9 +54,7 @@ def decoded(files: ImageFiles, short_side: int, label: str) -> DecodedImages:
             break
         stored |= kept
     if lacking := sum(digest not in stored for digest in digests):
-        say(
-            f"  {lacking} of {len(files)} images are not kept in the cache, which is full ({BOUND}): training is slower"
-        )
+        say(f"  {lacking} of {len(files)} images do not fit into the cache ({BOUND}): each use decodes them anew")
     return DecodedImages(files, short_side, [stored.get(digest) for digest in digests])
 
 
