@@ -35,7 +35,7 @@ def test_every_command_and_setting_is_documented() -> None:
     for readme in (README, README.with_name("README.ru.md")):
         text = readme.read_text(encoding="utf-8")
         for command in ("run", "check", "train", "profile", "evaluate", "report", "data demo", "data fetch",
-                        "weights path", "weights verify", "init"):  # fmt: skip
+                        "weights path", "weights verify", "cache info", "cache clear", "init"):  # fmt: skip
             assert f"`headtohead {command}" in text, command
         for key in flatten(Settings()):
             assert f"`{key}`" in text, key
@@ -43,7 +43,7 @@ def test_every_command_and_setting_is_documented() -> None:
 
 def test_all_commands_of_the_app_are_the_documented_ones() -> None:
     names = {name for name in app if not name.startswith("-")}
-    assert names == {"run", "check", "train", "profile", "evaluate", "report", "data", "weights", "init"}
+    assert names == {"run", "check", "train", "profile", "evaluate", "report", "data", "weights", "cache", "init"}
 
 
 def test_a_missing_folder_is_named_and_leaves_nothing(

@@ -25,8 +25,10 @@ app = App(
 )
 data_app = App(name="data", help="The built-in images, and public data sets.")
 weights_app = App(name="weights", help="The backbone's pretrained weights.")
+cache_app = App(name="cache", help="What is kept for later runs in the user's cache folder.")
 app.command(data_app)
 app.command(weights_app)
+app.command(cache_app)
 
 DataOrRun = Annotated[
     Path | None,
@@ -251,6 +253,31 @@ def verify(*, backbone: str = DEFAULTS.backbone, weights: str = "", fallback: bo
 
     about = load_backbone(found_weights(backbone, weights, fallback)).to_json()
     sys.stdout.write("".join(f"{key}: {value}\n" for key, value in about.items()))
+
+
+@cache_app.command
+def info() -> None:
+    """Print every kind of thing that is kept: number of files, size, bound and folder."""
+    from headtohead.data.cache import kinds
+
+    for kind in kinds():
+        bound = "no bound" if kind.bound is None else f"of at most {kind.bound / 1e6:.1f} MB"
+        sys.stdout.write(f"{kind.name}: {kind.files} files, {kind.bytes / 1e6:.1f} MB, {bound}, {kind.path}\n")
+
+
+@cache_app.command
+def clear(kind: str = "", /) -> None:
+    """Delete what is kept; runs that use it at the moment go on.
+
+    Parameters
+    ----------
+    kind
+        Only this kind, as `info` names it.
+    """
+    from headtohead.data import cache
+
+    freed, left = cache.clear(kind)
+    say(f"Deleted {freed / 1e6:.1f} MB." + (f" {left} files could not be deleted." if left else ""))
 
 
 @app.command

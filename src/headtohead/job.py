@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from headtohead.data.decode import Pixels
 from headtohead.data.folder import locate
-from headtohead.data.index import ImageFiles, Index, load
+from headtohead.data.index import ImageFiles, Index
+from headtohead.data.pixels import DecodedImages, decoded
 from headtohead.data.views import Preprocess
 from headtohead.device import choose_bf16, choose_device
 from headtohead.errors import BadSettings, RunFolderMismatch
@@ -52,9 +52,9 @@ class Job:
         """The images of a split, decoded at each access."""
         return ImageFiles(self.root, self.index().of(split))
 
-    def cnn_images(self, split: str) -> list[Pixels]:
-        """The images of a split in memory, twice as large as the CNN's input, so that crops are not blurred."""
-        return load(self.files(split), 2 * self.settings.cnn.side, f"decoding {split}")
+    def cnn_images(self, split: str) -> DecodedImages:
+        """The images of a split, decoded once, twice as large as the CNN's input, so that crops are not blurred."""
+        return decoded(self.files(split), 2 * self.settings.cnn.side, f"decoding {split}")
 
     def cnn_preprocess(self) -> Preprocess:
         """Of the net trained from scratch."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from headtohead.checks.sanity import CHECKS, run_check
 from headtohead.contenders import CONTENDERS
-from headtohead.data.index import ImageFiles, build_index, labels, load
+from headtohead.data.index import ImageFiles, build_index, labels
+from headtohead.data.pixels import decoded
 from headtohead.data.views import own_preprocess
 from headtohead.device import environment, make_deterministic
 from headtohead.errors import CheckFailed, RunFolderMismatch
@@ -36,7 +37,7 @@ def prepare_data(job: Job) -> None:
         say(f"  left out as unreadable: {'; '.join(index.left_out)}")
     side = job.settings.cnn.side
     files = ImageFiles(job.root, index.of("train"))
-    to = own_preprocess(load(files, 2 * side, "decoding train"), side)
+    to = own_preprocess(decoded(files, 2 * side, "decoding train"), side)
     index = dataclasses.replace(index, mean=to.mean, std=to.std)
     counts = {split: sum(of) for split, of in index.counts().items()}
     say(f"  {len(index.classes)} classes; images: " + ", ".join(f"{n} {split}" for split, n in counts.items()))

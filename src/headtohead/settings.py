@@ -36,8 +36,8 @@ class Data:
     """Smallest share of the image's area that RandomResizedCrop keeps."""
     on_bad: Literal["stop", "leave-out"] = "stop"
     """What to do with unreadable images, after all have been listed."""
-    workers: int = 0
-    """Loader processes; the results do not depend on it."""
+    workers: int = 1
+    """Threads that prepare batches ahead of the loop; the results do not depend on it."""
 
 
 @dataclass(frozen=True)

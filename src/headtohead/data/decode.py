@@ -8,12 +8,24 @@
 
 import hashlib
 import io
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), RGB
+
+# To be raised with every change of what `decode` or `shrink` give: stored pixels are found by it.
+DECODING = 1
+
+
+class Images(Protocol):
+    """A sequence of decoded images."""
+
+    def __getitem__(self, i: int, /) -> Pixels: ...
+
+    def __len__(self) -> int: ...
 
 
 class Unreadable(Exception):

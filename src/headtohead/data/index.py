@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headtohead.data.audit import open_all
-from headtohead.data.decode import Pixels, decode, digest, shrink
+from headtohead.data.decode import Pixels, decode, digest
 from headtohead.data.folder import scan
 from headtohead.data.split import assign
 from headtohead.errors import BadData
-from headtohead.progress import track
 from headtohead.settings import Data
 
 SPLITS = ("train", "tune", "val")
@@ -135,12 +133,6 @@ class ImageFiles:
                 mend="put the old file back, or start a new run with --out",
             )
         return decode(content)[0]
-
-
-def load(files: ImageFiles, short_side: int, label: str) -> list[Pixels]:
-    """All images in memory, decoded once, with a short side of at most `short_side` px."""
-    with ThreadPoolExecutor() as pool:
-        return list(track(pool.map(lambda i: shrink(files[i], short_side), range(len(files))), label, len(files)))
 
 
 def chunks(files: ImageFiles, size: int) -> Iterator[ImageFiles]:

@@ -33,7 +33,11 @@ def stand_in(r: Results, say: Say) -> str:
     if r.backbone["source"] != "built-in":
         return ""
     notice = r.backbone["notice"]
-    why = say(f", since weights could not be had ({esc(notice)})", f": весов получить не удалось ({esc(notice)})") if notice else say(", as asked for", ", как велено")
+    why = (
+        say(f", since weights could not be had ({esc(notice)})", f": весов получить не удалось ({esc(notice)})")
+        if notice
+        else say(", as asked for", ", как велено")
+    )
     return say(
         f"**The probe stands on the built-in backbone**, a ViT-Tiny distilled from the public one{why}. With the public "
         "weights its figures may differ.",
@@ -45,7 +49,11 @@ def stand_in(r: Results, say: Say) -> str:
 def what_was_run(r: Results, say: Say) -> Section:
     """Settings, machine, weights."""
     b, p = r.backbone, r.backbone["preprocess"]
-    sources = {"given": say("given", "дан"), "hub cache": say("hub cache", "кеш hub"), "built-in": say("built-in", "встроенная")}
+    sources = {
+        "given": say("given", "дан"),
+        "hub cache": say("hub cache", "кеш hub"),
+        "built-in": say("built-in", "встроенная"),
+    }
     source = sources.get(b["source"], b["source"])
     frozen = r.frozen["hash_before"] == r.frozen["hash_after"]
     rows = [
