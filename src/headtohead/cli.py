@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.argument import ArgumentCollection, update_argument_collection
+from rich.console import Console
 
 import headtohead
 from headtohead.errors import BadData, BadSettings, RunFolderMismatch, UserError
@@ -20,7 +21,7 @@ app = App(
     result_action="return_value",
     default_parameter=Parameter(negative=(), consume_multiple=True),
 )
-data_app = App(name="data", help="The built-in images.")
+data_app = App(name="data", help="Images: what is in a folder of them, and the built-in ones.")
 weights_app = App(name="weights", help="The backbone's pretrained weights.")
 app.command(data_app)
 app.command(weights_app)
@@ -147,6 +148,24 @@ def report(data: DataOrRun = None, /, *, out: Out = None, settings: File = None,
 
     write_reports(folder)
     say(f"{folder.report('en')}, {folder.report('ru')}")
+
+
+@data_app.command
+def audit(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
+    """Open every image and report all that is found, here and as audit.json and audit.html in the run folder."""
+    chosen, folder = prepare(data, out, flags)
+    from headtohead.data.audit import audit_folder
+    from headtohead.data.folder import locate
+    from headtohead.report.audit_page import write_audit
+    from headtohead.report.audit_text import audit_text
+
+    root, name = locate(chosen.data.folder)
+    folder.adopt(chosen)
+    found = audit_folder(root, name, chosen.data)
+    write_audit(folder, found)
+    Console(highlight=False).print(*audit_text(found), sep="\n")
+    say(f"{folder.audit}, {folder.audit_page('en')}, {folder.audit_page('ru')}")
+    found.require_usable()
 
 
 @data_app.command

@@ -9,7 +9,8 @@ import numpy as np
 
 from headtohead.checks.sanity import CHECKS, run_check
 from headtohead.contenders import CONTENDERS
-from headtohead.data.index import ImageFiles, build_index, labels, load
+from headtohead.data.audit import audit_folder
+from headtohead.data.index import ImageFiles, index_of, labels, load
 from headtohead.data.views import own_preprocess
 from headtohead.device import environment, make_deterministic
 from headtohead.errors import CheckFailed, RunFolderMismatch
@@ -19,21 +20,20 @@ from headtohead.evaluation.summary import summarise_run
 from headtohead.job import Job
 from headtohead.models.weights import find_weights
 from headtohead.profiling import cost, trace, verdict
-from headtohead.progress import say, track
+from headtohead.progress import console, say, track
 from headtohead.report import write_reports
+from headtohead.report.audit_page import write_audit
+from headtohead.report.audit_text import audit_text
 from headtohead.rundir import RunDir, read_json, write_json
 from headtohead.settings import Settings
 
 
 def prepare_data(job: Job) -> None:
-    """Open every image, split, and measure the training images' mean and spread."""
-    index = build_index(job.root, job.name, job.settings.data)
-    for warning in index.warnings:
-        say(f"  warning: {warning}")
-    if index.ignored:
-        say(f"  ignored: {', '.join(index.ignored[:10])}{' ...' if len(index.ignored) > 10 else ''}")
-    if index.left_out:
-        say(f"  left out as unreadable: {'; '.join(index.left_out)}")
+    """Audit every image, split, and measure the training images' mean and spread."""
+    audit = audit_folder(job.root, job.name, job.settings.data)
+    write_audit(job.run, audit)
+    console.print(*audit_text(audit), sep="\n")
+    index = index_of(audit, job.settings.data)
     side = job.settings.cnn.side
     files = ImageFiles(job.root, index.of("train"))
     to = own_preprocess(load(files, 2 * side, "decoding train"), side)
