@@ -26,7 +26,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tuple[RunDir, list[str]]:
     folder = tmp_path_factory.mktemp("run")
-    command = quick(paint(folder / "<b>pictures"), tiny_weights, folder / "out")
+    images = paint(folder / "<b>pictures")
+    (images / "class-0" / "000.png").rename(images / "class-0" / "caf\udce9\n<b>.png")
+    command = quick(images, tiny_weights, folder / "out")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         main(["run", *command])
@@ -42,7 +44,18 @@ def outcome(run: RunDir) -> dict[str, str]:
 
 def test_every_artefact_is_there(finished: tuple[RunDir, list[str]]) -> None:
     run, _ = finished
-    for path in (run.settings, run.environment, run.data, run.checks, run.sweep, run.cost, run.comparison, run.metrics):
+    pages = (run.audit, run.audit_page("en"), run.audit_page("ru"))
+    for path in (
+        *pages,
+        run.settings,
+        run.environment,
+        run.data,
+        run.checks,
+        run.sweep,
+        run.cost,
+        run.comparison,
+        run.metrics,
+    ):
         assert path.stat().st_size > 0
     for name in ("cnn", "probe"):
         assert run.scores(name).exists()

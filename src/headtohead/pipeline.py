@@ -1,6 +1,7 @@
 """The stages in order, each a plain function of the job; what they leave behind lies in the run folder."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
@@ -156,6 +157,7 @@ STAGES = (
 def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
     """Do the stages up to and with `upto` that are not done yet; with `only`, the earlier ones must be."""
     make_deterministic()
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # the audit tells of what Pillow complains about
     names = [stage.name for stage in STAGES]
     todo = STAGES[: names.index(upto) + 1]
     # Scanning the folder has no command of its own: it is part of `check`.

@@ -163,7 +163,7 @@ def problems(s: Settings) -> list[str]:
         (s.data.split_seed >= 0, "data.split_seed: may not be negative"),
         (
             not (both := sorted({*s.data.leave_out} & {*s.data.stop_at})),
-            f"data.leave_out and data.stop_at: both name {both}",
+            f"data.leave_out and data.stop_at: both name {', '.join(both)}",
         ),
         (
             not any(map(is_raw_byte, s.data.folder)),

@@ -39,7 +39,7 @@ class Audit:
     name: str
     folder: Folder
     opened: tuple[Opened, ...]
-    used: tuple[Opened, ...]  # those that the policy keeps
+    used: tuple[Opened, ...]  # those that can be decoded and that the policy keeps
     left_out: tuple[LeftOut, ...]
     findings: tuple[Finding, ...]
     problems: tuple[str, ...]  # why the folder cannot be used as the settings stand
@@ -122,7 +122,7 @@ def audit_folder(root: Path, name: str, settings: Data) -> Audit:
         if finding.policy == "leave-out":
             for file, evidence in finding.cases:
                 left_out.setdefault(file, LeftOut(file, finding.name, evidence))
-    used = [image for image in opened if image.found.file not in left_out]
+    used = [image for image in opened if not image.facts.bad and image.found.file not in left_out]
     about_folder = findings(FOLDER_FINDINGS, Scene(folder, used, ignored_with_kind(folder)), settings)
     found = [*about_images, *about_folder]
 

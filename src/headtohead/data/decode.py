@@ -47,10 +47,11 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """An image of any of Pillow's modes as RGB, as the module's docstring states."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         # Pillow's own conversion clips at 255, which turns most 16-bit pictures white.
-        wide = np.asarray(image, dtype=np.float64)
+        wide = np.array(image, dtype=np.float64)
         # 32-bit modes do not say what their white is: beyond 255 it is taken for that of 16 bits.
         scale = 257.0 if image.mode.startswith("I;16") or wide.max(initial=0) > 255 else 1.0
-        image = Image.fromarray(np.clip(np.rint(wide / scale), 0, 255).astype(np.uint8))
+        np.clip(np.rint(np.divide(wide, scale, out=wide), out=wide), 0, 255, out=wide)  # in place: it may be large
+        image = Image.fromarray(wide.astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))

@@ -99,8 +99,8 @@ def wrong_extension(image: Opened) -> str | None:
 
 
 def non_utf8_name(image: Opened) -> str | None:
-    """Bytes that are no text; seen as a person would see them."""
-    return printable(image.found.file) if any(map(is_raw_byte, image.found.file)) else None
+    """Bytes that are no text. What is wrong is seen in the name itself."""
+    return "" if any(map(is_raw_byte, image.found.file)) else None
 
 
 def odd_name(image: Opened) -> str | None:

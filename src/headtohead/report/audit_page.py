@@ -2,6 +2,7 @@
 
 import base64
 import io
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,7 +36,9 @@ def write_audit(run: RunDir, audit: Audit, pairs: Sequence[Json] = ()) -> None:
     `pairs` of images that are alike, most telling first: `kind`, files `a` and `b`, `distance`, `evidence`.
     """
     content = audit.to_json() | {"pairs": list(pairs)}
-    thumbs = thumbnails(audit.folder.root, _shown(content, {image.found.file for image in audit.used}))
+    thumbs = thumbnails(
+        audit.folder.root, _shown(content, {image.found.file for image in audit.opened if not image.facts.bad})
+    )
     for language in ("en", "ru"):
         write_text(run.audit_page(language), page(content, thumbs, language))
     write_json(run.audit, content)
@@ -66,7 +69,8 @@ def _shown(content: Json, decodable: set[str]) -> list[str]:
 
 def thumbnails(root: Path, files: Sequence[str]) -> dict[str, str]:
     """Small JPEGs of images as they are used (upright, over white), as data URIs."""
-    with ThreadPoolExecutor() as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+        warnings.simplefilter("ignore")  # the decoder's complaints are among the findings
         return dict(zip(files, pool.map(lambda file: _thumbnail(root / file), files), strict=True))
 
 
