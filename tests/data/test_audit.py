@@ -3,13 +3,15 @@
 import hashlib
 import json
 import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from bad_folders import PLANTS, in_class, rotated_jpeg, small
+from bad_folders import PLANTS, encoded, in_class, picture, rotated_jpeg, small
 
 from headtohead.cli import main
 from headtohead.data.audit import Audit, audit_folder
@@ -235,6 +237,29 @@ def test_work_in_order_is_never_far_ahead() -> None:
             assert got == 2 * taken
     assert taken == 999
     assert furthest <= AHEAD + 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak where Linux keeps it")
+def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
+    whole = encoded(picture(0, 600, 600), "JPEG", quality=30)
+    # Not `ru_maxrss`: a child begins with its parent's.
+    code = (
+        "import sys; from headtohead.cli import main; main(['data', 'audit', *sys.argv[1:]]);"
+        "sys.stderr.write(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+    )
+    peaks_mb = []
+    for number in (100, 400):
+        folder = tmp_path / f"of-{number}"
+        for cls in ("a", "b"):
+            (folder / cls).mkdir(parents=True)
+            for i in range(number // 2):
+                (folder / cls / f"{i}.jpg").write_bytes(whole + f"{number}{cls}{i}".encode())  # all different
+        command = [sys.executable, "-c", code, str(folder), "--out", str(tmp_path / "out" / str(number))]
+        done = subprocess.run(command, capture_output=True, check=True)
+        peaks_mb.append(int(done.stderr.split()[-1]) / 1024)
+    decoded_mb = 300 * 600 * 600 * 3 / 2**20  # what the further pictures would take
+    assert peaks_mb[1] - peaks_mb[0] < decoded_mb / 10
 
 
 def test_counts_and_histograms(bad: Path) -> None:

@@ -1,6 +1,5 @@
 """The audit: every file opened, everything that was found, and what the policy makes of it. Changes nothing."""
 
-import dataclasses
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -93,7 +92,7 @@ class Audit:
                 }
                 for finding in self.findings
             ],
-            "left_out": [dataclasses.asdict(image) for image in self.left_out],
+            "left_out": [vars(image) for image in self.left_out],
             "files": [_row(image) for image in self.opened],
         }
 
@@ -107,8 +106,8 @@ def _bin(number: int) -> str:
 
 def _row(image: Opened) -> dict[str, Any]:
     """A file with its facts, but for those that are as usual."""
-    usual = dataclasses.asdict(Facts())
-    unusual = {key: value for key, value in dataclasses.asdict(image.facts).items() if value != usual[key]}
+    usual = vars(Facts())
+    unusual = {key: value for key, value in vars(image.facts).items() if value != usual[key]}
     return {"file": image.found.file, "sha256": image.digest} | unusual
 
 

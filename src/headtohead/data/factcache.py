@@ -4,7 +4,6 @@ The key is the SHA-256 of the file's bytes: every file is still read and hashed 
 trusted. The cache is a help and never a hindrance: where it cannot be used, facts are found anew.
 """
 
-import dataclasses
 import json
 import os
 import sqlite3
@@ -68,7 +67,7 @@ class FactCache:
     def add(self, digest: str, facts: Facts) -> None:
         """Remember the facts about a content."""
         with self._lock:
-            self._new[digest] = json.dumps(dataclasses.asdict(facts))
+            self._new[digest] = json.dumps(vars(facts))
             if len(self._new) >= BATCH:
                 self._write()
 

@@ -40,7 +40,7 @@ class Facts:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Facts":
-        """What `dataclasses.asdict` gave, by way of JSON."""
+        """What `vars` gave, by way of JSON."""
         return cls(**content | {"warnings": tuple(content["warnings"])})
 
 
