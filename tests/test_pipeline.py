@@ -105,6 +105,8 @@ def test_reports_escape_names_and_give_the_measured_numbers(finished: tuple[RunD
         # Within a code span Markdown itself shows signs as they are.
         assert "<b>pictures" not in re.sub(r"`[^`\n]*`", "", text)
         assert "&lt;b&gt;pictures" in text
+        assert f"({run.audit_page(language).name})" in text
+        assert "non-utf8-name" in text
 
 
 def test_traces_hold_exactly_the_asked_steps(finished: tuple[RunDir, list[str]]) -> None:
@@ -191,6 +193,23 @@ def test_other_weights_are_refused_to_continue(
     (run.path / "kept.json").rename(run.comparison)
     main(["report", str(run.path)])
     assert "not those that the run began with" in capsys.readouterr().err
+
+
+def test_unusable_data_stop_the_run_but_leave_their_audit(
+    tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = paint(tmp_path / "data")
+    (images / "class-0" / "empty.png").write_bytes(b"")
+    command = quick(images, tiny_weights, tmp_path / "out")
+    with pytest.raises(SystemExit) as stop:
+        main(["check", *command])
+    assert stop.value.code == 2
+    assert "class-0/empty.png: zero-byte" in capsys.readouterr().err
+    run = RunDir(tmp_path / "out")
+    assert "empty.png" in run.audit_page("en").read_text()
+    assert not run.data.exists()
+    main(["check", *command, "--data.leave-out", "zero-byte"])
+    assert json.loads(run.data.read_text())["left_out"] == ["class-0/empty.png: zero-byte: empty file"]
 
 
 def test_a_leak_stops_the_run_until_told_to_go_on(

@@ -106,8 +106,8 @@ def _bin(number: int) -> str:
 
 def _row(image: Opened) -> dict[str, Any]:
     """A file with its facts, but for those that are as usual."""
-    usual = vars(Facts())
-    unusual = {key: value for key, value in vars(image.facts).items() if value != usual[key]}
+    usual = Facts().to_json()
+    unusual = {key: value for key, value in image.facts.to_json().items() if value != usual[key]}
     return {"file": image.found.file, "sha256": image.digest} | unusual
 
 

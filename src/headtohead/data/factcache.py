@@ -67,7 +67,7 @@ class FactCache:
     def add(self, digest: str, facts: Facts) -> None:
         """Remember the facts about a content."""
         with self._lock:
-            self._new[digest] = json.dumps(vars(facts))
+            self._new[digest] = json.dumps(facts.to_json())
             if len(self._new) >= BATCH:
                 self._write()
 

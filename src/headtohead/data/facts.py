@@ -38,9 +38,13 @@ class Facts:
     reason: str = ""
     warnings: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """As it is stored."""
+        return dict(vars(self))
+
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Facts":
-        """What `vars` gave, by way of JSON."""
+        """What `to_json` gave."""
         return cls(**content | {"warnings": tuple(content["warnings"])})
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from headtohead.data.facts import Facts
-from headtohead.data.folder import Folder
+from headtohead.data.folder import EXTENSIONS, Folder
 from headtohead.data.opening import Opened
 from headtohead.names import BIDI_CONTROLS, is_control, is_raw_byte, printable
 from headtohead.settings import Data
@@ -20,10 +20,6 @@ MAX_IMBALANCE = 3.0  # largest class by smallest
 TINY_PX = 16  # short side; the CNN's three poolings need as much
 MAX_ASPECT = 4.0  # long side by short side
 MAX_NAME_BYTES = 150  # of a file's or folder's name; some file systems take no more than 143
-FORMATS_OF = {
-    ".jpg": ("JPEG", "MPO"), ".jpeg": ("JPEG", "MPO"), ".png": ("PNG",), ".bmp": ("BMP",), ".ppm": ("PPM",),
-    ".pgm": ("PPM",), ".tif": ("TIFF",), ".tiff": ("TIFF",), ".webp": ("WEBP",),
-}  # fmt: skip
 
 Case = tuple[str, str]  # a file, folder or class ("" for the whole), and the evidence
 
@@ -94,7 +90,7 @@ def sides(facts: Facts) -> str:
 def wrong_extension(image: Opened) -> str | None:
     """The content is of another format than the name says."""
     extension = PurePosixPath(image.found.file).suffix
-    wrong = not image.facts.bad and image.facts.format not in FORMATS_OF[extension.lower()]
+    wrong = not image.facts.bad and image.facts.format not in EXTENSIONS[extension.lower()]
     return f"{image.facts.format} in {extension}" if wrong else None
 
 

@@ -9,8 +9,11 @@ from headtohead.errors import BadData
 from headtohead.names import printable
 from headtohead.settings import BUILTIN, BUILTIN_NAME
 
-# torchvision's ImageFolder reads these.
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
+# torchvision's ImageFolder reads these. With Pillow's names of the formats that such a file should hold.
+EXTENSIONS = {
+    ".jpg": ("JPEG", "MPO"), ".jpeg": ("JPEG", "MPO"), ".png": ("PNG",), ".ppm": ("PPM",), ".bmp": ("BMP",),
+    ".pgm": ("PPM",), ".tif": ("TIFF",), ".tiff": ("TIFF",), ".webp": ("WEBP",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import jinja2
 from PIL import Image
 
 from headtohead.data.audit import Audit
-from headtohead.data.decode import decode
+from headtohead.data.decode import Unreadable, decode
 from headtohead.data.findings import FINDINGS
 from headtohead.names import printable
 from headtohead.report.text import capital, speaker
@@ -33,7 +33,8 @@ PAGE.filters["printable"] = printable
 def write_audit(run: RunDir, audit: Audit, pairs: Sequence[Json] = ()) -> None:
     """Write `audit.json` and its page in both languages.
 
-    `pairs` of images that are alike, most telling first: `kind`, files `a` and `b`, `distance`, `evidence`.
+    `pairs` of images that are alike, most telling first: `kind`, files `a` and `b`, `distance`, `evidence`, and
+    perhaps `where` they lie.
     """
     content = audit.to_json() | {"pairs": list(pairs)}
     thumbs = thumbnails(
@@ -71,11 +72,15 @@ def thumbnails(root: Path, files: Sequence[str]) -> dict[str, str]:
     """Small JPEGs of images as they are used (upright, over white), as data URIs."""
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter("ignore")  # the decoder's complaints are among the findings
-        return dict(zip(files, pool.map(lambda file: _thumbnail(root / file), files), strict=True))
+        made = zip(files, pool.map(lambda file: _thumbnail(root / file), files), strict=True)
+        return {file: thumbnail for file, thumbnail in made if thumbnail}
 
 
 def _thumbnail(path: Path) -> str:
-    image = Image.fromarray(decode(path.read_bytes())[0])
+    try:
+        image = Image.fromarray(decode(path.read_bytes())[0])
+    except (OSError, Unreadable):  # gone or changed since it was audited
+        return ""
     image.thumbnail((THUMB_PX, THUMB_PX))
     out = io.BytesIO()
     image.save(out, "JPEG", quality=70)
