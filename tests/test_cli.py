@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from headtohead.cli import app, main
+from headtohead.data.findings import FINDINGS
 from headtohead.settings import Settings, flatten
 
 README = Path(__file__).parents[1] / "README.md"
@@ -34,11 +35,14 @@ def test_help_is_quick_and_imports_no_torch() -> None:
 def test_every_command_and_setting_is_documented() -> None:
     for readme in (README, README.with_name("README.ru.md")):
         text = readme.read_text(encoding="utf-8")
-        for command in ("run", "check", "train", "profile", "evaluate", "report", "data demo", "data fetch",
-                        "weights path", "weights verify", "cache info", "cache clear", "init"):  # fmt: skip
+        for command in ("run", "check", "train", "profile", "evaluate", "report", "data audit", "data demo",
+                        "data fetch", "weights path", "weights verify", "cache info", "cache clear",
+                        "init"):  # fmt: skip
             assert f"`headtohead {command}" in text, command
         for key in flatten(Settings()):
             assert f"`{key}`" in text, key
+        for finding in FINDINGS:
+            assert f"`{finding}`" in text, finding
 
 
 def test_all_commands_of_the_app_are_the_documented_ones() -> None:

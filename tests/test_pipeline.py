@@ -26,7 +26,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tuple[RunDir, list[str]]:
     folder = tmp_path_factory.mktemp("run")
-    command = quick(paint(folder / "<b>pictures"), tiny_weights, folder / "out")
+    images = paint(folder / "<b>pictures")
+    (images / "class-0" / "000.png").rename(images / "class-0" / "caf\udce9\n<b>.png")
+    command = quick(images, tiny_weights, folder / "out")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         main(["run", *command])
@@ -42,7 +44,18 @@ def outcome(run: RunDir) -> dict[str, str]:
 
 def test_every_artefact_is_there(finished: tuple[RunDir, list[str]]) -> None:
     run, _ = finished
-    for path in (run.settings, run.environment, run.data, run.checks, run.sweep, run.cost, run.comparison, run.metrics):
+    pages = (run.audit, run.audit_page("en"), run.audit_page("ru"))
+    for path in (
+        *pages,
+        run.settings,
+        run.environment,
+        run.data,
+        run.checks,
+        run.sweep,
+        run.cost,
+        run.comparison,
+        run.metrics,
+    ):
         assert path.stat().st_size > 0
     for name in ("cnn", "probe"):
         assert run.scores(name).exists()
@@ -92,6 +105,8 @@ def test_reports_escape_names_and_give_the_measured_numbers(finished: tuple[RunD
         # Within a code span Markdown itself shows signs as they are.
         assert "<b>pictures" not in re.sub(r"`[^`\n]*`", "", text)
         assert "&lt;b&gt;pictures" in text
+        assert f"({run.audit_page(language).name})" in text
+        assert "non-utf8-name" in text
 
 
 def test_traces_hold_exactly_the_asked_steps(finished: tuple[RunDir, list[str]]) -> None:
@@ -178,6 +193,23 @@ def test_other_weights_are_refused_to_continue(
     (run.path / "kept.json").rename(run.comparison)
     main(["report", str(run.path)])
     assert "not those that the run began with" in capsys.readouterr().err
+
+
+def test_unusable_data_stop_the_run_but_leave_their_audit(
+    tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = paint(tmp_path / "data")
+    (images / "class-0" / "empty.png").write_bytes(b"")
+    command = quick(images, tiny_weights, tmp_path / "out")
+    with pytest.raises(SystemExit) as stop:
+        main(["check", *command])
+    assert stop.value.code == 2
+    assert "class-0/empty.png: zero-byte" in capsys.readouterr().err
+    run = RunDir(tmp_path / "out")
+    assert "empty.png" in run.audit_page("en").read_text()
+    assert not run.data.exists()
+    main(["check", *command, "--data.leave-out", "zero-byte"])
+    assert json.loads(run.data.read_text())["left_out"] == ["class-0/empty.png: zero-byte: empty file"]
 
 
 def test_a_leak_stops_the_run_until_told_to_go_on(

@@ -12,6 +12,8 @@ UserError                   what is wrong, where, how to mend it; exit code 2, n
 Any other exception is a bug of ours and keeps its traceback.
 """
 
+from headtohead.names import printable
+
 
 class UserError(Exception):
     """A mistake that the user can mend.
@@ -26,7 +28,7 @@ class UserError(Exception):
     def __str__(self) -> str:
         lines = [self.what]
         if self.where:
-            lines.append(f"  where: {self.where}")
+            lines.append(f"  where: {printable(self.where)}")
         if self.mend:
             lines.append(f"  mend:  {self.mend}")
         return "\n".join(lines)

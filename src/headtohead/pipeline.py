@@ -1,6 +1,7 @@
 """The stages in order, each a plain function of the job; what they leave behind lies in the run folder."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
@@ -9,7 +10,8 @@ import numpy as np
 
 from headtohead.checks.sanity import CHECKS, run_check
 from headtohead.contenders import CONTENDERS
-from headtohead.data.index import ImageFiles, build_index, labels
+from headtohead.data.audit import audit_folder
+from headtohead.data.index import ImageFiles, index_of, labels
 from headtohead.data.pixels import decoded
 from headtohead.data.views import own_preprocess
 from headtohead.device import environment, make_deterministic
@@ -20,21 +22,20 @@ from headtohead.evaluation.summary import summarise_run
 from headtohead.job import Job
 from headtohead.models.weights import announced
 from headtohead.profiling import cost, trace, verdict
-from headtohead.progress import say, track
+from headtohead.progress import console, say, track
 from headtohead.report import write_reports
+from headtohead.report.audit_page import write_audit
+from headtohead.report.audit_text import audit_text
 from headtohead.rundir import RunDir, read_json, write_json
 from headtohead.settings import Settings
 
 
 def prepare_data(job: Job) -> None:
-    """Open every image, split, and measure the training images' mean and spread."""
-    index = build_index(job.root, job.name, job.settings.data)
-    for warning in index.warnings:
-        say(f"  warning: {warning}")
-    if index.ignored:
-        say(f"  ignored: {', '.join(index.ignored[:10])}{' ...' if len(index.ignored) > 10 else ''}")
-    if index.left_out:
-        say(f"  left out as unreadable: {'; '.join(index.left_out)}")
+    """Audit every image, split, and measure the training images' mean and spread."""
+    audit = audit_folder(job.root, job.name, job.settings.data)
+    write_audit(job.run, audit)
+    console.print(*audit_text(audit), sep="\n")
+    index = index_of(audit, job.settings.data)
     side = job.settings.cnn.side
     files = ImageFiles(job.root, index.of("train"))
     to = own_preprocess(decoded(files, 2 * side, "decoding train"), side)
@@ -157,6 +158,7 @@ STAGES = (
 def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
     """Do the stages up to and with `upto` that are not done yet; with `only`, the earlier ones must be."""
     make_deterministic()
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # the audit tells of what Pillow complains about
     names = [stage.name for stage in STAGES]
     todo = STAGES[: names.index(upto) + 1]
     # Scanning the folder has no command of its own: it is part of `check`.

@@ -15,6 +15,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from headtohead.names import printable
+
 T = TypeVar("T")
 console = Console(stderr=True, highlight=False)
 
@@ -50,5 +52,5 @@ def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
 
 
 def say(message: str) -> None:
-    """One line about what happens now. Markup in names is shown, not interpreted."""
-    console.print(message, markup=False)
+    """A line about what happens now. Markup and control characters in names are shown, not interpreted."""
+    console.print("\n".join(map(printable, message.split("\n"))), markup=False)

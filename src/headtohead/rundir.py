@@ -28,8 +28,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    r"""Write `text` as UTF-8, whole or not at all.
+
+    The raw bytes of a name that is not UTF-8 become escapes such as `\udcff`, which JSON reads as it was.
+    """
+    content = text.encode("utf-8", errors="backslashreplace")
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -101,6 +105,13 @@ class RunDir:
     @property
     def data(self) -> Path:
         return self.path / "data.json"
+
+    @property
+    def audit(self) -> Path:
+        return self.path / "audit.json"
+
+    def audit_page(self, language: str) -> Path:
+        return self.path / ("audit.html" if language == "en" else f"audit.{language}.html")
 
     @property
     def checks(self) -> Path:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from headtohead.errors import BadSettings
+from headtohead.finding_names import FolderFindingName, ImageFindingName
+from headtohead.names import is_raw_byte, printable
 
 BUILTIN = "builtin"  # what comes with the package: as a data folder the set, as a backbone the ViT-Tiny
 BUILTIN_NAME = "fashion-mnist-mini"
@@ -35,7 +37,11 @@ class Data:
     min_crop: float = 0.5
     """Smallest share of the image's area that RandomResizedCrop keeps."""
     on_bad: Literal["stop", "leave-out"] = "stop"
-    """What to do with unreadable images, after all have been listed."""
+    """What to do with images that cannot be decoded, after all have been listed."""
+    leave_out: tuple[ImageFindingName, ...] = ()
+    """Findings of `data audit` whose images are left out, such as `animated tiny`."""
+    stop_at: tuple[ImageFindingName | FolderFindingName, ...] = ()
+    """Findings of `data audit` that stop the run."""
     workers: int = 1
     """Threads that prepare batches ahead of the loop; the results do not depend on it."""
 
@@ -158,6 +164,14 @@ def problems(s: Settings) -> list[str]:
         (0 < s.data.tune_share < 1, f"data.tune_share: {s.data.tune_share} is not between 0 and 1"),
         (0 < s.data.min_crop <= 1, f"data.min_crop: {s.data.min_crop} is not in (0, 1]"),
         (s.data.split_seed >= 0, "data.split_seed: may not be negative"),
+        (
+            not (both := sorted({*s.data.leave_out} & {*s.data.stop_at})),
+            f"data.leave_out and data.stop_at: both name {', '.join(both)}",
+        ),
+        (
+            not any(map(is_raw_byte, s.data.folder)),
+            f"data.folder: {printable(s.data.folder)} is not UTF-8 and cannot be written down; rename it, or enter it",
+        ),
         (s.data.workers >= 0, "data.workers: may not be negative"),
         (s.training.batch_size >= 2, "training.batch_size: BatchNorm needs at least 2"),
         (0 <= s.training.warmup_share < 1, "training.warmup_share: must be in [0, 1)"),

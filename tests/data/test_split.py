@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headtohead.data.audit import Opened
+from headtohead.data.facts import Facts
 from headtohead.data.folder import Found
+from headtohead.data.opening import Opened
 from headtohead.data.split import assign
 
 
 def opened(cls: str, digest: str, split: str = "") -> Opened:
-    return Opened(Found(f"{cls}/{digest}", cls, split), digest, 8, 8, "RGB", "")
+    return Opened(Found(f"{cls}/{digest}", cls, split), digest, Facts())
 
 
 @given(

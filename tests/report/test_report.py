@@ -2,7 +2,9 @@
 
 import pytest
 
+from headtohead.data.findings import FINDINGS
 from headtohead.report.conclusions import winner
+from headtohead.report.data import findings
 from headtohead.report.text import code, count, esc, pct, points, seconds, speaker, table
 
 
@@ -29,3 +31,18 @@ def test_both_languages_stand_side_by_side() -> None:
     assert speaker("en")("yes", "да") == "yes"
     assert speaker("ru")("yes", "да") == "да"
     assert table(["a", "b"], [(1, 2)]).splitlines()[2] == "| 1 | 2 |"
+
+
+def test_findings_of_the_audit_stand_in_the_report() -> None:
+    tiny, few = [{"of": "a|b.png", "evidence": "9x9 px"}] * 3, [{"of": "", "evidence": "2 classes"}]
+    found = [
+        {"name": "tiny", "severity": "warning", "policy": "leave-out", "cases": tiny},
+        {"name": "few-classes", "severity": "warning", "policy": "keep", "cases": few},
+    ]
+    for language, page, word in (("en", "(audit.html)", "left out"), ("ru", "(audit.ru.html)", "исключено")):
+        text = findings({"findings": found}, speaker(language))
+        assert page in text
+        rows = [line for line in text.splitlines() if line.startswith(("| tiny", "| few"))]
+        assert rows[0].split(" | ")[3:] == ["3", word, r"`a\|b.png: 9x9 px` |"]
+        assert speaker(language)(FINDINGS["few-classes"].en, FINDINGS["few-classes"].ru) in rows[1]
+    assert "|" not in findings({"findings": []}, speaker("en"))

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headtohead.data.audit import open_all
+from headtohead.data.audit import Audit, audit_folder
 from headtohead.data.decode import Pixels, decode, digest
-from headtohead.data.folder import scan
 from headtohead.data.split import assign
 from headtohead.errors import BadData
+from headtohead.names import printable
 from headtohead.settings import Data
 
 SPLITS = ("train", "tune", "val")
@@ -73,36 +73,40 @@ def labels(samples: list[Sample]) -> NDArray[np.int64]:
 
 
 def build_index(root: Path, name: str, settings: Data) -> Index:
-    """Scan, open every image, split. BadData for all that makes the folder unusable."""
-    folder = scan(root)
-    opened, bad = open_all(root, folder.files, settings.on_bad)
-    if gone := sorted(set(folder.classes) - {o.found.cls for o in opened}):
-        raise BadData(f"No readable image is left of: {', '.join(gone)}.", where=str(root))
-    splits = assign(opened, val_share=settings.val_share, tune_share=settings.tune_share, seed=settings.split_seed)
+    """Audit and split. BadData for all that makes the folder unusable."""
+    return index_of(audit_folder(root, name, settings), settings)
+
+
+def index_of(audit: Audit, settings: Data) -> Index:
+    """Split the images that an audit keeps. BadData for all that makes the folder unusable."""
+    audit.require_usable()
+    folder, used = audit.folder, list(audit.used)
+    splits = assign(used, val_share=settings.val_share, tune_share=settings.tune_share, seed=settings.split_seed)
     number = {cls: i for i, cls in enumerate(folder.classes)}
     counts = Counter(o.found.cls for o in splits["train"])
     if thin := [cls for cls in folder.classes if counts[cls] < 2]:
         raise BadData(
-            f"Fewer than 2 training images are left of: {', '.join(thin)}.",
-            where=str(root),
+            f"Fewer than 2 training images are left of: {', '.join(map(printable, thin))}.",
+            where=str(folder.root),
             mend="add images of these classes, or set smaller data.val_share and data.tune_share",
         )
+    heights, widths = [o.facts.height for o in used], [o.facts.width for o in used]
     return Index(
-        name=name,
+        name=audit.name,
         layout=folder.layout,
         classes=folder.classes,
         samples=tuple(
             Sample(o.found.file, number[o.found.cls], split, o.digest) for split in SPLITS for o in splits[split]
         ),
         ignored=folder.ignored,
-        left_out=tuple(f"{o.found.file}: {o.reason}" for o in bad),
-        warnings=folder.warnings,
-        modes=dict(Counter(o.mode for o in opened)),
+        left_out=tuple(image.sentence() for image in audit.left_out),
+        warnings=audit.warnings(),
+        modes=dict(Counter(o.facts.mode for o in used)),
         sides={
-            "height_min": min(o.height for o in opened),
-            "height_max": max(o.height for o in opened),
-            "width_min": min(o.width for o in opened),
-            "width_max": max(o.width for o in opened),
+            "height_min": min(heights),
+            "height_max": max(heights),
+            "width_min": min(widths),
+            "width_max": max(widths),
         },
     )
 

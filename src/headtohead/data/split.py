@@ -8,7 +8,7 @@ always fall on the same side.
 import hashlib
 from collections import defaultdict
 
-from headtohead.data.audit import Opened
+from headtohead.data.opening import Opened
 
 
 def cut(images: list[Opened], share: float, salt: str) -> tuple[list[Opened], list[Opened]]:

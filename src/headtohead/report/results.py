@@ -23,6 +23,7 @@ class Results:
     cost: Json
     comparison: Json
     timings: Json
+    audit: Json | None  # a run of an older version has none
 
     def contender(self, name: str) -> Json:
         """Scores of a contender or baseline."""
@@ -45,4 +46,5 @@ def read_results(run: RunDir) -> Results:
         cost=read_json(run.cost),
         comparison=read_json(run.comparison),
         timings=read_json(run.timings) if run.timings.exists() else {},
+        audit=read_json(run.audit) if run.audit.exists() else None,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from headtohead.report.conclusions import conclusions, verdict
+from headtohead.report.data import data
 from headtohead.report.resources import resources
 from headtohead.report.results import Results
 from headtohead.report.text import Say, Section, code, contender_name, esc, pct, points, seconds, table
@@ -99,44 +100,6 @@ def what_was_run(r: Results, say: Say) -> Section:
                       [(code(k), code(list(v) if isinstance(v, tuple) else v)) for k, v in flatten(r.settings).items() if k != "weights"]))  # fmt: skip
     body.append("</details>")
     return Section(say("What was run", "Что запускалось"), "\n\n".join(body))
-
-
-def data(r: Results, say: Say) -> Section:
-    """Counts, split, and what was unusual."""
-    d = r.data
-    total = {split: sum(counts) for split, counts in d["counts"].items()}
-    rows = [
-        (esc(name), *(d["counts"][split][k] for split in ("train", "tune", "val")))
-        for k, name in enumerate(d["classes"])
-    ]
-    rows.append((say("**all**", "**всего**"), total["train"], total["tune"], total["val"]))
-    layout = {
-        "flat": say("one folder a class, split here", "по папке на класс, разбиты здесь"),
-        "split": say("`train/` and `val/` as given", "`train/` и `val/` как даны"),
-    }[d["layout"]]
-    modes = ", ".join(f"{esc(mode)}: {n}" for mode, n in d["modes"].items())
-    s = d["sides"]
-    body = [
-        say(
-            f"{sum(total.values())} images of {len(d['classes'])} classes ({layout}). `train` is for gradient steps, "
-            f"`tune` ({total['tune']} images, cut out of the training images) for every choice, `val` "
-            f"({total['val']} images) is predicted once, after every choice. Sides {s['width_min']} to "
-            f"{s['width_max']} px wide, {s['height_min']} to {s['height_max']} px high; modes {modes}.",
-            f"Изображений: {sum(total.values())}, классов: {len(d['classes'])} ({layout}). `train` служит для шагов "
-            f"градиента, `tune` ({total['tune']} изображений, вырезанных из обучающих) для любого выбора, `val` "
-            f"({total['val']} изображений) предсказывается один раз, после всех выборов. Ширина {s['width_min']}-"
-            f"{s['width_max']} px, высота {s['height_min']}-{s['height_max']} px; режимы {modes}.",
-        ),
-        table([say("class", "класс"), "train", "tune", "val"], rows),
-    ]
-    for key, en, ru in (
-        ("warnings", "Warnings", "Предупреждения"),
-        ("ignored", "Ignored", "Пропущено"),
-        ("left_out", "Left out as unreadable", "Исключено как нечитаемое"),
-    ):
-        if d[key]:
-            body.append(f"{say(en, ru)} ({len(d[key])}): " + "; ".join(esc(item) for item in d[key][:20]))
-    return Section(say("Data", "Данные"), "\n\n".join(body))
 
 
 def checks(r: Results, say: Say) -> Section:
