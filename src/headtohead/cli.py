@@ -11,7 +11,7 @@ import headtohead
 from headtohead.errors import BadData, BadSettings, RunFolderMismatch, UserError
 from headtohead.progress import console, say
 from headtohead.rundir import RunDir
-from headtohead.settings import BUILTIN, BUILTIN_NAME, Settings, commented_toml, read_toml, validate
+from headtohead.settings import BUILTIN, BUILTIN_NAME, Data, Settings, commented_toml, read_toml, validate
 
 app = App(
     name="headtohead",
@@ -167,6 +167,44 @@ def demo(folder: Path, /) -> None:
             f"The folder cannot be written: {error.strerror}", where=str(folder), mend="name another"
         ) from error
     say(f"Wrote the built-in set to {folder}; use it with `headtohead run {folder}`.")
+
+
+@data_app.command(name="split")
+def split_folder(
+    data: Path,
+    out: Path,
+    /,
+    *,
+    copy: bool = False,
+    flags: Annotated[Data, Parameter(name="*")] = DEFAULTS.data,
+) -> None:
+    """Write a flat folder as train/ and val/: stratified, near duplicates and groups on one side, with a manifest.
+
+    Parameters
+    ----------
+    data
+        Folder with one sub-folder a class.
+    out
+        New folder.
+    copy
+        Copy the files; else they are hard links where the disk allows.
+    """
+    import dataclasses
+
+    from headtohead.data.export import write_split
+    from headtohead.data.folder import locate
+    from headtohead.data.index import build_index
+
+    chosen = validate(dataclasses.replace(DEFAULTS, data=dataclasses.replace(flags, folder=str(data)))).data
+    root, name = locate(chosen.folder)
+    index = build_index(root, name, chosen)
+    for warning in index.warnings:
+        say(f"  warning: {warning}")
+    try:
+        write_split(root, index, chosen, out, copy=copy)
+    except OSError as error:
+        raise BadData(f"The split cannot be written: {error}", where=str(out), mend="name another folder") from error
+    say(f"Wrote {out}; use it with `headtohead run {out}`.")
 
 
 @weights_app.command

@@ -103,6 +103,16 @@ class RunDir:
         return self.path / "data.json"
 
     @property
+    def duplicates(self) -> Path:
+        """Pairs of images that are one, their clusters, and the leaked ones."""
+        return self.path / "duplicates.json"
+
+    @property
+    def neighbours(self) -> Path:
+        """Images of different splits or classes that lie close together in feature space."""
+        return self.path / "neighbours.json"
+
+    @property
     def checks(self) -> Path:
         return self.path / "checks.json"
 

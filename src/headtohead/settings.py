@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import tomllib
 import typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -32,6 +33,14 @@ class Data:
     """Share of the training images set aside as `tune`, for every choice."""
     split_seed: int = 0
     """Seed of the split."""
+    group_pattern: str = ""
+    """Regular expression with one group, searched in each relative path: images with the same text stay on one side."""
+    group_by_folder: bool = False
+    """Images in one sub-folder below a class folder stay on one side."""
+    group_file: str = ""
+    """CSV with columns `file` and `group`: images of a group stay on one side."""
+    keep_split: str = ""
+    """`data.json` or `manifest.json` of an earlier split, whose images stay where they were."""
     min_crop: float = 0.5
     """Smallest share of the image's area that RandomResizedCrop keeps."""
     on_bad: Literal["stop", "leave-out"] = "stop"
@@ -153,6 +162,10 @@ def problems(s: Settings) -> list[str]:
         (all(seed >= 0 for seed in s.seeds), "seeds: none may be negative"),
         (0 < s.data.val_share < 1, f"data.val_share: {s.data.val_share} is not between 0 and 1"),
         (0 < s.data.tune_share < 1, f"data.tune_share: {s.data.tune_share} is not between 0 and 1"),
+        (
+            is_pattern(s.data.group_pattern),
+            f"data.group_pattern: `{s.data.group_pattern}` is not a regular expression with exactly one group (...)",
+        ),
         (0 < s.data.min_crop <= 1, f"data.min_crop: {s.data.min_crop} is not in (0, 1]"),
         (s.data.split_seed >= 0, "data.split_seed: may not be negative"),
         (s.data.workers >= 0, "data.workers: may not be negative"),
@@ -176,6 +189,14 @@ def problems(s: Settings) -> list[str]:
         (s.evaluation.resamples >= 100, "evaluation.resamples: at least 100 are needed"),
     ]
     return [line for holds, line in rules if not holds]
+
+
+def is_pattern(text: str) -> bool:
+    """Whether `text` is empty or a regular expression with one group."""
+    try:
+        return not text or re.compile(text).groups == 1
+    except re.error:
+        return False
 
 
 def validate(settings: Settings) -> Settings:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headtohead.data.decode import Unreadable, decode, digest
+from headtohead.data.fingerprint import NOTHING, Fingerprint, fingerprint
 from headtohead.data.folder import Found
 from headtohead.errors import BadData
 from headtohead.progress import track
@@ -21,6 +22,7 @@ class Opened:
     width: int
     mode: str
     reason: str
+    print: Fingerprint = NOTHING
 
 
 def open_image(root: Path, found: Found) -> Opened:
@@ -32,7 +34,7 @@ def open_image(root: Path, found: Found) -> Opened:
         return Opened(found, "", 0, 0, "", error.strerror or str(error))
     except Unreadable as error:
         return Opened(found, "", 0, 0, "", str(error))
-    return Opened(found, digest(content), pixels.shape[0], pixels.shape[1], mode, "")
+    return Opened(found, digest(content), pixels.shape[0], pixels.shape[1], mode, "", fingerprint(pixels))
 
 
 def open_all(root: Path, files: tuple[Found, ...], on_bad: str) -> tuple[list[Opened], list[Opened]]:

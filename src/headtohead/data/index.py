@@ -1,5 +1,6 @@
 """The index of a run's images (`data.json`): every file with its class, split and hash, fixed for good."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,10 @@ from numpy.typing import NDArray
 
 from headtohead.data.audit import open_all
 from headtohead.data.decode import Pixels, decode, digest, shrink
+from headtohead.data.duplicates import Image, find_pairs
 from headtohead.data.folder import scan
+from headtohead.data.groups import group_images, group_names, split_warnings
+from headtohead.data.leaks import NO_DUPLICATES, Duplicates, place
 from headtohead.data.split import assign
 from headtohead.errors import BadData
 from headtohead.progress import track
@@ -23,12 +27,16 @@ SPLITS = ("train", "tune", "val")
 
 @dataclass(frozen=True)
 class Sample:
-    """One image: path relative to the data folder, class number, split, SHA-256 of the file."""
+    """One image: path relative to the data folder, class number, split, SHA-256 of the file.
+
+    `group`: the same for images that stay on one side of a split; empty where an image stands alone.
+    """
 
     file: str
     label: int
     split: str
     digest: str
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Index:
     # Of the training images at the CNN's size, RGB in 0..1; filled in once they are known.
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    duplicates: Duplicates = NO_DUPLICATES  # in a file of its own, `duplicates.json`
 
     def of(self, split: str) -> list[Sample]:
         """The samples of a split, in the order of the index."""
@@ -58,7 +67,9 @@ class Index:
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in `data.json`."""
-        return asdict(self) | {"counts": self.counts()}
+        content = asdict(self) | {"counts": self.counts()}
+        del content["duplicates"]
+        return content
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Index":
@@ -80,7 +91,16 @@ def build_index(root: Path, name: str, settings: Data) -> Index:
     opened, bad = open_all(root, folder.files, settings.on_bad)
     if gone := sorted(set(folder.classes) - {o.found.cls for o in opened}):
         raise BadData(f"No readable image is left of: {', '.join(gone)}.", where=str(root))
-    splits = assign(opened, val_share=settings.val_share, tune_share=settings.tune_share, seed=settings.split_seed)
+    pairs = find_pairs([Image(o.found.file, o.digest, o.print) for o in opened])
+    groups = group_images(opened, pairs, settings).tolist()
+    splits = assign(
+        opened,
+        val_share=settings.val_share,
+        tune_share=settings.tune_share,
+        seed=settings.split_seed,
+        groups=groups,
+        kept=earlier_split(settings.keep_split),
+    )
     number = {cls: i for i, cls in enumerate(folder.classes)}
     counts = Counter(o.found.cls for o in splits["train"])
     if thin := [cls for cls in folder.classes if counts[cls] < 2]:
@@ -89,16 +109,22 @@ def build_index(root: Path, name: str, settings: Data) -> Index:
             where=str(root),
             mend="add images of these classes, or set smaller data.val_share and data.tune_share",
         )
+    split_of = {o.found.file: split for split in SPLITS for o in splits[split]}
+    files = [o.found.file for o in opened]
+    group = group_names(opened, groups)
+    warnings = folder.warnings + split_warnings(opened, groups, splits, folder.classes)
     return Index(
         name=name,
         layout=folder.layout,
         classes=folder.classes,
         samples=tuple(
-            Sample(o.found.file, number[o.found.cls], split, o.digest) for split in SPLITS for o in splits[split]
+            Sample(o.found.file, number[o.found.cls], split, o.digest, group[o.found.file])
+            for split in SPLITS
+            for o in splits[split]
         ),
         ignored=folder.ignored,
         left_out=tuple(f"{o.found.file}: {o.reason}" for o in bad),
-        warnings=folder.warnings,
+        warnings=warnings,
         modes=dict(Counter(o.mode for o in opened)),
         sides={
             "height_min": min(o.height for o in opened),
@@ -106,7 +132,25 @@ def build_index(root: Path, name: str, settings: Data) -> Index:
             "width_min": min(o.width for o in opened),
             "width_max": max(o.width for o in opened),
         },
+        duplicates=place(files, pairs, {o.found.file: o.found.cls for o in opened}, split_of),
     )
+
+
+def earlier_split(file: str) -> dict[str, str]:
+    """SHA-256 -> split, of the `data.json` or `manifest.json` of an earlier split; empty without one."""
+    if not file:
+        return {}
+    path = Path(file).expanduser()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        kept = {str(sample["digest"]): str(sample["split"]) for sample in content["samples"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadData(
+            f"The earlier split cannot be read: {error}",
+            where=str(path),
+            mend="data.keep_split is the `data.json` of a run or the `manifest.json` of `headtohead data split`",
+        ) from error
+    return kept
 
 
 @dataclass(frozen=True)

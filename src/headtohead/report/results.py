@@ -23,6 +23,8 @@ class Results:
     cost: Json
     comparison: Json
     timings: Json
+    duplicates: Json  # empty where they were not looked for
+    neighbours: list[Json]
 
     def contender(self, name: str) -> Json:
         """Scores of a contender or baseline."""
@@ -45,4 +47,6 @@ def read_results(run: RunDir) -> Results:
         cost=read_json(run.cost),
         comparison=read_json(run.comparison),
         timings=read_json(run.timings) if run.timings.exists() else {},
+        duplicates=read_json(run.duplicates) if run.duplicates.exists() else {},
+        neighbours=read_json(run.neighbours)["neighbours"] if run.neighbours.exists() else [],
     )
