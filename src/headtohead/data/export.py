@@ -49,7 +49,7 @@ def write_split(root: Path, index: Index, settings: Data, target: Path, *, copy:
 
 
 def place(source: Path, path: Path, *, copy: bool) -> None:
-    """A hard link, so that it costs no space; a copy where links cannot be (another disk, a symlink) or are not wanted."""
+    """A hard link, which costs no space; a copy where links cannot be (another disk, a symlink) or are not wanted."""
     # A hard link to a symlink would point to nowhere from its new place.
     if not copy and not source.is_symlink():
         try:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 # Cosine similarity. Of 924,120 pairs of 1,360 photographs of clothing, one lies above 0.95 in the features of a
-# ViT-Tiny: two photographs of one t-shirt. A planted copy (JPEG, crop, brightness, mirrored) lies above it.
+# ViT-Tiny: two photographs of one t-shirt. Copies by JPEG, resizing, mirroring, brightness or contrast lie above it
+# (median 0.98, of 30 each nine in ten or more); cropped ones mostly (median 0.95 to 0.97), grey ones do not (0.85).
 MIN_SIMILARITY = 0.95
 NUM_NEIGHBOURS = 5  # looked at per image
 

@@ -101,7 +101,7 @@ def duplicates(r: Results, say: Say) -> Section:
         body += [say(f"The first {len(rows)}:", f"Первые {len(rows)}:"), table(header, rows)]
     if r.neighbours:
         header = [say("where", "где"), "", "", say("cosine", "косинус")]
-        rows = [
+        close = [
             (where_name(p["where"], say), esc(p["a"]), esc(p["b"]), f"{p['similarity']:.3f}")
             for p in r.neighbours[:NUM_ROWS]
         ]
@@ -110,6 +110,6 @@ def duplicates(r: Results, say: Say) -> Section:
                 f"Close together in the backbone's features ({len(r.neighbours)}); look at these, nothing was done with them:",
                 f"Близкие в признаках основы ({len(r.neighbours)}); посмотрите на них, с ними ничего не делалось:",
             ),
-            table(header, rows),
+            table(header, close),
         ]
     return Section(title, "\n\n".join(body))
