@@ -34,8 +34,8 @@ def test_help_is_quick_and_imports_no_torch() -> None:
 def test_every_command_and_setting_is_documented() -> None:
     for readme in (README, README.with_name("README.ru.md")):
         text = readme.read_text(encoding="utf-8")
-        for command in ("run", "check", "train", "profile", "evaluate", "report", "data demo", "data split", "weights path",
-                        "weights verify", "init"):  # fmt: skip
+        for command in ("run", "check", "train", "profile", "evaluate", "report", "data demo", "data split",
+                        "weights path", "weights verify", "init"):  # fmt: skip
             assert f"`headtohead {command}" in text, command
         for key in flatten(Settings()):
             assert f"`{key}`" in text, key
