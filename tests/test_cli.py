@@ -36,7 +36,7 @@ def test_every_command_and_setting_is_documented() -> None:
     for readme in (README, README.with_name("README.ru.md")):
         text = readme.read_text(encoding="utf-8")
         for command in ("run", "check", "train", "profile", "evaluate", "report", "data audit", "data demo",
-                        "data fetch", "weights path", "weights verify", "cache info", "cache clear",
+                        "data fetch", "data split", "weights path", "weights verify", "cache info", "cache clear",
                         "init"):  # fmt: skip
             assert f"`headtohead {command}" in text, command
         for key in flatten(Settings()):
@@ -107,7 +107,7 @@ def test_a_stage_names_the_stage_it_lacks(capsys: pytest.CaptureFixture[str], tm
 def test_init_writes_all_keys_and_refuses_to_overwrite(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "h.toml"
     main(["init", str(file)])
-    from headtohead.settings import parse, read_toml
+    from headtohead.settings_file import parse, read_toml
 
     assert parse(read_toml(file), where="") == Settings()
     assert "there already" in fails(capsys, "init", str(file))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import paint, quick
+from PIL import Image
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -232,6 +233,26 @@ def test_a_leak_stops_the_run_until_told_to_go_on(
     assert not json.loads((tmp_path / "out" / "checks.json").read_text())["passed"]
     main(["check", *command])
     assert "going on in spite of failed checks" in capsys.readouterr().err
+
+
+def test_near_leaks_of_a_given_split_are_scored_with_and_without(tmp_path: Path, tiny_weights: Path) -> None:
+    paint(tmp_path / "data" / "train")
+    paint(tmp_path / "data" / "val", per_class=4, seed=1)
+    with Image.open(tmp_path / "data" / "train" / "class-0" / "000.png") as image:
+        image.save(tmp_path / "data" / "val" / "class-0" / "copy.jpg", quality=90)
+    run = RunDir(tmp_path / "out")
+    main(["run", *quick(tmp_path / "data", tiny_weights, run.path)])
+    found = json.loads(run.duplicates.read_text())
+    assert found["leaked"] == ["val/class-0/copy.jpg"]
+    assert [(p["kind"], p["where"]) for p in found["pairs"]] == [("near", "across splits")]
+    leaks = json.loads(run.comparison.read_text())["leaks"]
+    assert (leaks["num_leaked"], leaks["num_clean"]) == (1, 12)
+    with (run.path / "predictions.csv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["file"] != "val/class-0/copy.jpg"]
+    clean = [sum(r["true"] == r[f"probe-seed-{seed}"] for r in rows) / len(rows) for seed in (0, 1)]
+    assert leaks["contenders"]["probe"]["accuracy"]["without"]["mean"] == pytest.approx(sum(clean) / 2)
+    assert "1 of 13 `val` images" in run.report("en").read_text().split("\n\n")[1]
+    assert isinstance(json.loads(run.neighbours.read_text())["neighbours"], list)
 
 
 def test_a_diverging_training_ends_with_a_message(

@@ -8,7 +8,8 @@ from cyclopts import App, Parameter
 from cyclopts.argument import ArgumentCollection, update_argument_collection
 
 from headtohead.rundir import RunDir
-from headtohead.settings import BUILTIN, BUILTIN_NAME, Settings, read_toml, validate
+from headtohead.settings import BUILTIN, BUILTIN_NAME, Settings, validate
+from headtohead.settings_file import read_toml
 
 DataOrRun = Annotated[
     Path | None,

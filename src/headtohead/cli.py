@@ -11,7 +11,8 @@ from headtohead.arguments import DEFAULTS, DataOrRun, File, Flags, Out, fill_in,
 from headtohead.data_commands import data_app
 from headtohead.errors import BadSettings, RunFolderMismatch, UserError
 from headtohead.progress import console, say
-from headtohead.settings import Settings, commented_toml
+from headtohead.settings import Settings
+from headtohead.settings_file import commented_toml
 
 if TYPE_CHECKING:
     from headtohead.models.weights import WeightsFile

@@ -21,7 +21,7 @@ from headtohead.models.cnn import build_cnn
 from headtohead.probe.features import extract
 from headtohead.probe.heads import sweep
 from headtohead.rundir import read_json, write_json
-from headtohead.settings import to_toml
+from headtohead.settings_file import to_toml
 from headtohead.training.checkpoint import save_weights, saved_epoch
 from headtohead.training.journal import Journal
 from headtohead.training.loop import Plan, train

@@ -1,13 +1,16 @@
 """The commands below `headtohead data`; what they need is imported when they are called."""
 
+import dataclasses
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from rich.console import Console
 
 from headtohead.arguments import DEFAULTS, DataOrRun, File, Flags, Out, prepare
 from headtohead.errors import BadData, BadSettings
 from headtohead.progress import say
+from headtohead.settings import Data, validate
 
 data_app = App(name="data", help="Images: what is in a folder of them, public data sets, and the built-in ones.")
 
@@ -87,3 +90,39 @@ def fetch(
     written = fetch_set(data_set, folder, url=url, mirror=mirror, archives=archives)
     say(f"Verified by size and SHA-256, as published by {data_set.sums}; licence: {data_set.licence}.")
     say(f"Wrote {data_set.name} to {written}; use it with `headtohead run {folder}`.")
+
+
+@data_app.command(name="split")
+def split_folder(
+    data: Path,
+    out: Path,
+    /,
+    *,
+    copy: bool = False,
+    flags: Annotated[Data, Parameter(name="*")] = DEFAULTS.data,
+) -> None:
+    """Write a flat folder as train/ and val/: stratified, near duplicates and groups on one side, with a manifest.
+
+    Parameters
+    ----------
+    data
+        Folder with one sub-folder a class.
+    out
+        New folder.
+    copy
+        Copy the files; else they are hard links where the disk allows.
+    """
+    from headtohead.data.export import write_split
+    from headtohead.data.folder import locate
+    from headtohead.data.index import build_index
+
+    chosen = validate(dataclasses.replace(DEFAULTS, data=dataclasses.replace(flags, folder=str(data)))).data
+    root, name = locate(chosen.folder)
+    index = build_index(root, name, chosen)
+    for warning in (*index.warnings, *index.split_warnings):
+        say(f"  warning: {warning}")
+    try:
+        write_split(root, index, chosen, out, copy=copy)
+    except OSError as error:
+        raise BadData(f"The split cannot be written: {error}", where=str(out), mend="name another folder") from error
+    say(f"Wrote {out}; use it with `headtohead run {out}`.")

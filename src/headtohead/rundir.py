@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from headtohead.errors import RunFolderMismatch
-from headtohead.settings import Settings, differing, parse, read_toml, to_toml
+from headtohead.settings import Settings, differing
+from headtohead.settings_file import parse, read_toml, to_toml
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -112,6 +113,16 @@ class RunDir:
 
     def audit_page(self, language: str) -> Path:
         return self.path / ("audit.html" if language == "en" else f"audit.{language}.html")
+
+    @property
+    def duplicates(self) -> Path:
+        """Pairs of images that are one, their clusters, and the leaked ones."""
+        return self.path / "duplicates.json"
+
+    @property
+    def neighbours(self) -> Path:
+        """Images of different splits or classes that lie close together in feature space."""
+        return self.path / "neighbours.json"
 
     @property
     def checks(self) -> Path:

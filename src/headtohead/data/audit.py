@@ -105,9 +105,9 @@ def _bin(number: int) -> str:
 
 
 def _row(image: Opened) -> dict[str, Any]:
-    """A file with its facts, but for those that are as usual."""
+    """A file with its facts, but for those that are as usual and for the fingerprint, which no reader needs."""
     usual = Facts().to_json()
-    unusual = {key: value for key, value in image.facts.to_json().items() if value != usual[key]}
+    unusual = {key: value for key, value in image.facts.to_json().items() if value != usual[key] and key != "print"}
     return {"file": image.found.file, "sha256": image.digest} | unusual
 
 

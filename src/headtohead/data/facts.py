@@ -1,5 +1,6 @@
 """What the bytes of one image file show, as plain values that can be stored: the file is decoded once, here."""
 
+import base64
 import threading
 import warnings
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from headtohead.data.decode import Pixels, Unreadable, decode
+from headtohead.data.fingerprint import NOTHING, Fingerprint, fingerprint
 
-VERSION = 1  # raise it with any change of `Facts`, of what they mean, or of how images are decoded
+VERSION = 2  # raise it with any change of `Facts`, of what they mean, or of how images are decoded
 
 ORIENTATION = 0x0112  # EXIF's tag; 1 is upright
 MAX_WARNINGS = 3  # a hostile file can cause thousands
@@ -37,15 +39,20 @@ class Facts:
     bad: str = ""
     reason: str = ""
     warnings: tuple[str, ...] = ()
+    print: Fingerprint = NOTHING
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored."""
-        return dict(vars(self))
+        thumbnail = base64.b64encode(self.print.thumbnail).decode("ascii")
+        return vars(self) | {"print": vars(self.print) | {"thumbnail": thumbnail}}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Facts":
         """What `to_json` gave."""
-        return cls(**content | {"warnings": tuple(content["warnings"])})
+        of = content["print"]
+        thumbnail = base64.b64decode(of["thumbnail"], validate=True)
+        known = Fingerprint(**of | {"hashes": tuple(of["hashes"]), "thumbnail": thumbnail})
+        return cls(**content | {"warnings": tuple(content["warnings"]), "print": known})
 
 
 @contextmanager
@@ -74,7 +81,7 @@ def facts_of(content: bytes) -> Facts:
     else:
         header |= {"height": pixels.shape[0], "width": pixels.shape[1]}
         said = tuple(message[:200] for message in dict.fromkeys(_heard.messages))[:MAX_WARNINGS]
-        return Facts(len(content), **header, is_grey=_is_grey(pixels), warnings=said)
+        return Facts(len(content), **header, is_grey=_is_grey(pixels), warnings=said, print=fingerprint(pixels))
     finally:
         del _heard.messages
 

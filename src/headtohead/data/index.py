@@ -1,5 +1,6 @@
 """The index of a run's images (`data.json`): every file with its class, split and hash, fixed for good."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from headtohead.data.audit import Audit, audit_folder
 from headtohead.data.decode import Pixels, decode, digest
+from headtohead.data.duplicates import Image, find_pairs
+from headtohead.data.groups import group_images, group_names, split_warnings
+from headtohead.data.leaks import NO_DUPLICATES, Duplicates, place
 from headtohead.data.split import assign
 from headtohead.errors import BadData
 from headtohead.names import printable
@@ -21,12 +25,16 @@ SPLITS = ("train", "tune", "val")
 
 @dataclass(frozen=True)
 class Sample:
-    """One image: path relative to the data folder, class number, split, SHA-256 of the file."""
+    """One image: path relative to the data folder, class number, split, SHA-256 of the file.
+
+    `group`: the same for images that stay on one side of a split; empty where an image stands alone.
+    """
 
     file: str
     label: int
     split: str
     digest: str
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,8 @@ class Index:
     # Of the training images at the CNN's size, RGB in 0..1; filled in once they are known.
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    split_warnings: tuple[str, ...] = ()  # what groups made of the split
+    duplicates: Duplicates = NO_DUPLICATES  # in a file of its own, `duplicates.json`
 
     def of(self, split: str) -> list[Sample]:
         """The samples of a split, in the order of the index."""
@@ -56,7 +66,9 @@ class Index:
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in `data.json`."""
-        return asdict(self) | {"counts": self.counts()}
+        content = asdict(self) | {"counts": self.counts()}
+        del content["duplicates"]
+        return content
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Index":
@@ -81,7 +93,16 @@ def index_of(audit: Audit, settings: Data) -> Index:
     """Split the images that an audit keeps. BadData for all that makes the folder unusable."""
     audit.require_usable()
     folder, used = audit.folder, list(audit.used)
-    splits = assign(used, val_share=settings.val_share, tune_share=settings.tune_share, seed=settings.split_seed)
+    pairs = find_pairs([Image(o.found.file, o.digest, o.facts.print) for o in used])
+    groups = group_images(used, pairs, settings).tolist()
+    splits = assign(
+        used,
+        val_share=settings.val_share,
+        tune_share=settings.tune_share,
+        seed=settings.split_seed,
+        groups=groups,
+        kept=earlier_split(settings.keep_split),
+    )
     number = {cls: i for i, cls in enumerate(folder.classes)}
     counts = Counter(o.found.cls for o in splits["train"])
     if thin := [cls for cls in folder.classes if counts[cls] < 2]:
@@ -91,16 +112,22 @@ def index_of(audit: Audit, settings: Data) -> Index:
             mend="add images of these classes, or set smaller data.val_share and data.tune_share",
         )
     heights, widths = [o.facts.height for o in used], [o.facts.width for o in used]
+    split_of = {o.found.file: split for split in SPLITS for o in splits[split]}
+    files = [o.found.file for o in used]
+    group = group_names(used, groups)
     return Index(
         name=audit.name,
         layout=folder.layout,
         classes=folder.classes,
         samples=tuple(
-            Sample(o.found.file, number[o.found.cls], split, o.digest) for split in SPLITS for o in splits[split]
+            Sample(o.found.file, number[o.found.cls], split, o.digest, group[o.found.file])
+            for split in SPLITS
+            for o in splits[split]
         ),
         ignored=folder.ignored,
         left_out=tuple(image.sentence() for image in audit.left_out),
         warnings=audit.warnings(),
+        split_warnings=split_warnings(used, groups, splits, folder.classes),
         modes=dict(Counter(o.facts.mode for o in used)),
         sides={
             "height_min": min(heights),
@@ -108,7 +135,25 @@ def index_of(audit: Audit, settings: Data) -> Index:
             "width_min": min(widths),
             "width_max": max(widths),
         },
+        duplicates=place(files, pairs, {o.found.file: o.found.cls for o in used}, split_of),
     )
+
+
+def earlier_split(file: str) -> dict[str, str]:
+    """SHA-256 -> split, of the `data.json` or `manifest.json` of an earlier split; empty without one."""
+    if not file:
+        return {}
+    path = Path(file).expanduser()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        kept = {str(sample["digest"]): str(sample["split"]) for sample in content["samples"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadData(
+            f"The earlier split cannot be read: {error}",
+            where=str(path),
+            mend="data.keep_split is the `data.json` of a run or the `manifest.json` of `headtohead data split`",
+        ) from error
+    return kept
 
 
 @dataclass(frozen=True)

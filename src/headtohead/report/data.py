@@ -37,11 +37,12 @@ def data(r: Results, say: Say) -> Section:
         body.append(findings(r.audit, say))
     for key, en, ru in (
         ("warnings", "Warnings", "Предупреждения"),
+        ("split_warnings", "Warnings about the split", "Предупреждения о разбиении"),
         ("ignored", "Ignored", "Пропущено"),
         ("left_out", "Left out", "Исключено"),
     ):
         # The warnings are in the table of findings, where there is one; of what is left out nothing is cut.
-        if d[key] and not (key == "warnings" and r.audit is not None):
+        if d.get(key) and not (key == "warnings" and r.audit is not None):
             body.append(
                 f"{say(en, ru)} ({len(d[key])}): "
                 + "; ".join(esc(item) for item in (d[key] if key == "left_out" else d[key][:20]))

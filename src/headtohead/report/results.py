@@ -24,6 +24,8 @@ class Results:
     comparison: Json
     timings: Json
     audit: Json | None  # a run of an older version has none
+    duplicates: Json  # empty where they were not looked for
+    neighbours: list[Json]
 
     def contender(self, name: str) -> Json:
         """Scores of a contender or baseline."""
@@ -47,4 +49,6 @@ def read_results(run: RunDir) -> Results:
         comparison=read_json(run.comparison),
         timings=read_json(run.timings) if run.timings.exists() else {},
         audit=read_json(run.audit) if run.audit.exists() else None,
+        duplicates=read_json(run.duplicates) if run.duplicates.exists() else {},
+        neighbours=read_json(run.neighbours)["neighbours"] if run.neighbours.exists() else [],
     )

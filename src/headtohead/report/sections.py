@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from headtohead.report.conclusions import conclusions, verdict
 from headtohead.report.data import data
+from headtohead.report.leaks import duplicates, leak_line
 from headtohead.report.resources import resources
 from headtohead.report.results import Results
 from headtohead.report.text import Say, Section, code, contender_name, esc, pct, points, seconds, table
@@ -25,7 +26,11 @@ def summary(r: Results, say: Say) -> Section:
     title = say("Small CNN against ViT-Tiny on", "Малая CNN против ViT-Tiny на данных")
     return Section(
         f"{title} {esc(r.data['name'])}",
-        "\n\n".join(part for part in (verdict(r, say), stand_in(r, say), gate, "![](figures/scores.png)") if part),
+        "\n\n".join(
+            part
+            for part in (leak_line(r, say), verdict(r, say), stand_in(r, say), gate, "![](figures/scores.png)")
+            if part
+        ),
     )
 
 
@@ -265,6 +270,7 @@ SECTIONS: tuple[Callable[[Results, Say], Section], ...] = (
     conclusion_section,
     what_was_run,
     data,
+    duplicates,
     checks,
     training,
     metrics,
