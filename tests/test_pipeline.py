@@ -245,6 +245,8 @@ def test_near_leaks_of_a_given_split_are_scored_with_and_without(tmp_path: Path,
     found = json.loads(run.duplicates.read_text())
     assert found["leaked"] == ["val/class-0/copy.jpg"]
     assert [(p["kind"], p["where"]) for p in found["pairs"]] == [("near", "across splits")]
+    assert json.loads(run.audit.read_text())["pairs"] == found["pairs"]
+    assert "val/class-0/copy.jpg" in run.audit_page("en").read_text()
     leaks = json.loads(run.comparison.read_text())["leaks"]
     assert (leaks["num_leaked"], leaks["num_clean"]) == (1, 12)
     with (run.path / "predictions.csv").open(newline="") as stream:

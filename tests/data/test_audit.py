@@ -176,6 +176,7 @@ def test_the_page_is_one_safe_file(bad: Path, tmp_path: Path) -> None:
         for name in PLANTS:
             assert (f'id="{name}"' in text) == (name in {finding.name for finding in audit.findings})
     assert read_json(run.audit)["pairs"] == pairs
+    assert not any("print" in row for row in read_json(run.audit)["files"])
 
 
 def test_the_page_does_not_grow_with_the_images(tmp_path: Path) -> None:

@@ -61,6 +61,14 @@ def test_a_split_cut_off_leaves_nothing(tmp_path: Path, images: Path, monkeypatc
     assert [p.name for p in tmp_path.iterdir()] == ["pictures"]
 
 
+def test_names_that_are_not_text_are_kept(tmp_path: Path, images: Path) -> None:
+    (images / "class-0" / "000.png").rename(images / "class-0" / "caf\udce9.png")
+    main(["data", "split", str(images), str(tmp_path / "out")])
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    assert "class-0/caf\udce9.png" in {s["source"] for s in manifest["samples"]}
+    assert all((tmp_path / "out" / s["file"]).is_file() for s in manifest["samples"])
+
+
 def test_targets_that_cannot_be(tmp_path: Path, images: Path) -> None:
     index = build_index(images, "x", Data())
     (tmp_path / "full").mkdir()

@@ -1,5 +1,6 @@
 """Groups by name, folder and table, and the errors of each."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from headtohead.data.duplicates import Pair
 from headtohead.data.facts import Facts
 from headtohead.data.folder import Found
 from headtohead.data.groups import group_images, group_names, split_warnings
-from headtohead.data.index import build_index, earlier_split
+from headtohead.data.index import Index, build_index, earlier_split
 from headtohead.data.opening import Opened
 from headtohead.errors import BadData, BadSettings
 from headtohead.settings import Data, Settings, validate
@@ -78,6 +79,12 @@ def test_names_and_warnings() -> None:
     assert any("in val" in w and w.endswith("a") for w in warnings)
     given = [IMAGES[0], Opened(Found("val/a/x", "a", "val"), "9", Facts())]
     assert any("as given: 1" in w for w in split_warnings(given, [0, 0], {"tune": [], "val": []}, []))
+
+
+def test_warnings_about_the_split_are_kept_with_the_index(images: Path) -> None:
+    index = build_index(images, "x", Data(group_pattern="(class-0)/"))
+    assert any("in val" in warning and warning.endswith("class-0") for warning in index.split_warnings)
+    assert Index.from_json(json.loads(json.dumps(index.to_json()))).split_warnings == index.split_warnings
 
 
 def test_an_earlier_split_that_cannot_be_read(tmp_path: Path, images: Path) -> None:

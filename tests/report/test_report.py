@@ -1,11 +1,16 @@
 """Sentences follow the numbers; names cannot break the page."""
 
+import dataclasses
+from pathlib import Path
+
 import pytest
 
 from headtohead.data.findings import FINDINGS
 from headtohead.report.conclusions import winner
-from headtohead.report.data import findings
+from headtohead.report.data import data, findings
+from headtohead.report.results import read_results
 from headtohead.report.text import code, count, esc, pct, points, seconds, speaker, table
+from headtohead.rundir import RunDir
 
 
 @pytest.mark.parametrize(
@@ -46,3 +51,11 @@ def test_findings_of_the_audit_stand_in_the_report() -> None:
         assert rows[0].split(" | ")[3:] == ["3", word, r"`a\|b.png: 9x9 px` |"]
         assert speaker(language)(FINDINGS["few-classes"].en, FINDINGS["few-classes"].ru) in rows[1]
     assert "|" not in findings({"findings": []}, speaker("en"))
+
+
+def test_warnings_about_the_split_stand_in_the_report_also_where_the_audits_are_in_its_table() -> None:
+    results = read_results(RunDir(Path(__file__).parents[2] / "runs" / "clothing"))
+    of = results.data | {"warnings": ["few images"], "split_warnings": ["no <b> in val"]}
+    body = data(dataclasses.replace(results, data=of, audit={"findings": []}), speaker("en")).body
+    assert "Warnings about the split (1): no &lt;b&gt; in val" in body
+    assert "few images" not in body
