@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from headtohead.cli import app, main
+from headtohead.data.findings import FINDINGS
 from headtohead.settings import Settings, flatten
 
 README = Path(__file__).parents[1] / "README.md"
@@ -34,16 +35,19 @@ def test_help_is_quick_and_imports_no_torch() -> None:
 def test_every_command_and_setting_is_documented() -> None:
     for readme in (README, README.with_name("README.ru.md")):
         text = readme.read_text(encoding="utf-8")
-        for command in ("run", "check", "train", "profile", "evaluate", "report", "data demo", "weights path",
-                        "weights verify", "init"):  # fmt: skip
+        for command in ("run", "check", "train", "profile", "evaluate", "report", "data audit", "data demo",
+                        "data fetch", "data split", "weights path", "weights verify", "cache info", "cache clear",
+                        "init"):  # fmt: skip
             assert f"`headtohead {command}" in text, command
         for key in flatten(Settings()):
             assert f"`{key}`" in text, key
+        for finding in FINDINGS:
+            assert f"`{finding}`" in text, finding
 
 
 def test_all_commands_of_the_app_are_the_documented_ones() -> None:
     names = {name for name in app if not name.startswith("-")}
-    assert names == {"run", "check", "train", "profile", "evaluate", "report", "data", "weights", "init"}
+    assert names == {"run", "check", "train", "profile", "evaluate", "report", "data", "weights", "cache", "init"}
 
 
 def test_a_missing_folder_is_named_and_leaves_nothing(
@@ -103,7 +107,7 @@ def test_a_stage_names_the_stage_it_lacks(capsys: pytest.CaptureFixture[str], tm
 def test_init_writes_all_keys_and_refuses_to_overwrite(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "h.toml"
     main(["init", str(file)])
-    from headtohead.settings import parse, read_toml
+    from headtohead.settings_file import parse, read_toml
 
     assert parse(read_toml(file), where="") == Settings()
     assert "there already" in fails(capsys, "init", str(file))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import paint, quick
+from PIL import Image
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -26,7 +27,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tuple[RunDir, list[str]]:
     folder = tmp_path_factory.mktemp("run")
-    command = quick(paint(folder / "<b>pictures"), tiny_weights, folder / "out")
+    images = paint(folder / "<b>pictures")
+    (images / "class-0" / "000.png").rename(images / "class-0" / "caf\udce9\n<b>.png")
+    command = quick(images, tiny_weights, folder / "out")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         main(["run", *command])
@@ -42,7 +45,18 @@ def outcome(run: RunDir) -> dict[str, str]:
 
 def test_every_artefact_is_there(finished: tuple[RunDir, list[str]]) -> None:
     run, _ = finished
-    for path in (run.settings, run.environment, run.data, run.checks, run.sweep, run.cost, run.comparison, run.metrics):
+    pages = (run.audit, run.audit_page("en"), run.audit_page("ru"))
+    for path in (
+        *pages,
+        run.settings,
+        run.environment,
+        run.data,
+        run.checks,
+        run.sweep,
+        run.cost,
+        run.comparison,
+        run.metrics,
+    ):
         assert path.stat().st_size > 0
     for name in ("cnn", "probe"):
         assert run.scores(name).exists()
@@ -92,6 +106,8 @@ def test_reports_escape_names_and_give_the_measured_numbers(finished: tuple[RunD
         # Within a code span Markdown itself shows signs as they are.
         assert "<b>pictures" not in re.sub(r"`[^`\n]*`", "", text)
         assert "&lt;b&gt;pictures" in text
+        assert f"({run.audit_page(language).name})" in text
+        assert "non-utf8-name" in text
 
 
 def test_traces_hold_exactly_the_asked_steps(finished: tuple[RunDir, list[str]]) -> None:
@@ -180,6 +196,23 @@ def test_other_weights_are_refused_to_continue(
     assert "not those that the run began with" in capsys.readouterr().err
 
 
+def test_unusable_data_stop_the_run_but_leave_their_audit(
+    tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = paint(tmp_path / "data")
+    (images / "class-0" / "empty.png").write_bytes(b"")
+    command = quick(images, tiny_weights, tmp_path / "out")
+    with pytest.raises(SystemExit) as stop:
+        main(["check", *command])
+    assert stop.value.code == 2
+    assert "class-0/empty.png: zero-byte" in capsys.readouterr().err
+    run = RunDir(tmp_path / "out")
+    assert "empty.png" in run.audit_page("en").read_text()
+    assert not run.data.exists()
+    main(["check", *command, "--data.leave-out", "zero-byte"])
+    assert json.loads(run.data.read_text())["left_out"] == ["class-0/empty.png: zero-byte: empty file"]
+
+
 def test_a_leak_stops_the_run_until_told_to_go_on(
     tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,6 +233,28 @@ def test_a_leak_stops_the_run_until_told_to_go_on(
     assert not json.loads((tmp_path / "out" / "checks.json").read_text())["passed"]
     main(["check", *command])
     assert "going on in spite of failed checks" in capsys.readouterr().err
+
+
+def test_near_leaks_of_a_given_split_are_scored_with_and_without(tmp_path: Path, tiny_weights: Path) -> None:
+    paint(tmp_path / "data" / "train")
+    paint(tmp_path / "data" / "val", per_class=4, seed=1)
+    with Image.open(tmp_path / "data" / "train" / "class-0" / "000.png") as image:
+        image.save(tmp_path / "data" / "val" / "class-0" / "copy.jpg", quality=90)
+    run = RunDir(tmp_path / "out")
+    main(["run", *quick(tmp_path / "data", tiny_weights, run.path)])
+    found = json.loads(run.duplicates.read_text())
+    assert found["leaked"] == ["val/class-0/copy.jpg"]
+    assert [(p["kind"], p["where"]) for p in found["pairs"]] == [("near", "across splits")]
+    assert json.loads(run.audit.read_text())["pairs"] == found["pairs"]
+    assert "val/class-0/copy.jpg" in run.audit_page("en").read_text()
+    leaks = json.loads(run.comparison.read_text())["leaks"]
+    assert (leaks["num_leaked"], leaks["num_clean"]) == (1, 12)
+    with (run.path / "predictions.csv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["file"] != "val/class-0/copy.jpg"]
+    clean = [sum(r["true"] == r[f"probe-seed-{seed}"] for r in rows) / len(rows) for seed in (0, 1)]
+    assert leaks["contenders"]["probe"]["accuracy"]["without"]["mean"] == pytest.approx(sum(clean) / 2)
+    assert "1 of 13 `val` images" in run.report("en").read_text().split("\n\n")[1]
+    assert isinstance(json.loads(run.neighbours.read_text())["neighbours"], list)
 
 
 def test_a_diverging_training_ends_with_a_message(

@@ -1,15 +1,17 @@
 """The unlabelled images that teacher and student look at: strong random crops, a function of (seed, step, index)."""
 
 import gzip
+import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from headtohead.data.views import Preprocess, generator, normalise, random_view
+from headtohead.data.views import ASPECT, TRIES, Preprocess, generator, normalise
 from headtohead.progress import track
 
 FASHION = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")  # Debian's dataset-fashion-mnist
@@ -34,6 +36,36 @@ def read_fashion(file: Path = FASHION) -> list[np.ndarray]:
     """The 60,000 training images of Fashion-MNIST, grey repeated over three channels: (28, 28, 3) uint8 each."""
     pixels = np.frombuffer(gzip.decompress(file.read_bytes()), dtype=np.uint8, offset=16).reshape(-1, 28, 28)
     return list(np.repeat(pixels[..., None], 3, axis=3))
+
+
+def crop_box(rng: np.random.Generator, height: int, width: int, min_area: float) -> tuple[int, int, int, int]:
+    """Top, left, height and width, px: area share uniform in [min_area, 1], aspect log-uniform in 3/4..4/3.
+
+    As in torchvision: ten tries, then the largest central crop of an allowed aspect.
+    """
+    for _ in range(TRIES):
+        area = height * width * rng.uniform(min_area, 1.0)
+        aspect = math.exp(rng.uniform(math.log(ASPECT[0]), math.log(ASPECT[1])))
+        w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
+    w = min(width, max(1, round(height * ASPECT[1])))
+    h = min(height, max(1, round(width / ASPECT[0])))
+    return (height - h) // 2, (width - w) // 2, h, w
+
+
+def random_view(pixels: np.ndarray, to: Preprocess, min_area: float, *key: int) -> torch.Tensor:
+    """RandomResizedCrop and RandomHorizontalFlip as a function of `key`; uint8 (3, size, size).
+
+    Not `random_views` of the package, which draws other numbers: the backbone was made with these.
+    """
+    rng = generator(*key)
+    top, left, height, width = crop_box(rng, pixels.shape[0], pixels.shape[1], min_area)
+    cut = pixels[top : top + height, left : left + width]
+    if rng.random() < 0.5:
+        cut = cut[:, ::-1]
+    tensor = torch.from_numpy(np.ascontiguousarray(cut)).permute(2, 0, 1)
+    return F.resize(tensor, [to.size, to.size], InterpolationMode(to.interpolation), antialias=True)
 
 
 def jitter(view: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -2,16 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.argument import ArgumentCollection, update_argument_collection
 
 import headtohead
-from headtohead.errors import BadData, BadSettings, RunFolderMismatch, UserError
+from headtohead.arguments import DEFAULTS, DataOrRun, File, Flags, Out, fill_in, prepare
+from headtohead.data_commands import data_app
+from headtohead.errors import BadSettings, RunFolderMismatch, UserError
 from headtohead.progress import console, say
-from headtohead.rundir import RunDir
-from headtohead.settings import BUILTIN, BUILTIN_NAME, Settings, commented_toml, read_toml, validate
+from headtohead.settings import Settings
+from headtohead.settings_file import commented_toml
 
 if TYPE_CHECKING:
     from headtohead.models.weights import WeightsFile
@@ -23,69 +24,13 @@ app = App(
     result_action="return_value",
     default_parameter=Parameter(negative_iterable=(), negative_none=(), consume_multiple=True),
 )
-data_app = App(name="data", help="The built-in images.")
 weights_app = App(name="weights", help="The backbone's pretrained weights.")
+cache_app = App(name="cache", help="What is kept for later runs in the user's cache folder.")
 app.command(data_app)
 app.command(weights_app)
-
-DataOrRun = Annotated[
-    Path | None,
-    Parameter(
-        name="DATA",
-        show_default=False,
-        help="Folder of images, or a run folder to continue. Left out: the built-in set.",
-    ),
-]
-Out = Annotated[
-    Path | None, Parameter(name="--out", show_default=False, help="Run folder. Left out: runs/NAME, after the data.")
-]
-File = Annotated[
-    Path | None, Parameter(name="--settings", show_default=False, help="Settings file; flags win over it.")
-]
-# `settings` is read by `fill_in`, before a command is called; it stands in the signatures for its help.
-Flags = Annotated[Settings, Parameter(name="*")]
-DEFAULTS = Settings()
-
-
-def run_folder(data: str, out: str) -> Path:
-    """`--out`; DATA itself where it is a run folder; else `runs/<name of the data>`."""
-    if out:
-        return Path(out)
-    if data and (Path(data) / "settings.toml").is_file():
-        return Path(data)
-    return Path("runs") / (BUILTIN_NAME if data in ("", BUILTIN) else Path(data).expanduser().resolve().name)
-
-
-def fill_in(called: App, _: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Settings that the command line does not give: from `--settings`, then from the run folder's own."""
-    by_name = {argument.name: argument for argument in arguments}
-    if "--out" not in by_name:
-        return
-
-    def given(*names: str) -> str:
-        tokens = [token.value for name in names if name in by_name for token in by_name[name].tokens]
-        return tokens[0] if tokens else ""
-
-    out = RunDir(run_folder(given("DATA", "--data.folder"), given("--out")))
-    for path in (Path(given("--settings")) if given("--settings") else None, out.settings):
-        if path is not None and (path != out.settings or path.exists()):
-            # Not cyclopts.config.Dict: it drops sections that are called like a command, such as [data].
-            update_argument_collection(
-                read_toml(path), str(path), arguments, called.app_stack.stack[-1], root_keys=(), allow_unknown=False
-            )
-
+app.command(cache_app)
 
 app.config = (fill_in,)
-
-
-def prepare(data: Path | None, out: Path | None, flags: Settings) -> tuple[Settings, RunDir]:
-    """The settings and the run folder that a command line means."""
-    import dataclasses
-
-    run = RunDir(run_folder(str(data or flags.data.folder), str(out or "")))
-    if data is not None and data != run.path:
-        flags = dataclasses.replace(flags, data=dataclasses.replace(flags.data, folder=str(data)))
-    return validate(flags), run
 
 
 def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, only: bool = True) -> None:
@@ -152,26 +97,6 @@ def report(data: DataOrRun = None, /, *, out: Out = None, settings: File = None,
     say(f"{folder.report('en')}, {folder.report('ru')}")
 
 
-@data_app.command
-def demo(folder: Path, /) -> None:
-    """Write the built-in set as a folder of images that can be opened.
-
-    Parameters
-    ----------
-    folder
-        New folder, to hold train/ and val/.
-    """
-    from headtohead.data.sets import write_builtin
-
-    try:
-        write_builtin(folder)
-    except OSError as error:
-        raise BadData(
-            f"The folder cannot be written: {error.strerror}", where=str(folder), mend="name another"
-        ) from error
-    say(f"Wrote the built-in set to {folder}; use it with `headtohead run {folder}`.")
-
-
 def found_weights(backbone: str, weights: str, fallback: bool) -> "WeightsFile":
     """The weights that a run would use."""
     from headtohead.models.weights import announced, find_weights
@@ -212,6 +137,31 @@ def verify(*, backbone: str = DEFAULTS.backbone, weights: str = "", fallback: bo
 
     about = load_backbone(found_weights(backbone, weights, fallback)).to_json()
     sys.stdout.write("".join(f"{key}: {value}\n" for key, value in about.items()))
+
+
+@cache_app.command
+def info() -> None:
+    """Print every kind of thing that is kept: number of files, size, bound and folder."""
+    from headtohead.data.cache import kinds
+
+    for kind in kinds():
+        bound = "no bound" if kind.bound is None else f"of at most {kind.bound / 1e6:.1f} MB"
+        sys.stdout.write(f"{kind.name}: {kind.files} files, {kind.bytes / 1e6:.1f} MB, {bound}, {kind.path}\n")
+
+
+@cache_app.command
+def clear(kind: str = "", /) -> None:
+    """Delete what is kept; runs that use it at the moment go on.
+
+    Parameters
+    ----------
+    kind
+        Only this kind, as `info` names it.
+    """
+    from headtohead.data import cache
+
+    freed, left = cache.clear(kind)
+    say(f"Deleted {freed / 1e6:.1f} MB." + (f" {left} files could not be deleted." if left else ""))
 
 
 @app.command

@@ -11,8 +11,8 @@ from torch import nn
 
 from headtohead.checks.context import CheckContext
 from headtohead.data.batches import Batches, FeatureBatches, ImageBatches
-from headtohead.data.decode import Pixels
-from headtohead.data.index import SPLITS, ImageFiles, labels, load
+from headtohead.data.index import SPLITS, ImageFiles, labels
+from headtohead.data.pixels import DecodedImages, decoded
 from headtohead.data.views import generator
 from headtohead.evaluation.predict import predict_splits
 from headtohead.job import Job
@@ -21,7 +21,7 @@ from headtohead.models.cnn import build_cnn
 from headtohead.probe.features import extract
 from headtohead.probe.heads import sweep
 from headtohead.rundir import read_json, write_json
-from headtohead.settings import to_toml
+from headtohead.settings_file import to_toml
 from headtohead.training.checkpoint import save_weights, saved_epoch
 from headtohead.training.journal import Journal
 from headtohead.training.loop import Plan, train
@@ -100,15 +100,15 @@ def new_cnn(job: Job, seed: int) -> nn.Module:
     return build_cnn(cnn.name, len(job.index().classes), cnn.dropout, seed).to(job.device)
 
 
-def cnn_batches(job: Job, images: list[Pixels], files: ImageFiles, batch_size: int, seed: int) -> ImageBatches:
-    """Shuffled, augmented training batches."""
+def cnn_batches(job: Job, images: DecodedImages, batch_size: int, seed: int | None = None) -> ImageBatches:
+    """With a `seed` shuffled, augmented training batches, with None all images plain and in order."""
     return ImageBatches(
         images,
-        labels(files.samples),
+        labels(images.files.samples),
         job.cnn_preprocess(),
         batch_size=batch_size,
         seed=seed,
-        shuffle=True,
+        shuffle=seed is not None,
         min_area=job.settings.data.min_crop,
         workers=job.settings.data.workers,
         device=job.device,
@@ -117,9 +117,8 @@ def cnn_batches(job: Job, images: list[Pixels], files: ImageFiles, batch_size: i
 
 def cnn_context(job: Job) -> CheckContext:
     """For the sanity checks."""
-    files, seed = some(job, NUM_CHECKED), job.settings.seeds[0]
-    plain = ImageBatches(files, labels(files.samples), job.cnn_preprocess(), batch_size=NUM_CHECKED, device=job.device)
-    images, y = next(plain(0))
+    seed, files = job.settings.seeds[0], some(job, NUM_CHECKED)
+    images, y = next(cnn_batches(job, decoded(files, 2 * job.settings.cnn.side, "decoding"), NUM_CHECKED)(0))
     build = lambda: new_cnn(job, seed)  # noqa: E731
     return CheckContext(
         "cnn", job.index(), images, y, build, build, lambda x: x, job.cnn_plan(seed), own_statistics=True
@@ -130,14 +129,9 @@ def train_cnn(job: Job) -> None:
     """All seeds."""
     if job.run.scores("cnn").exists():
         return
-    train_images, tune_images = job.cnn_images("train"), job.cnn_images("tune")
-    files = job.files("train")
-    tune = ImageBatches(
-        tune_images, labels(job.files("tune").samples), job.cnn_preprocess(),
-        batch_size=EVALUATION_BATCH, device=job.device,
-    )  # fmt: skip
+    images, tune = job.cnn_images("train"), cnn_batches(job, job.cnn_images("tune"), EVALUATION_BATCH)
     for seed in job.settings.seeds:
-        batches = cnn_batches(job, train_images, files, job.settings.training.batch_size, seed)
+        batches = cnn_batches(job, images, job.settings.training.batch_size, seed)
         entering = next(batches(0))[0][:32]
         about = {"preprocess": job.cnn_preprocess().to_json(), "settings": asdict(job.settings.cnn)}
         fit(job, "cnn", new_cnn(job, seed), batches, tune, job.cnn_plan(seed), entering, about)
@@ -147,20 +141,15 @@ def train_cnn(job: Job) -> None:
 def profiled_cnn(job: Job) -> dict[str, Profiled]:
     """Training on images decoded beforehand, as the loop does."""
     files, seed = some(job, max(NUM_PROFILED, job.settings.profile.batch_size)), job.settings.seeds[0]
-    images = load(files, 2 * job.settings.cnn.side, "decoding")
-    batches = cnn_batches(job, images, files, job.settings.profile.batch_size, seed)
+    images = decoded(files, 2 * job.settings.cnn.side, "decoding")
+    batches = cnn_batches(job, images, job.settings.profile.batch_size, seed)
     example = next(batches(0))[0][:1]
     return {"cnn": Profiled("small CNN", lambda: new_cnn(job, seed), batches, example, job.cnn_plan(seed))}
 
 
 def predict_cnn(job: Job) -> None:
     """Every split, un-augmented."""
-    batches: dict[str, Batches] = {}
-    for split in SPLITS:
-        batches[split] = ImageBatches(
-            job.cnn_images(split), labels(job.files(split).samples), job.cnn_preprocess(),
-            batch_size=EVALUATION_BATCH, device=job.device,
-        )  # fmt: skip
+    batches: dict[str, Batches] = {split: cnn_batches(job, job.cnn_images(split), EVALUATION_BATCH) for split in SPLITS}
     for seed in job.settings.seeds:
         predict_splits(new_cnn(job, seed), job.run.seed("cnn", seed), batches, job.index(), bf16=job.bf16)
 
@@ -247,7 +236,7 @@ def probe_images(job: Job, backbone: Backbone, batch_size: int) -> ImageBatches:
     """Shuffled, augmented training batches of images for the backbone, decoded beforehand."""
     files, seed = some(job, max(NUM_PROFILED, job.settings.profile.batch_size)), job.settings.seeds[0]
     return ImageBatches(
-        load(files, 2 * backbone.preprocess.size, "decoding"),
+        decoded(files, 2 * backbone.preprocess.size, "decoding"),
         labels(files.samples),
         backbone.preprocess,
         batch_size=batch_size,

@@ -3,6 +3,7 @@
 UserError                   what is wrong, where, how to mend it; exit code 2, no traceback
 ├── BadSettings             a value, a key or a combination that cannot be
 ├── BadData                 the image folder: layout, unreadable files, classes
+├── DownloadFailed          a data set: not reachable, other bytes than the published ones, a hostile archive
 ├── WeightsNotFound         pretrained weights: not there, not reachable, not of this model
 ├── RunFolderMismatch       the run folder belongs to other settings, or lacks an earlier stage
 ├── CheckFailed             the sanity gate says no
@@ -10,6 +11,8 @@ UserError                   what is wrong, where, how to mend it; exit code 2, n
 
 Any other exception is a bug of ours and keeps its traceback.
 """
+
+from headtohead.names import printable
 
 
 class UserError(Exception):
@@ -25,7 +28,7 @@ class UserError(Exception):
     def __str__(self) -> str:
         lines = [self.what]
         if self.where:
-            lines.append(f"  where: {self.where}")
+            lines.append(f"  where: {printable(self.where)}")
         if self.mend:
             lines.append(f"  mend:  {self.mend}")
         return "\n".join(lines)
@@ -37,6 +40,10 @@ class BadSettings(UserError):
 
 class BadData(UserError):
     """The image folder cannot be used as it is."""
+
+
+class DownloadFailed(UserError):
+    """A data set cannot be fetched, or is not what was published."""
 
 
 class WeightsNotFound(UserError):

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import torch
 
-from headtohead.data.decode import Pixels
 from headtohead.data.folder import locate
-from headtohead.data.index import ImageFiles, Index, load
+from headtohead.data.index import ImageFiles, Index
+from headtohead.data.leaks import Duplicates
+from headtohead.data.pixels import DecodedImages, decoded
 from headtohead.data.views import Preprocess
 from headtohead.device import choose_bf16, choose_device
 from headtohead.errors import BadSettings, RunFolderMismatch
@@ -46,15 +47,18 @@ class Job:
 
     def index(self) -> Index:
         """The run's images."""
-        return Index.from_json(read_json(self.run.data))
+        index = Index.from_json(read_json(self.run.data))
+        if self.run.duplicates.exists():
+            return dataclasses.replace(index, duplicates=Duplicates.from_json(read_json(self.run.duplicates)))
+        return index
 
     def files(self, split: str) -> ImageFiles:
         """The images of a split, decoded at each access."""
         return ImageFiles(self.root, self.index().of(split))
 
-    def cnn_images(self, split: str) -> list[Pixels]:
-        """The images of a split in memory, twice as large as the CNN's input, so that crops are not blurred."""
-        return load(self.files(split), 2 * self.settings.cnn.side, f"decoding {split}")
+    def cnn_images(self, split: str) -> DecodedImages:
+        """The images of a split, decoded once, twice as large as the CNN's input, so that crops are not blurred."""
+        return decoded(self.files(split), 2 * self.settings.cnn.side, f"decoding {split}")
 
     def cnn_preprocess(self) -> Preprocess:
         """Of the net trained from scratch."""

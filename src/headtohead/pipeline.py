@@ -1,46 +1,70 @@
 """The stages in order, each a plain function of the job; what they leave behind lies in the run folder."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from headtohead.checks.sanity import CHECKS, run_check
 from headtohead.contenders import CONTENDERS
-from headtohead.data.index import ImageFiles, build_index, labels, load
+from headtohead.data.audit import audit_folder
+from headtohead.data.index import ImageFiles, index_of, labels
+from headtohead.data.leaks import Duplicates
+from headtohead.data.pixels import decoded
 from headtohead.data.views import own_preprocess
 from headtohead.device import environment, make_deterministic
 from headtohead.errors import CheckFailed, RunFolderMismatch
 from headtohead.evaluation import baselines
+from headtohead.evaluation.neighbours import MIN_SIMILARITY, neighbours
 from headtohead.evaluation.predictions import save_predictions
 from headtohead.evaluation.summary import summarise_run
 from headtohead.job import Job
 from headtohead.models.weights import announced
+from headtohead.probe.features import read_features
 from headtohead.profiling import cost, trace, verdict
-from headtohead.progress import say, track
+from headtohead.progress import console, say, track
 from headtohead.report import write_reports
+from headtohead.report.audit_page import write_audit
+from headtohead.report.audit_text import audit_text
 from headtohead.rundir import RunDir, read_json, write_json
 from headtohead.settings import Settings
 
 
 def prepare_data(job: Job) -> None:
-    """Open every image, split, and measure the training images' mean and spread."""
-    index = build_index(job.root, job.name, job.settings.data)
-    for warning in index.warnings:
+    """Audit every image, split, and measure the training images' mean and spread."""
+    audit = audit_folder(job.root, job.name, job.settings.data)
+    write_audit(job.run, audit)
+    console.print(*audit_text(audit), sep="\n")
+    index = index_of(audit, job.settings.data)
+    if index.duplicates.pairs:
+        write_audit(job.run, audit, [dataclasses.asdict(pair) for pair in index.duplicates.pairs])
+    for warning in index.split_warnings:
         say(f"  warning: {warning}")
-    if index.ignored:
-        say(f"  ignored: {', '.join(index.ignored[:10])}{' ...' if len(index.ignored) > 10 else ''}")
-    if index.left_out:
-        say(f"  left out as unreadable: {'; '.join(index.left_out)}")
+    say_duplicates(index.duplicates)
     side = job.settings.cnn.side
     files = ImageFiles(job.root, index.of("train"))
-    to = own_preprocess(load(files, 2 * side, "decoding train"), side)
+    to = own_preprocess(decoded(files, 2 * side, "decoding train"), side)
     index = dataclasses.replace(index, mean=to.mean, std=to.std)
     counts = {split: sum(of) for split, of in index.counts().items()}
     say(f"  {len(index.classes)} classes; images: " + ", ".join(f"{n} {split}" for split, n in counts.items()))
+    write_json(job.run.duplicates, index.duplicates.to_json())
     write_json(job.run.data, index.to_json())
+
+
+def say_duplicates(found: Duplicates) -> None:
+    """The first of the duplicates, leaks and conflicting labels first."""
+    if not found.pairs:
+        return
+    say(
+        f"  {len(found.pairs)} pairs of duplicates in {len(found.clusters)} clusters; "
+        f"val images leaked: {len(found.leaked)}"
+    )
+    for pair in found.pairs[:5]:
+        say(f"    {pair.where}, {pair.kind}: {pair.a} ~ {pair.b}")
 
 
 def check(job: Job) -> None:
@@ -126,7 +150,19 @@ def evaluate(job: Job) -> None:
     save_predictions(job.run.baselines / "majority.npz", index, "val", guess)
     pixels = baselines.pixels(thumbs["train"], thumbs["tune"], thumbs["val"][0])
     save_predictions(job.run.baselines / "pixels.npz", index, "val", np.asarray(pixels))
+    write_json(job.run.neighbours, {"min_similarity": MIN_SIMILARITY, "neighbours": look_alikes(job)})
     summarise_run(job.run, job.settings, tuple(CONTENDERS))
+
+
+def look_alikes(job: Job) -> list[dict[str, Any]]:
+    """Neighbours across classes and splits in the backbone's features of the plain views."""
+    samples, views = [], []
+    for split in ("train", "tune", "val"):
+        of = job.index().of(split)
+        samples += of
+        views += [features[0] for features in read_features(job.run, split, len(of))]
+    files, splits = [s.file for s in samples], [s.split for s in samples]
+    return neighbours(np.concatenate(views), files, labels(samples), splits)
 
 
 def report(job: Job) -> None:
@@ -156,6 +192,7 @@ STAGES = (
 def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
     """Do the stages up to and with `upto` that are not done yet; with `only`, the earlier ones must be."""
     make_deterministic()
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # the audit tells of what Pillow complains about
     names = [stage.name for stage in STAGES]
     todo = STAGES[: names.index(upto) + 1]
     # Scanning the folder has no command of its own: it is part of `check`.

@@ -6,12 +6,16 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
+
+from headtohead.names import printable
 
 T = TypeVar("T")
 console = Console(stderr=True, highlight=False)
@@ -29,6 +33,18 @@ def bar() -> Progress:
     return Progress(*columns, console=console)
 
 
+def download_bar() -> Progress:
+    """A progress bar in bytes, with their rate and the time left."""
+    columns = (
+        TextColumn("  {task.description:<34}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console)
+
+
 def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
     """Yield `items` and move a bar along."""
     with bar() as progress:
@@ -36,5 +52,5 @@ def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
 
 
 def say(message: str) -> None:
-    """One line about what happens now. Markup in names is shown, not interpreted."""
-    console.print(message, markup=False)
+    """A line about what happens now. Markup and control characters in names are shown, not interpreted."""
+    console.print("\n".join(map(printable, message.split("\n"))), markup=False)

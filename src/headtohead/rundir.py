@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from headtohead.errors import RunFolderMismatch
-from headtohead.settings import Settings, differing, parse, read_toml, to_toml
+from headtohead.settings import Settings, differing
+from headtohead.settings_file import parse, read_toml, to_toml
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -28,8 +29,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    r"""Write `text` as UTF-8, whole or not at all.
+
+    The raw bytes of a name that is not UTF-8 become escapes such as `\udcff`, which JSON reads as it was.
+    """
+    content = text.encode("utf-8", errors="backslashreplace")
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -101,6 +106,23 @@ class RunDir:
     @property
     def data(self) -> Path:
         return self.path / "data.json"
+
+    @property
+    def audit(self) -> Path:
+        return self.path / "audit.json"
+
+    def audit_page(self, language: str) -> Path:
+        return self.path / ("audit.html" if language == "en" else f"audit.{language}.html")
+
+    @property
+    def duplicates(self) -> Path:
+        """Pairs of images that are one, their clusters, and the leaked ones."""
+        return self.path / "duplicates.json"
+
+    @property
+    def neighbours(self) -> Path:
+        """Images of different splits or classes that lie close together in feature space."""
+        return self.path / "neighbours.json"
 
     @property
     def checks(self) -> Path:

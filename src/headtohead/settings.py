@@ -3,14 +3,13 @@
 `cnn.epochs` here is `epochs` under `[cnn]` in a settings file and `--cnn.epochs` on the command line.
 """
 
-import json
-import tomllib
-import typing
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from pathlib import Path
+import re
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Literal
 
 from headtohead.errors import BadSettings
+from headtohead.finding_names import FolderFindingName, ImageFindingName
+from headtohead.names import is_raw_byte, printable
 
 BUILTIN = "builtin"  # what comes with the package: as a data folder the set, as a backbone the ViT-Tiny
 BUILTIN_NAME = "fashion-mnist-mini"
@@ -32,12 +31,24 @@ class Data:
     """Share of the training images set aside as `tune`, for every choice."""
     split_seed: int = 0
     """Seed of the split."""
+    group_pattern: str = ""
+    """Regular expression with one group, searched in each relative path: images with the same text stay on one side."""
+    group_by_folder: bool = False
+    """Images in one sub-folder below a class folder stay on one side."""
+    group_file: str = ""
+    """CSV with columns `file` and `group`: images of a group stay on one side."""
+    keep_split: str = ""
+    """`data.json` or `manifest.json` of an earlier split, whose images stay where they were."""
     min_crop: float = 0.5
     """Smallest share of the image's area that RandomResizedCrop keeps."""
     on_bad: Literal["stop", "leave-out"] = "stop"
-    """What to do with unreadable images, after all have been listed."""
-    workers: int = 0
-    """Loader processes; the results do not depend on it."""
+    """What to do with images that cannot be decoded, after all have been listed."""
+    leave_out: tuple[ImageFindingName, ...] = ()
+    """Findings of `data audit` whose images are left out, such as `animated tiny`."""
+    stop_at: tuple[ImageFindingName | FolderFindingName, ...] = ()
+    """Findings of `data audit` that stop the run."""
+    workers: int = 1
+    """Threads that prepare batches ahead of the loop; the results do not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +167,20 @@ def problems(s: Settings) -> list[str]:
         (not (s.weights and s.backbone == BUILTIN), "weights: the built-in backbone brings its own"),
         (0 < s.data.val_share < 1, f"data.val_share: {s.data.val_share} is not between 0 and 1"),
         (0 < s.data.tune_share < 1, f"data.tune_share: {s.data.tune_share} is not between 0 and 1"),
+        (
+            is_pattern(s.data.group_pattern),
+            f"data.group_pattern: `{s.data.group_pattern}` is not a regular expression with exactly one group (...)",
+        ),
         (0 < s.data.min_crop <= 1, f"data.min_crop: {s.data.min_crop} is not in (0, 1]"),
         (s.data.split_seed >= 0, "data.split_seed: may not be negative"),
+        (
+            not (both := sorted({*s.data.leave_out} & {*s.data.stop_at})),
+            f"data.leave_out and data.stop_at: both name {', '.join(both)}",
+        ),
+        (
+            not any(map(is_raw_byte, s.data.folder)),
+            f"data.folder: {printable(s.data.folder)} is not UTF-8 and cannot be written down; rename it, or enter it",
+        ),
         (s.data.workers >= 0, "data.workers: may not be negative"),
         (s.training.batch_size >= 2, "training.batch_size: BatchNorm needs at least 2"),
         (0 <= s.training.warmup_share < 1, "training.warmup_share: must be in [0, 1)"),
@@ -181,43 +204,19 @@ def problems(s: Settings) -> list[str]:
     return [line for holds, line in rules if not holds]
 
 
+def is_pattern(text: str) -> bool:
+    """Whether `text` is empty or a regular expression with one group."""
+    try:
+        return not text or re.compile(text).groups == 1
+    except re.error:
+        return False
+
+
 def validate(settings: Settings) -> Settings:
     """`settings` themselves, or BadSettings with all that is wrong with them."""
     if wrong := problems(settings):
         raise BadSettings("These settings cannot be:\n  " + "\n  ".join(wrong), mend="change them and run again")
     return settings
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The keys that a settings file sets, as a nested dict. Unknown keys and wrong types are BadSettings."""
-    try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadSettings(
-            f"The settings file cannot be read: {error.strerror}",
-            where=str(path),
-            mend="`headtohead init` writes one",
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadSettings(f"The settings file is not valid TOML: {error}", where=str(path)) from error
-    parse(given, where=str(path))
-    return given
-
-
-def parse(given: dict[str, Any], *, where: str) -> Settings:
-    """`Settings` with the values in `given`; everything that does not fit is reported at once."""
-    import pydantic  # slow to import, and only needed where a file is read
-
-    try:
-        # JSON, because its strict mode still lets a list be a tuple.
-        return pydantic.TypeAdapter(Settings).validate_json(json.dumps(given, default=str))
-    except pydantic.ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise BadSettings(
-            "The settings file does not fit:\n  " + "\n  ".join(lines),
-            where=where,
-            mend="`headtohead init` writes a file with every key explained",
-        ) from error
 
 
 def flatten(settings: Any, prefix: str = "") -> dict[str, Any]:
@@ -233,46 +232,3 @@ def differing(a: Settings, b: Settings) -> list[str]:
     """The keys in which two settings would give different results."""
     left, right = flatten(a), flatten(b)
     return [key for key in left if left[key] != right[key] and key not in FREE]
-
-
-def to_toml(settings: Settings) -> str:
-    """The settings as a TOML file that `read_toml` takes."""
-    import tomli_w
-
-    return tomli_w.dumps(asdict(settings))
-
-
-def docs(cls: type) -> dict[str, str]:
-    """The docstring under each field of a settings dataclass."""
-    import ast
-    import inspect
-    import textwrap
-
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    found = {}
-    for statement, after in zip(body.body, body.body[1:], strict=False):
-        if isinstance(statement, ast.AnnAssign) and isinstance(after, ast.Expr):
-            assert isinstance(statement.target, ast.Name)
-            assert isinstance(after.value, ast.Constant)
-            found[statement.target.id] = str(after.value.value)
-    return found
-
-
-def commented_toml() -> str:
-    """A settings file with every key at its default, each under its explanation."""
-    lines = ["# Settings of headtohead. Every key may be left out; these are the defaults."]
-    written = tomllib.loads(to_toml(Settings()))
-
-    def add(cls: type, values: dict[str, Any], header: str) -> None:
-        if header:
-            lines.extend(["", f"# {(cls.__doc__ or '').strip()}", f"[{header}]"])
-        for name, text in docs(cls).items():
-            if not isinstance(values[name], dict):
-                lines.extend([f"# {text}", f"{name} = {json.dumps(values[name])}"])
-
-    add(Settings, written, "")
-    for name, section in typing.get_type_hints(Settings).items():
-        if is_dataclass(section):
-            add(typing.cast(type, section), written[name], name)
-    return "\n".join(lines) + "\n"

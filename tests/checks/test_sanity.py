@@ -10,6 +10,7 @@ from torch import nn
 from headtohead.checks.context import CheckContext, CheckResult
 from headtohead.checks.sanity import CHECKS, run_check
 from headtohead.data.index import Index, Sample
+from headtohead.data.leaks import Duplicates, Placed
 from headtohead.models.backbones import FrozenBackbone, LinearProbe, state_hash
 from headtohead.models.cnn import build_cnn
 from headtohead.training.loop import Plan
@@ -158,3 +159,13 @@ def test_nan_never_passes() -> None:
     images = context().images.clone()
     images[0] = float("nan")
     assert not answer("input_is_normalised", images=images).passed
+
+
+def test_a_near_copy_in_two_splits_is_a_leak() -> None:
+    pair = Placed("near", "a/1", "a/2", 1.5, "1.5 levels apart", "across splits")
+    leaky = dataclasses.replace(context().index, duplicates=Duplicates((pair,), (("a/1", "a/2"),), ("a/2",)))
+    result = answer("no_image_in_two_splits", index=leaky)
+    assert not result.passed
+    assert "a/1 ~ a/2 (near: 1.5 levels apart)" in result.evidence
+    inside = dataclasses.replace(pair, where="within a class")
+    assert answer("no_image_in_two_splits", index=dataclasses.replace(leaky, duplicates=Duplicates((inside,)))).passed

@@ -1,13 +1,26 @@
 """Views and batches as functions of (seed, epoch, index)."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
-from torchvision.transforms import v2
+from scipy.stats import ks_2samp
+from torchvision.transforms import RandomResizedCrop, v2
 from torchvision.transforms.functional import InterpolationMode
 
-from headtohead.data.batches import FeatureBatches, ImageBatches
-from headtohead.data.views import Preprocess, crop_box, generator, normalise, own_preprocess, plain_view, random_view
+from headtohead.data.batches import CROP, FeatureBatches, ImageBatches
+from headtohead.data.views import (
+    NUM_CROP,
+    Preprocess,
+    crop_boxes,
+    normalise,
+    own_preprocess,
+    plain_view,
+    random_views,
+    splitmix64,
+    uniforms,
+)
 
 TO = Preprocess(16, "bilinear", 1.0, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
 RNG = np.random.default_rng(0)
@@ -39,15 +52,75 @@ def test_epochs_differ_runs_agree_seeds_differ() -> None:
     assert not torch.equal(all_of(batches(), 3), all_of(batches(seed=1), 3))
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork with threads: torch's loader, not ours
-def test_workers_do_not_matter() -> None:
-    assert torch.equal(all_of(batches(workers=0), 2), all_of(batches(workers=2), 2))
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_workers_do_not_matter(shuffle: bool) -> None:
+    found = [all_of(batches(workers=workers, shuffle=shuffle), 2) for workers in (0, 1, 3)]
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
 
 
-def test_a_view_depends_on_the_number_of_the_image_not_on_its_batch() -> None:
+def test_a_view_depends_on_seed_epoch_and_number_of_the_image_alone() -> None:
+    """Not on its batch, its place in it, the number of images, or the part of them that is at hand."""
+    whole = all_of(batches(shuffle=False), 1)
     later = ImageBatches(IMAGES[4:], LABELS[4:], TO, batch_size=3, seed=0, min_area=0.3, first_index=4)
-    assert torch.equal(all_of(batches(shuffle=False), 1)[4:], all_of(later, 1))
+    assert torch.equal(whole[4:], all_of(later, 1))
+    fewer = ImageBatches(IMAGES[:5], LABELS[:5], TO, batch_size=2, seed=0, min_area=0.3)
+    assert torch.equal(whole[:5], all_of(fewer, 1))
+    for x, y in batches()(1):
+        assert torch.equal(x, whole[y])
+    for other in (all_of(batches(shuffle=False), 2), all_of(batches(seed=1, shuffle=False), 1)):
+        assert not any(torch.equal(a, b) for a, b in zip(whole, other, strict=True))
+
+
+def test_views_are_torchvisions_crop_resized_and_mirrored() -> None:
+    """torchvision's operations at the boxes that the uniform numbers give."""
+    index = np.arange(len(IMAGES))
+    found = random_views(IMAGES, TO, 0.3, index, CROP, 5, 7)
+    u = uniforms(index, NUM_CROP + 1, CROP, 5, 7)
+    boxes = crop_boxes(u[:, :NUM_CROP], np.array([image.shape[:2] for image in IMAGES]), 0.3)
+    mirrored = u[:, NUM_CROP] < 0.5
+    assert 0 < mirrored.sum() < len(IMAGES)
+    for i, image in enumerate(IMAGES):
+        tensor = torch.from_numpy(image).permute(2, 0, 1)
+        view = v2.functional.resized_crop(tensor, *boxes[i].tolist(), [16, 16], InterpolationMode.BILINEAR, True)
+        assert torch.equal(found[i], v2.functional.horizontal_flip(view) if mirrored[i] else view)
+
+
+def test_the_generator_is_splitmix64() -> None:
+    """The numbers of its author's reference implementation (prng.di.unimi.it/splitmix64.c) for the seed 1234567."""
+    expected = [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
+    assert splitmix64(1234567, np.arange(1, 6, dtype=np.uint64)).tolist() == expected
+
+
+def test_an_error_while_preparing_ahead_is_raised_in_the_loop_and_the_thread_ends() -> None:
+    class Broken:
+        def __len__(self) -> int:
+            return 11
+
+        def __getitem__(self, i: int) -> np.ndarray:
+            if i == 9:
+                raise OSError("the disk is gone")
+            return IMAGES[i]
+
+    found = []
+    with pytest.raises(OSError, match="the disk is gone"):
+        found.extend(ImageBatches(Broken(), LABELS, TO, batch_size=4, workers=1)(0))
+    assert len(found) == 2
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+
+
+def test_batches_that_nobody_takes_end_their_threads() -> None:
+    taken = batches(workers=2)(0)
+    next(taken)
+    assert [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+    taken.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
 
 
 def test_evaluation_images_are_all_there_plain_and_the_same_each_time() -> None:
@@ -71,30 +144,34 @@ def test_loading_leaves_the_global_generator_alone() -> None:
 
 
 def test_crop_boxes_have_the_distribution_of_torchvision() -> None:
-    ours = np.array([crop_box(generator(n), 120, 160, 0.3) for n in range(4000)])
-    torch.manual_seed(0)
-    image = torch.zeros(3, 120, 160)
-    theirs = (
-        np.array([v2.RandomResizedCrop.get_params(image, [0.3, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)])
-        if hasattr(v2.RandomResizedCrop, "get_params")
-        else None
-    )
-    if theirs is None:
-        from torchvision.transforms import RandomResizedCrop
-
-        theirs = np.array([RandomResizedCrop.get_params(image, [0.3, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)])
-    for column in range(4):
-        assert ours[:, column].mean() == pytest.approx(theirs[:, column].mean(), rel=0.05)
-        assert ours[:, column].std() == pytest.approx(theirs[:, column].std(), rel=0.08)
-    assert (ours[:, 0] + ours[:, 2] <= 120).all()
-    assert (ours[:, 1] + ours[:, 3] <= 160).all()
+    """Column by column, by a two-sample Kolmogorov-Smirnov test; the seeds are fixed, so chance plays no part."""
+    n = 4000
+    for height, width, min_area in ((120, 160, 0.3), (160, 60, 0.8), (30, 400, 0.08)):
+        u = uniforms(np.arange(n), NUM_CROP, 0)
+        ours = crop_boxes(u, np.tile([height, width], (n, 1)), min_area)
+        torch.manual_seed(0)
+        image = torch.zeros(3, height, width)
+        theirs = np.array([RandomResizedCrop.get_params(image, [min_area, 1.0], [3 / 4, 4 / 3]) for _ in range(n)])
+        for column in range(4):
+            assert ks_2samp(ours[:, column], theirs[:, column]).pvalue > 0.001, (height, width, column)
+        assert (ours >= 0).all()
+        assert (ours[:, 0] + ours[:, 2] <= height).all()
+        assert (ours[:, 1] + ours[:, 3] <= width).all()
 
 
-def test_an_extreme_aspect_falls_back_to_the_centre() -> None:
-    top, left, height, width = crop_box(generator(0), 10, 400, 1.0)
-    assert (top, height) == (0, 10)
-    assert width == round(10 * 4 / 3)
-    assert left == (400 - width) // 2
+def test_uniform_numbers_are_uniform_and_unrelated() -> None:
+    u = uniforms(np.arange(20_000), 5, 1, 2, 3)
+    for column in u.T:
+        assert np.histogram(column, 10, (0, 1))[0] == pytest.approx(2000, rel=0.1)
+    assert np.abs(np.corrcoef(u.T) - np.eye(5)).max() < 0.03
+    assert abs(np.corrcoef(u[:-1, 0], u[1:, 0])[0, 1]) < 0.03
+
+
+@pytest.mark.parametrize(("height", "width"), [(10, 400), (400, 10), (1, 1)])
+def test_an_extreme_aspect_falls_back_to_the_centre_as_in_torchvision(height: int, width: int) -> None:
+    found = crop_boxes(uniforms(np.arange(3), NUM_CROP, 0), np.tile([height, width], (3, 1)), 1.0)
+    expected = RandomResizedCrop.get_params(torch.zeros(3, height, width), [1.0, 1.0], [3 / 4, 4 / 3])
+    assert found.tolist() == [list(expected)] * 3
 
 
 def test_plain_view_is_torchvisions_resize_and_centre_crop() -> None:
@@ -106,9 +183,10 @@ def test_plain_view_is_torchvisions_resize_and_centre_crop() -> None:
 
 
 def test_normalise_is_torchvisions() -> None:
-    views = torch.stack([random_view(image, TO, 0.5, 1) for image in IMAGES])
+    views = random_views(IMAGES, TO, 0.5, np.arange(len(IMAGES)), 1)
     expected = v2.Normalize(TO.mean, TO.std)(views.float() / 255)
     torch.testing.assert_close(normalise(views, TO), expected)
+    assert normalise(views, TO).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_own_statistics_give_mean_zero_and_spread_one() -> None:

@@ -7,7 +7,7 @@ import pytest
 from conftest import paint
 from PIL import Image
 
-from headtohead.data.audit import open_all
+from headtohead.data.audit import audit_folder
 from headtohead.data.folder import locate, scan
 from headtohead.data.index import ImageFiles, build_index
 from headtohead.errors import BadData
@@ -19,8 +19,7 @@ def test_flat_folder(images: Path) -> None:
     assert folder.layout == "flat"
     assert folder.classes == ("class-0", "class-1", "class-2")
     assert len(folder.files) == 36
-    assert any("at least 5" in w for w in folder.warnings)
-    assert any("100 images" in w for w in folder.warnings)
+    assert folder.problems == ()
 
 
 def test_split_folder_maps_classes_by_name(tmp_path: Path) -> None:
@@ -31,16 +30,16 @@ def test_split_folder_maps_classes_by_name(tmp_path: Path) -> None:
     folder = scan(tmp_path)
     assert folder.layout == "split"
     assert folder.classes == ("class-0", "class-1", "class-2")
-    assert any("val/ lacks" in w and "class-1" in w for w in folder.warnings)
     index = build_index(tmp_path, "x", Data())
+    assert any("val/ lacks" in w and "class-1" in w for w in index.warnings)
     assert {s.label for s in index.of("val")} == {0, 2}
 
 
 def test_class_unknown_to_train_is_an_error(tmp_path: Path) -> None:
     paint(tmp_path / "train", classes=2)
     paint(tmp_path / "val", classes=3)
-    with pytest.raises(BadData, match="class-2"):
-        scan(tmp_path)
+    with pytest.raises(BadData, match="classes in val/ that train/ lacks: class-2"):
+        build_index(tmp_path, "x", Data())
 
 
 def test_train_without_val(tmp_path: Path) -> None:
@@ -51,7 +50,7 @@ def test_train_without_val(tmp_path: Path) -> None:
 
 def test_no_classes(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="at least 2"):
-        scan(tmp_path)
+        build_index(tmp_path, "x", Data())
 
 
 def test_hidden_folders_are_ignored_and_named(images: Path) -> None:
@@ -71,7 +70,8 @@ def test_numeric_class_names_are_flagged(tmp_path: Path) -> None:
     for name in ("1", "2", "10"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (8, 8)).save(tmp_path / name / "a.png")
-    assert any("ordered as text: 1, 10, 2" in w for w in scan(tmp_path).warnings)
+    warnings = audit_folder(tmp_path, "x", Data()).warnings()
+    assert any("as text: 1, 10, 2; as numbers: 1, 2, 10" in w for w in warnings)
 
 
 def test_unreadable_images_are_listed_all_at_once_or_left_out(images: Path) -> None:
@@ -79,20 +79,20 @@ def test_unreadable_images_are_listed_all_at_once_or_left_out(images: Path) -> N
     (images / "class-1" / "text.jpg").write_text("not an image")
     whole = (images / "class-2" / "000.png").read_bytes()
     (images / "class-2" / "cut.png").write_bytes(whole[: len(whole) // 2])
-    folder = scan(images)
+    lines = ("class-0/empty.png: zero-byte: empty file", "class-1/text.jpg: not-an-image", "class-2/cut.png: truncated")
     with pytest.raises(BadData) as error:
-        open_all(images, folder.files, "stop")
-    for name in ("class-0/empty.png: empty file", "class-1/text.jpg: not an image", "class-2/cut.png"):
-        assert name in str(error.value)
-    good, bad = open_all(images, folder.files, "leave-out")
-    assert (len(good), len(bad)) == (36, 3)
-    assert len(build_index(images, "x", Data(on_bad="leave-out")).left_out) == 3
+        build_index(images, "x", Data())
+    assert all(line in str(error.value) for line in lines)
+    index = build_index(images, "x", Data(on_bad="leave-out"))
+    assert len(index.samples) == 36
+    assert len(index.left_out) == 3
+    assert all(any(out.startswith(line) for out in index.left_out) for line in lines)
 
 
 def test_a_class_without_readable_images(images: Path) -> None:
     for image in (images / "class-1").iterdir():
         image.write_bytes(b"")
-    with pytest.raises(BadData, match="No readable image is left of: class-1"):
+    with pytest.raises(BadData, match="no image is left of: class-1"):
         build_index(images, "x", Data(on_bad="leave-out"))
 
 

@@ -1,18 +1,20 @@
 """The split: nothing lost, stratified, copies together, a function of content."""
 
 from collections import Counter
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headtohead.data.audit import Opened
+from headtohead.data.facts import Facts
 from headtohead.data.folder import Found
+from headtohead.data.opening import Opened
 from headtohead.data.split import assign
 
 
 def opened(cls: str, digest: str, split: str = "") -> Opened:
-    return Opened(Found(f"{cls}/{digest}", cls, split), digest, 8, 8, "RGB", "")
+    return Opened(Found(f"{cls}/{digest}", cls, split), digest, Facts())
 
 
 @given(
@@ -28,6 +30,76 @@ def test_nothing_is_lost_and_copies_stay_together(items: list[tuple[str, int]], 
     assert not (sides[0] & sides[1])
     assert not (sides[0] & sides[2])
     assert not (sides[1] & sides[2])
+
+
+@st.composite
+def grouped(draw: st.DrawFn) -> tuple[list[Opened], list[int]]:
+    """Images of up to three classes in groups of up to five, some across classes."""
+    images, groups = [], []
+    members = st.lists(st.sampled_from("abc"), min_size=1, max_size=5)
+    for group, classes in enumerate(draw(st.lists(members, min_size=2, max_size=50))):
+        images += [opened(cls, f"{group}-{n}") for n, cls in enumerate(classes)]
+        groups += [group] * len(classes)
+    return images, groups
+
+
+@given(grouped(), st.floats(0.05, 0.6), st.integers(0, 3))
+def test_groups_are_whole_nothing_is_lost_or_doubled_and_shares_hold_where_groups_allow(
+    of: tuple[list[Opened], list[int]], share: float, seed: int
+) -> None:
+    images, groups = of
+    splits = assign(images, val_share=share, tune_share=share, seed=seed, groups=groups)
+    side = {i.digest: split for split, members in splits.items() for i in members}
+    assert sorted(i.digest for members in splits.values() for i in members) == sorted(i.digest for i in images)
+    for group in set(groups):
+        assert len({side[i.digest] for i, g in zip(images, groups, strict=True) if g == group}) == 1
+    whole = images
+    for split in ("val", "tune"):
+        for cls in {i.found.cls for i in whole}:
+            total = sum(i.found.cls == cls for i in whole)
+            target = min(max(1, round(share * total)), total - 1)
+            count = sum(side[i.digest] == split and i.found.cls == cls for i in whole)
+            assert total == 1 or count < total
+            alone = [i for i in whole if i.found.cls == cls and groups.count(groups[images.index(i)]) == 1]
+            if any(side[i.digest] != split for i in alone):
+                assert abs(count - target) <= 1
+        whole = [i for i in whole if side[i.digest] != "val"]
+
+
+@given(grouped(), st.randoms(use_true_random=False))
+def test_the_order_of_files_does_not_matter(of: tuple[list[Opened], list[int]], random: Random) -> None:
+    images, groups = of
+    order = list(range(len(images)))
+    random.shuffle(order)
+    kept = assign(images, val_share=0.2, tune_share=0.2, seed=0, groups=groups)
+    mixed = assign([images[n] for n in order], val_share=0.2, tune_share=0.2, seed=0, groups=[groups[n] for n in order])
+    assert {s: {i.digest for i in of} for s, of in kept.items()} == {
+        s: {i.digest for i in of} for s, of in mixed.items()
+    }
+
+
+@given(st.integers(5, 80), st.integers(1, 40), st.integers(0, 5))
+def test_more_images_move_old_ones_in_one_direction_and_none_of_an_earlier_split(n: int, more: int, seed: int) -> None:
+    old = [opened("a", f"{k}") for k in range(n)]
+    new = [opened("a", f"new-{k}") for k in range(more)]
+    shares = {"val_share": 0.25, "tune_share": 0.25, "seed": seed}
+    sides = lambda of: {i.digest: split for split, members in of.items() for i in members}  # noqa: E731
+    before, after = sides(assign(old, **shares)), sides(assign(old + new, **shares))
+    into = sum(after[d] == "val" != split for d, split in before.items())
+    out = sum(after[d] != "val" == split for d, split in before.items())
+    assert min(into, out) == 0
+    assert max(into, out) <= more
+    kept = sides(assign(old + new, kept=before, **shares))
+    assert {d: kept[d] for d in before} == before
+    if more >= n:  # enough new ones to make up for the old
+        assert abs(sum(split == "val" for split in kept.values()) - 0.25 * (n + more)) <= 1
+
+
+def test_a_group_of_images_kept_on_two_sides_is_training() -> None:
+    images = [opened("a", f"{n}") for n in range(12)]
+    kept = {"0": "val", "1": "train", "2": "tune"}
+    splits = assign(images, val_share=0.3, tune_share=0.3, seed=0, groups=[0, 0, 0, *range(1, 10)], kept=kept)
+    assert {"0", "1", "2"} <= {i.digest for i in splits["train"]}
 
 
 def test_shares_hold_within_one_image_a_class() -> None:

@@ -1,9 +1,16 @@
 """Sentences follow the numbers; names cannot break the page."""
 
+import dataclasses
+from pathlib import Path
+
 import pytest
 
+from headtohead.data.findings import FINDINGS
 from headtohead.report.conclusions import winner
+from headtohead.report.data import data, findings
+from headtohead.report.results import read_results
 from headtohead.report.text import code, count, esc, pct, points, seconds, speaker, table
+from headtohead.rundir import RunDir
 
 
 @pytest.mark.parametrize(
@@ -29,3 +36,26 @@ def test_both_languages_stand_side_by_side() -> None:
     assert speaker("en")("yes", "да") == "yes"
     assert speaker("ru")("yes", "да") == "да"
     assert table(["a", "b"], [(1, 2)]).splitlines()[2] == "| 1 | 2 |"
+
+
+def test_findings_of_the_audit_stand_in_the_report() -> None:
+    tiny, few = [{"of": "a|b.png", "evidence": "9x9 px"}] * 3, [{"of": "", "evidence": "2 classes"}]
+    found = [
+        {"name": "tiny", "severity": "warning", "policy": "leave-out", "cases": tiny},
+        {"name": "few-classes", "severity": "warning", "policy": "keep", "cases": few},
+    ]
+    for language, page, word in (("en", "(audit.html)", "left out"), ("ru", "(audit.ru.html)", "исключено")):
+        text = findings({"findings": found}, speaker(language))
+        assert page in text
+        rows = [line for line in text.splitlines() if line.startswith(("| tiny", "| few"))]
+        assert rows[0].split(" | ")[3:] == ["3", word, r"`a\|b.png: 9x9 px` |"]
+        assert speaker(language)(FINDINGS["few-classes"].en, FINDINGS["few-classes"].ru) in rows[1]
+    assert "|" not in findings({"findings": []}, speaker("en"))
+
+
+def test_warnings_about_the_split_stand_in_the_report_also_where_the_audits_are_in_its_table() -> None:
+    results = read_results(RunDir(Path(__file__).parents[2] / "runs" / "clothing"))
+    of = results.data | {"warnings": ["few images"], "split_warnings": ["no <b> in val"]}
+    body = data(dataclasses.replace(results, data=of, audit={"findings": []}), speaker("en")).body
+    assert "Warnings about the split (1): no &lt;b&gt; in val" in body
+    assert "few images" not in body

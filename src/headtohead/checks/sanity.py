@@ -171,13 +171,15 @@ def input_is_normalised(context: CheckContext) -> CheckResult:
 
 
 def no_image_in_two_splits(context: CheckContext) -> CheckResult:
-    """No file's bytes stand in more than one of train, tune and val."""
+    """No image stands in more than one of train, tune and val, by its bytes, its pixels, or nearly its pixels."""
     where: dict[str, set[str]] = defaultdict(set)
     files: dict[str, list[str]] = defaultdict(list)
     for sample in context.index.samples:
         where[sample.digest].add(sample.split)
         files[sample.digest].append(f"{sample.file} ({sample.split})")
     leaks = [" = ".join(files[digest]) for digest, splits in where.items() if len(splits) > 1]
+    pairs = context.index.duplicates.pairs
+    leaks += [f"{p.a} ~ {p.b} ({p.kind}: {p.evidence})" for p in pairs if "splits" in p.where and p.kind != "bytes"]
     return answer(
         context,
         len(leaks),

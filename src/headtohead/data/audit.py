@@ -1,52 +1,151 @@
-"""Every image is opened once, up front: unreadable ones are found before training, not hours into it."""
+"""The audit: every file opened, everything that was found, and what the policy makes of it. Changes nothing."""
 
-from collections.abc import Callable
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from headtohead.data.decode import Unreadable, decode, digest
-from headtohead.data.folder import Found
+from headtohead.data.decode import sniff
+from headtohead.data.facts import Facts
+from headtohead.data.findings import FOLDER_FINDINGS, IMAGE_FINDINGS, Case, Finding, Scene, findings
+from headtohead.data.folder import Folder, scan
+from headtohead.data.opening import Opened, in_order, open_all
 from headtohead.errors import BadData
-from headtohead.progress import track
+from headtohead.names import printable
+from headtohead.settings import Data
+
+SIDES = (16, 32, 64, 128, 256, 512, 1024, 2048)  # px, where the bins of the histogram of short sides begin
 
 
 @dataclass(frozen=True)
-class Opened:
-    """What opening an image showed; `reason` is empty when all is well."""
+class LeftOut:
+    """An image that the policy leaves out."""
 
-    found: Found
-    digest: str
-    height: int
-    width: int
-    mode: str
-    reason: str
+    file: str
+    finding: str
+    evidence: str
 
-
-def open_image(root: Path, found: Found) -> Opened:
-    """Read and decode one file."""
-    try:
-        content = (root / found.file).read_bytes()
-        pixels, mode = decode(content)
-    except OSError as error:
-        return Opened(found, "", 0, 0, "", error.strerror or str(error))
-    except Unreadable as error:
-        return Opened(found, "", 0, 0, "", str(error))
-    return Opened(found, digest(content), pixels.shape[0], pixels.shape[1], mode, "")
+    def sentence(self) -> str:
+        """In one line."""
+        return ": ".join(printable(part) for part in (self.file, self.finding, self.evidence) if part)
 
 
-def open_all(root: Path, files: tuple[Found, ...], on_bad: str) -> tuple[list[Opened], list[Opened]]:
-    """All files, readable and unreadable. With `on_bad="stop"` unreadable ones are BadData, listed all at once."""
-    work: Callable[[Found], Opened] = lambda found: open_image(root, found)  # noqa: E731
-    # Threads, because decoders release the interpreter lock.
+@dataclass(frozen=True)
+class Audit:
+    """What is known of a folder of images before any of them is used."""
+
+    name: str
+    folder: Folder
+    opened: tuple[Opened, ...]
+    used: tuple[Opened, ...]  # those that can be decoded and that the policy keeps
+    left_out: tuple[LeftOut, ...]
+    findings: tuple[Finding, ...]
+    problems: tuple[str, ...]  # why the folder cannot be used as the settings stand
+
+    def require_usable(self) -> None:
+        """BadData with all the problems, where there are any."""
+        if self.problems:
+            raise BadData(
+                "The folder cannot be used as the settings stand:\n  " + "\n  ".join(self.problems),
+                where=str(self.folder.root),
+                mend="mend or delete the files; or leave out what cannot be decoded with `--data.on-bad leave-out`, "
+                "and images of any finding with `--data.leave-out FINDING`",
+            )
+
+    def warnings(self) -> tuple[str, ...]:
+        """The findings to look at, a sentence each; images that are left out are listed there."""
+        return tuple(finding.sentence() for finding in self.findings if finding.severity == "warning")
+
+    def histograms(self) -> dict[str, dict[str, int]]:
+        """Format, mode and short side of the images that can be decoded -> number of them, in sorted order."""
+        facts = [image.facts for image in self.opened if not image.facts.bad]
+        sides = Counter(sum(min(f.width, f.height) >= start for start in SIDES) for f in facts)
+        return {
+            "format": dict(sorted(Counter(f.format for f in facts).items())),
+            "mode": dict(sorted(Counter(f.mode for f in facts).items())),
+            "short_side_px": {_bin(i): n for i, n in sorted(sides.items())},
+        }
+
+    def class_counts(self) -> dict[str, dict[str, int]]:
+        """`{split: {class: number of images used}}`; a flat folder has the one split ""."""
+        counts = Counter((image.found.split, image.found.cls) for image in self.used)
+        splits = ("train", "val") if self.folder.layout == "split" else ("",)
+        return {split: {cls: counts[split, cls] for cls in self.folder.classes} for split in splits}
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `audit.json`."""
+        return {
+            "name": self.name,
+            "layout": self.folder.layout,
+            "num_files": len(self.opened),
+            "num_bytes": sum(image.facts.num_bytes for image in self.opened),
+            "problems": self.problems,
+            "counts": self.class_counts(),
+            "histograms": self.histograms(),
+            "findings": [
+                {
+                    "name": finding.name,
+                    "severity": finding.severity,
+                    "policy": finding.policy,
+                    "cases": [{"of": of, "evidence": evidence} for of, evidence in finding.cases],
+                }
+                for finding in self.findings
+            ],
+            "left_out": [vars(image) for image in self.left_out],
+            "files": [_row(image) for image in self.opened],
+        }
+
+
+def _bin(number: int) -> str:
+    """The name of a bin of short sides, such as `64-127`."""
+    if number == len(SIDES):
+        return f"{SIDES[-1]} and more"
+    return f"{SIDES[number - 1] if number else 1}-{SIDES[number] - 1}"
+
+
+def _row(image: Opened) -> dict[str, Any]:
+    """A file with its facts, but for those that are as usual and for the fingerprint, which no reader needs."""
+    usual = Facts().to_json()
+    unusual = {key: value for key, value in image.facts.to_json().items() if value != usual[key] and key != "print"}
+    return {"file": image.found.file, "sha256": image.digest} | unusual
+
+
+def audit_folder(root: Path, name: str, settings: Data) -> Audit:
+    """Scan, open every file, and say all that is to be said, at once. BadData where there is no layout to speak of."""
+    folder = scan(root)
+    opened = open_all(root, folder.files)
+    about_images = findings(IMAGE_FINDINGS, Scene(folder, opened), settings)
+    left_out: dict[str, LeftOut] = {}
+    for finding in about_images:
+        if finding.policy == "leave-out":
+            for file, evidence in finding.cases:
+                left_out.setdefault(file, LeftOut(file, finding.name, evidence))
+    used = [image for image in opened if not image.facts.bad and image.found.file not in left_out]
+    about_folder = findings(FOLDER_FINDINGS, Scene(folder, used, ignored_with_kind(folder)), settings)
+    found = [*about_images, *about_folder]
+
+    stops = [finding for finding in found if finding.policy == "stop"]
+    problems = [*folder.problems, *(line for finding in stops for line in _stop(finding, {*left_out}))]
+    if gone := sorted({*folder.classes} - {image.found.cls for image in used}):
+        problems.append(f"no image is left of: {', '.join(map(printable, gone))}")
+    return Audit(name, folder, tuple(opened), tuple(used), tuple(left_out.values()), tuple(found), tuple(problems))
+
+
+def _stop(finding: Finding, left_out: set[str]) -> list[str]:
+    """A line for every case of a finding that stops, unless the image is left out for another."""
+    cases = [(of, evidence) for of, evidence in finding.cases if of not in left_out]
+    return [": ".join(map(printable, filter(None, (of, finding.name, evidence)))) for of, evidence in cases]
+
+
+def ignored_with_kind(folder: Folder) -> list[Case]:
+    """What the scan ignored; with evidence where it is an image whose extension is not read."""
+
+    def kind(name: str) -> str:
+        path = folder.root / name
+        is_candidate = not name.endswith("/") and not path.name.startswith(".") and path.is_file()
+        found = sniff(path) if is_candidate else ""
+        return f"an image ({found}) with an extension that is not read" if found else ""
+
     with ThreadPoolExecutor() as pool:
-        opened = list(track(pool.map(work, files), "opening images", len(files)))
-    bad = [o for o in opened if o.reason]
-    if bad and on_bad == "stop":
-        raise BadData(
-            f"{len(bad)} of {len(files)} images cannot be read:\n"
-            + "\n".join(f"  {o.found.file}: {o.reason}" for o in bad),
-            where=str(root),
-            mend="mend or delete them, or leave them out with `--data.on-bad leave-out`",
-        )
-    return [o for o in opened if not o.reason], bad
+        return list(zip(folder.ignored, in_order(pool, kind, folder.ignored), strict=True))

@@ -4,19 +4,18 @@ Both classes are callables `batches(epoch) -> iterator of (x, y)` with `len(batc
 the training loop knows of data.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
 
-from headtohead.data.decode import Pixels
-from headtohead.data.views import Preprocess, generator, normalise, plain_view, random_view
+from headtohead.data.ahead import ahead
+from headtohead.data.decode import Images
+from headtohead.data.views import Preprocess, generator, normalise, plain_views, random_views
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # inputs (B, ...), class numbers (B,)
-Key = tuple[int, int]  # (epoch, index)
 
 # Keep the streams of random numbers apart: order, crop, view and dropout of one (seed, epoch) are unrelated.
 ORDER, CROP, VIEW, DROPOUT = 0, 1, 2, 3
@@ -28,39 +27,6 @@ class Batches(Protocol):
     def __call__(self, epoch: int) -> Iterator[Batch]: ...
 
     def __len__(self) -> int: ...
-
-
-class Images(Protocol):
-    """A sequence of decoded images: a list in memory or `ImageFiles`."""
-
-    def __getitem__(self, i: int, /) -> Pixels: ...
-
-    def __len__(self) -> int: ...
-
-
-class _Views(Dataset[tuple[torch.Tensor, int]]):
-    """Maps (epoch, index) to one view and its label; runs in the loader's workers."""
-
-    def __init__(
-        self,
-        images: Images,
-        labels: NDArray[np.int64],
-        to: Preprocess,
-        min_area: float,
-        seed: int | None,
-        first_index: int,
-    ):
-        self.images, self.labels, self.to = images, labels, to
-        self.min_area, self.seed, self.first_index = min_area, seed, first_index
-
-    def __getitem__(self, key: Key) -> tuple[torch.Tensor, int]:
-        epoch, index = key
-        pixels = self.images[index]
-        if self.seed is None:
-            view = plain_view(pixels, self.to)
-        else:
-            view = random_view(pixels, self.to, self.min_area, CROP, self.seed, epoch, self.first_index + index)
-        return view, int(self.labels[index])
 
 
 def shuffled(seed: int, epoch: int, num_samples: int) -> NDArray[np.int64]:
@@ -77,7 +43,8 @@ class ImageBatches:
     """Batches of images, normalised: (B, 3, S, S) float32 and (B,) int64, on `device`.
 
     With a `seed` augmented, with None plain. Shuffled: only whole batches; else in order, all images.
-    `first_index` is the number of the first image where `images` are a part of more.
+    `first_index` is the number of the first image where `images` are a part of more. `workers` threads prepare batches
+    ahead; 0: each is prepared when it is asked for.
     """
 
     def __init__(
@@ -94,31 +61,29 @@ class ImageBatches:
         workers: int = 0,
         device: torch.device | str = "cpu",
     ):
-        self.dataset = _Views(images, labels, to, min_area, seed, first_index)
-        self.batch_size, self.shuffle, self.workers, self.device = (
-            min(batch_size, len(images)),
-            shuffle,
-            workers,
-            device,
-        )
+        self.images, self.labels, self.to = images, torch.from_numpy(labels), to
+        self.seed, self.shuffle, self.min_area, self.first_index = seed, shuffle, min_area, first_index
+        self.batch_size = min(batch_size, len(images))
+        self.workers, self.device = workers, device
 
     def __len__(self) -> int:
-        n = len(self.dataset.labels)
+        n = len(self.labels)
         return len(starts(n, self.batch_size)) if self.shuffle else -(-n // self.batch_size)
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
-        n, seed = len(self.dataset.labels), self.dataset.seed
-        order: Sequence[int] = shuffled(seed or 0, epoch, n).tolist() if self.shuffle else range(n)
-        loader = DataLoader(
-            self.dataset,
-            batch_size=self.batch_size,
-            sampler=[(epoch, index) for index in order],  # keys, not plain indices
-            drop_last=self.shuffle,
-            num_workers=self.workers,
-            generator=torch.Generator(),  # or the loader would draw from, and so change, the global one
-        )
-        for views, y in loader:
-            yield normalise(views.to(self.device), self.dataset.to), y.to(self.device)
+        n = len(self.labels)
+        order = shuffled(self.seed or 0, epoch, n) if self.shuffle else np.arange(n)
+        parts = [order[start : start + self.batch_size] for start in range(0, n, self.batch_size)][: len(self)]
+        prepared = ahead(lambda part: self.views(epoch, part), parts, self.workers)
+        for part, views in zip(parts, prepared, strict=True):
+            yield normalise(views.to(self.device), self.to), self.labels[part].to(self.device)
+
+    def views(self, epoch: int, part: NDArray[np.int64]) -> torch.Tensor:
+        """Of the images numbered `part`; uint8 (B, 3, S, S)."""
+        images = (self.images[i] for i in part.tolist())
+        if self.seed is None:
+            return plain_views(images, len(part), self.to)
+        return random_views(list(images), self.to, self.min_area, self.first_index + part, CROP, self.seed, epoch)
 
 
 class FeatureBatches:

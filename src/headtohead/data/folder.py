@@ -1,17 +1,19 @@
 """Scan of an image folder: which files are images of which class in which split. Opens no image."""
 
 import os
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from headtohead.data.sets import builtin_folder
 from headtohead.errors import BadData
+from headtohead.names import printable
 from headtohead.settings import BUILTIN, BUILTIN_NAME
 
-# torchvision's ImageFolder reads these.
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
-MIN_CLASSES, MIN_PER_CLASS = 5, 100  # the assignment's minimum
+# torchvision's ImageFolder reads these. With Pillow's names of the formats that such a file should hold.
+EXTENSIONS = {
+    ".jpg": ("JPEG", "MPO"), ".jpeg": ("JPEG", "MPO"), ".png": ("PNG",), ".ppm": ("PPM",), ".bmp": ("BMP",),
+    ".pgm": ("PPM",), ".tif": ("TIFF",), ".tiff": ("TIFF",), ".webp": ("WEBP",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,70 @@ class Folder:
     layout: str  # "split" (train/ val/) or "flat"
     classes: tuple[str, ...]  # sorted by name: the one class table of all splits
     files: tuple[Found, ...]
-    ignored: tuple[str, ...]
-    warnings: tuple[str, ...]
+    ignored: tuple[str, ...]  # folders end with "/"
+    empty: tuple[str, ...]  # class folders without an image
+    absent: tuple[str, ...]  # classes of train/ that val/ lacks
+    links: tuple[tuple[str, str], ...]  # folders that are symbolic links, and what these point to
+    problems: tuple[str, ...]  # why it cannot be used
+
+
+class _Walk:
+    """One scan: the images below a class folder, and beside them all that was met and not taken."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.ignored: list[str] = []
+        self.links: list[tuple[str, str]] = []
+        self.problems: list[str] = []
+
+    def subfolders(self, folder: Path) -> list[Path]:
+        """Those that may be classes or splits, in sorted order."""
+        try:
+            entries = sorted(folder.iterdir())
+        except OSError as error:
+            self._refused(error)
+            return []
+        found = []
+        for entry in entries:
+            name = entry.relative_to(self.root).as_posix()
+            if entry.is_dir() and not _is_hidden(entry.name):
+                found.append(entry)
+                self._note_link(entry, name)
+            else:
+                self.ignored.append(f"{name}/" if entry.is_dir() else name)
+        return found
+
+    def images(self, folder: Path) -> list[str]:
+        """Relative paths of the images, as deep as they lie, in sorted order."""
+        found: list[str] = []
+        for parent, names, files in os.walk(folder, onerror=self._refused):
+            at = PurePosixPath(Path(parent).relative_to(self.root).as_posix())
+            # A link to a folder within a class is not followed: it may lead in circles.
+            links = {name for name in names if (Path(parent) / name).is_symlink()}
+            for name in sorted(links):
+                self._note_link(Path(parent) / name, str(at / name))
+            self.ignored.extend(f"{at / name}/" for name in names if _is_hidden(name) or name in links)
+            names[:] = sorted(name for name in names if not _is_hidden(name) and name not in links)
+            for name in sorted(files):
+                is_image = Path(name).suffix.lower() in EXTENSIONS and not _is_hidden(name)
+                (found if is_image else self.ignored).append(str(at / name))
+        return found
+
+    def _note_link(self, folder: Path, name: str) -> None:
+        if folder.is_symlink():
+            self.links.append((name, link_target(folder, self.root)))
+
+    def _refused(self, error: OSError) -> None:
+        name = Path(error.filename).relative_to(self.root).as_posix()
+        self.problems.append(f"a folder cannot be listed: {printable(name)}: {error.strerror}")
+
+
+def link_target(path: Path, root: Path) -> str:
+    """What a symbolic link holds, and whether it leads out of `root`; "" for anything else."""
+    if not path.is_symlink():
+        return ""
+    leaves = not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+    return f"-> {path.readlink()}" + (", outside the folder" if leaves else "")
 
 
 def locate(folder: str) -> tuple[Path, str]:
@@ -56,38 +120,18 @@ def _is_hidden(part: str) -> bool:
     return part.startswith(".") or part == "__MACOSX"
 
 
-def _subfolders(folder: Path, root: Path, ignored: list[str]) -> list[Path]:
-    entries = sorted(folder.iterdir())
-    ignored.extend(f"{e.relative_to(root).as_posix()}/" for e in entries if e.is_dir() and _is_hidden(e.name))
-    ignored.extend(e.relative_to(root).as_posix() for e in entries if e.is_file())
-    return [e for e in entries if e.is_dir() and not _is_hidden(e.name)]
-
-
-def _images(folder: Path, root: Path, ignored: list[str]) -> list[str]:
-    """Relative paths of the images below a class folder, as deep as they lie, in sorted order."""
-    found: list[str] = []
-    for parent, names, files in os.walk(folder):
-        at = PurePosixPath(Path(parent).relative_to(root).as_posix())
-        ignored.extend(f"{at / name}/" for name in names if _is_hidden(name))
-        names[:] = sorted(name for name in names if not _is_hidden(name))
-        for name in sorted(files):
-            is_image = Path(name).suffix.lower() in EXTENSIONS and not _is_hidden(name)
-            (found if is_image else ignored).append(str(at / name))
-    return found
-
-
 def scan(root: Path) -> Folder:
-    """Read the layout of `root`. Everything that makes it unusable is reported at once as BadData."""
-    ignored: list[str] = []
-    top = {path.name: path for path in _subfolders(root, root, ignored)}
+    """Read the layout of `root`. BadData where there is none; lesser troubles are the folder's `problems`."""
+    walk = _Walk(root)
+    top = {path.name: path for path in walk.subfolders(root)}
     # A class may be called "train" (a railway), so one alone of the two folders is not enough to tell.
     if "train" in top and "val" in top:
         layout, splits = "split", {"train": top["train"], "val": top["val"]}
-        ignored.extend(f"{name}/" for name in top if name not in splits)
+        walk.ignored.extend(f"{name}/" for name in top if name not in splits)
     elif set(top) & {"train", "val"} and len(top) <= 3:
         has = "train" if "train" in top else "val"
         raise BadData(
-            f"There is `{has}/` but not `train/` and `val/` together; found: {', '.join(sorted(top))}.",
+            f"There is `{has}/` but not `train/` and `val/` together; found: {_listed(sorted(top))}.",
             where=str(root),
             mend="name the two folders `train` and `val`, or give a flat folder with one sub-folder a class",
         )
@@ -97,41 +141,34 @@ def scan(root: Path) -> Folder:
     files: list[Found] = []
     empty: list[str] = []
     for split, folder in splits.items():
-        for cls in top.values() if layout == "flat" else _subfolders(folder, root, ignored):
-            images = _images(cls, root, ignored)
+        for cls in top.values() if layout == "flat" else walk.subfolders(folder):
+            images = walk.images(cls)
             files.extend(Found(file, cls.name, split) for file in images)
             if not images:
                 empty.append(cls.relative_to(root).as_posix())
 
     present = {split: {f.cls for f in files if f.split == split} for split in splits}
     classes = tuple(sorted(present[next(iter(splits))]))
-    wrong = []
     if len(classes) < 2:
-        wrong.append(f"{len(classes)} class folder(s) with images; at least 2 are needed")
-    if layout == "split" and (unknown := sorted(present["val"] - present["train"])):
-        wrong.append(f"classes in val/ that train/ lacks: {', '.join(unknown)}")
-    if wrong:
-        raise BadData(
-            "The folder cannot be used:\n  " + "\n  ".join(wrong),
-            where=str(root),
-            mend="expected `{class}/` or `{train,val}/{class}/` with images: " + " ".join(sorted(EXTENSIONS)),
+        walk.problems.append(
+            f"{len(classes)} class folder(s) with images; at least 2 are needed: `{{class}}/` or "
+            f"`{{train,val}}/{{class}}/` with {' '.join(sorted(EXTENSIONS))}"
         )
-    return Folder(root, layout, classes, tuple(files), tuple(ignored), _warnings(classes, files, empty, present))
+    if unknown := sorted(present.get("val", set()) - set(classes)):
+        walk.problems.append(f"classes in val/ that train/ lacks: {_listed(unknown)}")
+    absent = sorted(present["train"] - present["val"]) if layout == "split" else []
+    return Folder(
+        root,
+        layout,
+        classes,
+        tuple(files),
+        tuple(walk.ignored),
+        tuple(empty),
+        tuple(absent),
+        tuple(walk.links),
+        tuple(walk.problems),
+    )
 
 
-def _warnings(
-    classes: tuple[str, ...], files: list[Found], empty: list[str], present: dict[str, set[str]]
-) -> tuple[str, ...]:
-    found = []
-    if len(classes) < MIN_CLASSES:
-        found.append(f"{len(classes)} classes: the assignment asks for at least {MIN_CLASSES}")
-    counts = Counter(f.cls for f in files)
-    if few := [f"{c} ({counts[c]})" for c in classes if counts[c] < MIN_PER_CLASS]:
-        found.append(f"fewer than the assignment's {MIN_PER_CLASS} images: {', '.join(few)}")
-    if empty:
-        found.append(f"class folders without an image: {', '.join(empty)}")
-    if "val" in present and (absent := sorted(present["train"] - present["val"])):
-        found.append(f"classes that val/ lacks, so that their recall is undefined: {', '.join(absent)}")
-    if all(c.isdecimal() for c in classes):
-        found.append(f"class names are numbers; they are ordered as text: {', '.join(classes[:12])}")
-    return tuple(found)
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(printable, names))

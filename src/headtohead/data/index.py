@@ -1,8 +1,8 @@
 """The index of a run's images (`data.json`): every file with its class, split and hash, fixed for good."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headtohead.data.audit import open_all
-from headtohead.data.decode import Pixels, decode, digest, shrink
-from headtohead.data.folder import scan
+from headtohead.data.audit import Audit, audit_folder
+from headtohead.data.decode import Pixels, decode, digest
+from headtohead.data.duplicates import Image, find_pairs
+from headtohead.data.groups import group_images, group_names, split_warnings
+from headtohead.data.leaks import NO_DUPLICATES, Duplicates, place
 from headtohead.data.split import assign
 from headtohead.errors import BadData
-from headtohead.progress import track
+from headtohead.names import printable
 from headtohead.settings import Data
 
 SPLITS = ("train", "tune", "val")
@@ -23,12 +25,16 @@ SPLITS = ("train", "tune", "val")
 
 @dataclass(frozen=True)
 class Sample:
-    """One image: path relative to the data folder, class number, split, SHA-256 of the file."""
+    """One image: path relative to the data folder, class number, split, SHA-256 of the file.
+
+    `group`: the same for images that stay on one side of a split; empty where an image stands alone.
+    """
 
     file: str
     label: int
     split: str
     digest: str
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,8 @@ class Index:
     # Of the training images at the CNN's size, RGB in 0..1; filled in once they are known.
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    split_warnings: tuple[str, ...] = ()  # what groups made of the split
+    duplicates: Duplicates = NO_DUPLICATES  # in a file of its own, `duplicates.json`
 
     def of(self, split: str) -> list[Sample]:
         """The samples of a split, in the order of the index."""
@@ -58,7 +66,9 @@ class Index:
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in `data.json`."""
-        return asdict(self) | {"counts": self.counts()}
+        content = asdict(self) | {"counts": self.counts()}
+        del content["duplicates"]
+        return content
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Index":
@@ -75,38 +85,75 @@ def labels(samples: list[Sample]) -> NDArray[np.int64]:
 
 
 def build_index(root: Path, name: str, settings: Data) -> Index:
-    """Scan, open every image, split. BadData for all that makes the folder unusable."""
-    folder = scan(root)
-    opened, bad = open_all(root, folder.files, settings.on_bad)
-    if gone := sorted(set(folder.classes) - {o.found.cls for o in opened}):
-        raise BadData(f"No readable image is left of: {', '.join(gone)}.", where=str(root))
-    splits = assign(opened, val_share=settings.val_share, tune_share=settings.tune_share, seed=settings.split_seed)
+    """Audit and split. BadData for all that makes the folder unusable."""
+    return index_of(audit_folder(root, name, settings), settings)
+
+
+def index_of(audit: Audit, settings: Data) -> Index:
+    """Split the images that an audit keeps. BadData for all that makes the folder unusable."""
+    audit.require_usable()
+    folder, used = audit.folder, list(audit.used)
+    pairs = find_pairs([Image(o.found.file, o.digest, o.facts.print) for o in used])
+    groups = group_images(used, pairs, settings).tolist()
+    splits = assign(
+        used,
+        val_share=settings.val_share,
+        tune_share=settings.tune_share,
+        seed=settings.split_seed,
+        groups=groups,
+        kept=earlier_split(settings.keep_split),
+    )
     number = {cls: i for i, cls in enumerate(folder.classes)}
     counts = Counter(o.found.cls for o in splits["train"])
     if thin := [cls for cls in folder.classes if counts[cls] < 2]:
         raise BadData(
-            f"Fewer than 2 training images are left of: {', '.join(thin)}.",
-            where=str(root),
+            f"Fewer than 2 training images are left of: {', '.join(map(printable, thin))}.",
+            where=str(folder.root),
             mend="add images of these classes, or set smaller data.val_share and data.tune_share",
         )
+    heights, widths = [o.facts.height for o in used], [o.facts.width for o in used]
+    split_of = {o.found.file: split for split in SPLITS for o in splits[split]}
+    files = [o.found.file for o in used]
+    group = group_names(used, groups)
     return Index(
-        name=name,
+        name=audit.name,
         layout=folder.layout,
         classes=folder.classes,
         samples=tuple(
-            Sample(o.found.file, number[o.found.cls], split, o.digest) for split in SPLITS for o in splits[split]
+            Sample(o.found.file, number[o.found.cls], split, o.digest, group[o.found.file])
+            for split in SPLITS
+            for o in splits[split]
         ),
         ignored=folder.ignored,
-        left_out=tuple(f"{o.found.file}: {o.reason}" for o in bad),
-        warnings=folder.warnings,
-        modes=dict(Counter(o.mode for o in opened)),
+        left_out=tuple(image.sentence() for image in audit.left_out),
+        warnings=audit.warnings(),
+        split_warnings=split_warnings(used, groups, splits, folder.classes),
+        modes=dict(Counter(o.facts.mode for o in used)),
         sides={
-            "height_min": min(o.height for o in opened),
-            "height_max": max(o.height for o in opened),
-            "width_min": min(o.width for o in opened),
-            "width_max": max(o.width for o in opened),
+            "height_min": min(heights),
+            "height_max": max(heights),
+            "width_min": min(widths),
+            "width_max": max(widths),
         },
+        duplicates=place(files, pairs, {o.found.file: o.found.cls for o in used}, split_of),
     )
+
+
+def earlier_split(file: str) -> dict[str, str]:
+    """SHA-256 -> split, of the `data.json` or `manifest.json` of an earlier split; empty without one."""
+    if not file:
+        return {}
+    path = Path(file).expanduser()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        kept = {str(sample["digest"]): str(sample["split"]) for sample in content["samples"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadData(
+            f"The earlier split cannot be read: {error}",
+            where=str(path),
+            mend="data.keep_split is the `data.json` of a run or the `manifest.json` of `headtohead data split`",
+        ) from error
+    return kept
 
 
 @dataclass(frozen=True)
@@ -135,12 +182,6 @@ class ImageFiles:
                 mend="put the old file back, or start a new run with --out",
             )
         return decode(content)[0]
-
-
-def load(files: ImageFiles, short_side: int, label: str) -> list[Pixels]:
-    """All images in memory, decoded once, with a short side of at most `short_side` px."""
-    with ThreadPoolExecutor() as pool:
-        return list(track(pool.map(lambda i: shrink(files[i], short_side), range(len(files))), label, len(files)))
 
 
 def chunks(files: ImageFiles, size: int) -> Iterator[ImageFiles]:

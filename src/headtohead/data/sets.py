@@ -5,9 +5,9 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from PIL import Image
 
+from headtohead.data.cache import cache_folder
 from headtohead.errors import BadData
 from headtohead.settings import BUILTIN_NAME
 
@@ -40,7 +40,7 @@ def write_builtin(target: Path) -> Path:
 
 def builtin_folder() -> Path:
     """The unpacked built-in set in the user's cache folder; written there the first time."""
-    target = platformdirs.user_cache_path("headtohead") / BUILTIN_NAME
+    target = cache_folder(BUILTIN_NAME)
     if not target.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
         write_builtin(target)

@@ -1,7 +1,6 @@
 """What a model must beat to have learned anything: the largest class, and a logistic regression on 8x8 pixels."""
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from headtohead.data.decode import Pixels
+from headtohead.data.decode import Images
 
 BASELINES = ("majority", "pixels")
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C, chosen on tune
@@ -21,9 +20,10 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 
-def thumbnails(images: Sequence[Pixels]) -> Floats:
+def thumbnails(images: Images) -> Floats:
     """(N, 192): every image squeezed to 8x8 RGB pixels in 0..1."""
-    small = [np.asarray(Image.fromarray(p).resize((8, 8), Image.Resampling.BOX)) for p in images]
+    squeeze = lambda pixels: np.asarray(Image.fromarray(pixels).resize((8, 8), Image.Resampling.BOX))  # noqa: E731
+    small = [squeeze(images[i]) for i in range(len(images))]
     return np.stack(small).reshape(len(small), -1) / 255.0
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from headtohead.names import printable
 from headtohead.rundir import write_atomically
 
 COLORS = {"cnn": "#d1603d", "probe": "#2f6690"}
@@ -53,7 +54,7 @@ def confusion(matrix: NDArray[Any], classes: tuple[str, ...], title: str, path: 
     figure = Figure(figsize=(side, side))
     axis = figure.subplots()
     axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    ticks = [name.replace("$", r"\$") for name in classes]  # a dollar sign would start a formula
+    ticks = [printable(name).replace("$", r"\$") for name in classes]  # a dollar sign would start a formula
     axis.set_xticks(range(len(classes)), ticks, rotation=60, ha="right")
     axis.set_yticks(range(len(classes)), ticks)
     axis.set_xlabel("predicted")

@@ -18,6 +18,7 @@ from headtohead.evaluation.compare import (
     same_images,
     scores,
 )
+from headtohead.evaluation.leaks import with_and_without
 from headtohead.evaluation.predictions import Predictions, load_predictions
 from headtohead.rundir import RunDir, read_json, write_json, write_text
 from headtohead.settings import Settings
@@ -56,6 +57,8 @@ def summarise_run(run: RunDir, settings: Settings, contenders: tuple[str, ...]) 
             title = f"{plots.NAMES[name]}, val, {len(seeds)} seeds together, {kind}"
             path = run.figures / f"confusion-{name}-{kind}.png"
             plots.confusion(np.array(found[name]["confusion"]), classes, title, path, shares=kind == "shares")
+    leaked = read_json(run.duplicates)["leaked"] if run.duplicates.exists() else []
+    is_leaked = np.isin(next(iter(val.values()))[0].files, np.array(leaked, dtype=str))
     write_json(
         run.comparison,
         {
@@ -65,6 +68,7 @@ def summarise_run(run: RunDir, settings: Settings, contenders: tuple[str, ...]) 
             "resamples": resamples,
             "contenders": found,
             "pair": pair,
+            "leaks": with_and_without(val | plain, is_leaked, level, resamples),
         },
     )
 

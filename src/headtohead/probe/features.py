@@ -1,9 +1,13 @@
 """Features of every image and view, computed once and kept in the run folder."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -47,6 +51,11 @@ def view_features(
         )
         views.append(torch.cat([net(x).cpu() for x, _ in batches(view)]))
     return torch.stack(views)
+
+
+def read_features(run: RunDir, split: str, num_images: int) -> list[NDArray[np.float32]]:
+    """The chunks of a split, (V, n, D) each, as `extract` left them."""
+    return [load_arrays(run.features(split, number))["features"] for number in range(math.ceil(num_images / CHUNK))]
 
 
 def extract(

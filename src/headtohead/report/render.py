@@ -13,6 +13,6 @@ def write_reports(run: RunDir) -> None:
     results = read_results(run)
     for language in LANGUAGES:
         say = speaker(language)
-        sections = [section(results, say) for section in SECTIONS]
+        sections = [made for section in SECTIONS if (made := section(results, say)).body]
         text = "\n\n".join(f"{'#' if number == 0 else '##'} {s.title}\n\n{s.body}" for number, s in enumerate(sections))
         write_text(run.report(language), text + "\n")

@@ -23,6 +23,9 @@ class Results:
     cost: Json
     comparison: Json
     timings: Json
+    audit: Json | None  # a run of an older version has none
+    duplicates: Json  # empty where they were not looked for
+    neighbours: list[Json]
 
     def contender(self, name: str) -> Json:
         """Scores of a contender or baseline."""
@@ -45,4 +48,7 @@ def read_results(run: RunDir) -> Results:
         cost=read_json(run.cost),
         comparison=read_json(run.comparison),
         timings=read_json(run.timings) if run.timings.exists() else {},
+        audit=read_json(run.audit) if run.audit.exists() else None,
+        duplicates=read_json(run.duplicates) if run.duplicates.exists() else {},
+        neighbours=read_json(run.neighbours)["neighbours"] if run.neighbours.exists() else [],
     )

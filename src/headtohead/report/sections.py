@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from headtohead.report.conclusions import conclusions, verdict
+from headtohead.report.data import data
+from headtohead.report.leaks import duplicates, leak_line
 from headtohead.report.resources import resources
 from headtohead.report.results import Results
 from headtohead.report.text import Say, Section, code, contender_name, esc, pct, points, seconds, table
@@ -24,7 +26,11 @@ def summary(r: Results, say: Say) -> Section:
     title = say("Small CNN against ViT-Tiny on", "Малая CNN против ViT-Tiny на данных")
     return Section(
         f"{title} {esc(r.data['name'])}",
-        "\n\n".join(part for part in (verdict(r, say), stand_in(r, say), gate, "![](figures/scores.png)") if part),
+        "\n\n".join(
+            part
+            for part in (leak_line(r, say), verdict(r, say), stand_in(r, say), gate, "![](figures/scores.png)")
+            if part
+        ),
     )
 
 
@@ -33,7 +39,11 @@ def stand_in(r: Results, say: Say) -> str:
     if r.backbone["source"] != "built-in":
         return ""
     notice = r.backbone["notice"]
-    why = say(f", since weights could not be had ({esc(notice)})", f": весов получить не удалось ({esc(notice)})") if notice else say(", as asked for", ", как велено")
+    why = (
+        say(f", since weights could not be had ({esc(notice)})", f": весов получить не удалось ({esc(notice)})")
+        if notice
+        else say(", as asked for", ", как велено")
+    )
     return say(
         f"**The probe stands on the built-in backbone**, a ViT-Tiny distilled from the public one{why}. With the public "
         "weights its figures may differ.",
@@ -45,7 +55,11 @@ def stand_in(r: Results, say: Say) -> str:
 def what_was_run(r: Results, say: Say) -> Section:
     """Settings, machine, weights."""
     b, p = r.backbone, r.backbone["preprocess"]
-    sources = {"given": say("given", "дан"), "hub cache": say("hub cache", "кеш hub"), "built-in": say("built-in", "встроенная")}
+    sources = {
+        "given": say("given", "дан"),
+        "hub cache": say("hub cache", "кеш hub"),
+        "built-in": say("built-in", "встроенная"),
+    }
     source = sources.get(b["source"], b["source"])
     frozen = r.frozen["hash_before"] == r.frozen["hash_after"]
     rows = [
@@ -91,44 +105,6 @@ def what_was_run(r: Results, say: Say) -> Section:
                       [(code(k), code(list(v) if isinstance(v, tuple) else v)) for k, v in flatten(r.settings).items() if k != "weights"]))  # fmt: skip
     body.append("</details>")
     return Section(say("What was run", "Что запускалось"), "\n\n".join(body))
-
-
-def data(r: Results, say: Say) -> Section:
-    """Counts, split, and what was unusual."""
-    d = r.data
-    total = {split: sum(counts) for split, counts in d["counts"].items()}
-    rows = [
-        (esc(name), *(d["counts"][split][k] for split in ("train", "tune", "val")))
-        for k, name in enumerate(d["classes"])
-    ]
-    rows.append((say("**all**", "**всего**"), total["train"], total["tune"], total["val"]))
-    layout = {
-        "flat": say("one folder a class, split here", "по папке на класс, разбиты здесь"),
-        "split": say("`train/` and `val/` as given", "`train/` и `val/` как даны"),
-    }[d["layout"]]
-    modes = ", ".join(f"{esc(mode)}: {n}" for mode, n in d["modes"].items())
-    s = d["sides"]
-    body = [
-        say(
-            f"{sum(total.values())} images of {len(d['classes'])} classes ({layout}). `train` is for gradient steps, "
-            f"`tune` ({total['tune']} images, cut out of the training images) for every choice, `val` "
-            f"({total['val']} images) is predicted once, after every choice. Sides {s['width_min']} to "
-            f"{s['width_max']} px wide, {s['height_min']} to {s['height_max']} px high; modes {modes}.",
-            f"Изображений: {sum(total.values())}, классов: {len(d['classes'])} ({layout}). `train` служит для шагов "
-            f"градиента, `tune` ({total['tune']} изображений, вырезанных из обучающих) для любого выбора, `val` "
-            f"({total['val']} изображений) предсказывается один раз, после всех выборов. Ширина {s['width_min']}-"
-            f"{s['width_max']} px, высота {s['height_min']}-{s['height_max']} px; режимы {modes}.",
-        ),
-        table([say("class", "класс"), "train", "tune", "val"], rows),
-    ]
-    for key, en, ru in (
-        ("warnings", "Warnings", "Предупреждения"),
-        ("ignored", "Ignored", "Пропущено"),
-        ("left_out", "Left out as unreadable", "Исключено как нечитаемое"),
-    ):
-        if d[key]:
-            body.append(f"{say(en, ru)} ({len(d[key])}): " + "; ".join(esc(item) for item in d[key][:20]))
-    return Section(say("Data", "Данные"), "\n\n".join(body))
 
 
 def checks(r: Results, say: Say) -> Section:
@@ -294,6 +270,7 @@ SECTIONS: tuple[Callable[[Results, Say], Section], ...] = (
     conclusion_section,
     what_was_run,
     data,
+    duplicates,
     checks,
     training,
     metrics,

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from headtohead.names import printable
+
 Say = Callable[[str, str], str]  # (English, Russian) -> the one of the report
 
 
@@ -23,13 +25,13 @@ def speaker(language: str) -> Say:
 
 def esc(name: object) -> str:
     """A file or class name as plain text within Markdown: neither HTML, nor formatting, nor a table's bar."""
-    text = html.escape(" ".join(str(name).split()), quote=False)
+    text = html.escape(printable(" ".join(str(name).split())), quote=False)
     return re.sub(r"([\\`*_{}\[\]|~$])", r"\\\1", text)
 
 
 def code(name: object) -> str:
     """A name in a code span, where nothing needs escaping but the backtick itself (and a table's bar)."""
-    return "`" + " ".join(str(name).split()).replace("`", "'").replace("|", "\\|") + "`"
+    return "`" + printable(" ".join(str(name).split())).replace("`", "'").replace("|", "\\|") + "`"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -1,0 +1,65 @@
+"""Duplicates as a run knows them (`duplicates.json`): where each pair lies, and which `val` images are leaked."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from headtohead.data.duplicates import Pair, clusters
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A pair by its files, and where it lies."""
+
+    kind: str  # "bytes", "pixels" or "near"
+    a: str
+    b: str
+    distance: float  # grey levels of 255 after alignment
+    evidence: str
+    where: str  # "within a class", "across classes", "across splits", "across classes and splits"
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """All pairs, leaks first; the files of each cluster; the `val` files that have a copy in train or tune."""
+
+    pairs: tuple[Placed, ...] = ()
+    clusters: tuple[tuple[str, ...], ...] = ()
+    leaked: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `duplicates.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Duplicates":
+        """What `to_json` gave."""
+        return cls(
+            tuple(Placed(**pair) for pair in content["pairs"]),
+            tuple(tuple(files) for files in content["clusters"]),
+            tuple(content["leaked"]),
+        )
+
+
+NO_DUPLICATES = Duplicates()
+
+
+def place(files: Sequence[str], pairs: Sequence[Pair], cls: Mapping[str, str], split: Mapping[str, str]) -> Duplicates:
+    """`cls` and `split` by file. A leak is a pair between `val` and the rest: `tune` is part of the training images."""
+    is_val = {file: split[file] == "val" for file in files}
+
+    def where(a: str, b: str) -> str:
+        crossed = [name for name, of in (("classes", cls), ("splits", is_val)) if of[a] != of[b]]
+        return f"across {' and '.join(crossed)}" if crossed else "within a class"
+
+    placed = [
+        Placed(p.kind, files[p.a], files[p.b], p.distance, p.evidence, where(files[p.a], files[p.b])) for p in pairs
+    ]
+    together: dict[int, list[str]] = defaultdict(list)
+    for file, number in zip(files, clusters(len(files), [(p.a, p.b) for p in pairs]), strict=True):
+        together[int(number)].append(file)
+    groups = [sorted(members) for members in together.values() if len(members) > 1]
+    leaked = [f for members in groups if {is_val[m] for m in members} == {True, False} for f in members if is_val[f]]
+    rank = lambda p: ("splits" not in p.where, "classes" not in p.where)  # noqa: E731
+    return Duplicates(tuple(sorted(placed, key=rank)), tuple(map(tuple, sorted(groups))), tuple(sorted(leaked)))

@@ -1,0 +1,56 @@
+"""The audit in the terminal: all of it at once."""
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from headtohead.data.audit import Audit
+from headtohead.data.findings import FINDINGS
+from headtohead.names import printable
+
+EXAMPLES = 3  # of each finding; all stand in audit.json
+CLASSES = 40
+STYLES = {"problem": "red", "warning": "yellow", "note": ""}
+DONE = {"keep": "", "leave-out": "left out", "stop": "stops the run"}
+
+
+def audit_text(audit: Audit) -> Iterator[RenderableType]:
+    """What a console prints. Names are shown, not interpreted."""
+    num_bytes = sum(image.facts.num_bytes for image in audit.opened)
+    yield Text(
+        f"{len(audit.opened)} image files ({num_bytes / 1e6:.1f} MB), {len(audit.folder.classes)} classes; "
+        f"{len(audit.used)} used, {len(audit.left_out)} left out"
+    )
+    for title, counts in audit.histograms().items():
+        yield Text(f"{title}: " + ", ".join(f"{key} {number}" for key, number in counts.items()))
+    yield _classes(audit)
+    if audit.findings:
+        yield _findings(audit)
+    if audit.left_out:
+        yield Text("left out:\n" + "\n".join(f"  {image.sentence()}" for image in audit.left_out))
+
+
+def _classes(audit: Audit) -> Table:
+    counts = audit.class_counts()
+    table = Table("class", *(split or "images" for split in counts))
+    for cls in audit.folder.classes[:CLASSES]:
+        table.add_row(Text(printable(cls)), *(Text(str(of[cls]), justify="right") for of in counts.values()))
+    if len(audit.folder.classes) > CLASSES:
+        table.add_row(f"and {len(audit.folder.classes) - CLASSES} more", *("" for _ in counts))
+    return table
+
+
+def _findings(audit: Audit) -> Table:
+    table = Table("finding", "number", "", "what, and where")
+    for finding in audit.findings:
+        cases = [": ".join(filter(None, map(printable, case))) for case in finding.cases[:EXAMPLES]]
+        more = ["..."] if len(finding.cases) > EXAMPLES else []
+        table.add_row(
+            Text(finding.name, STYLES[finding.severity]),
+            Text(str(len(finding.cases)), justify="right"),
+            DONE[finding.policy],
+            Text("\n".join([FINDINGS[finding.name].en, *(f"  {line}" for line in [*cases, *more])])),
+        )
+    return table

@@ -1,0 +1,86 @@
+"""Settings as TOML: read strictly, written whole, written with explanations."""
+
+import json
+import tomllib
+import typing
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from headtohead.errors import BadSettings
+from headtohead.settings import Settings
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The keys that a settings file sets, as a nested dict. Unknown keys and wrong types are BadSettings."""
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadSettings(
+            f"The settings file cannot be read: {error.strerror}",
+            where=str(path),
+            mend="`headtohead init` writes one",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSettings(f"The settings file is not valid TOML: {error}", where=str(path)) from error
+    parse(given, where=str(path))
+    return given
+
+
+def parse(given: dict[str, Any], *, where: str) -> Settings:
+    """`Settings` with the values in `given`; everything that does not fit is reported at once."""
+    import pydantic  # slow to import, and only needed where a file is read
+
+    try:
+        # JSON, because its strict mode still lets a list be a tuple.
+        return pydantic.TypeAdapter(Settings).validate_json(json.dumps(given, default=str))
+    except pydantic.ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise BadSettings(
+            "The settings file does not fit:\n  " + "\n  ".join(lines),
+            where=where,
+            mend="`headtohead init` writes a file with every key explained",
+        ) from error
+
+
+def to_toml(settings: Settings) -> str:
+    """The settings as a TOML file that `read_toml` takes."""
+    import tomli_w
+
+    return tomli_w.dumps(asdict(settings))
+
+
+def docs(cls: type) -> dict[str, str]:
+    """The docstring under each field of a settings dataclass."""
+    import ast
+    import inspect
+    import textwrap
+
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for statement, after in zip(body.body, body.body[1:], strict=False):
+        if isinstance(statement, ast.AnnAssign) and isinstance(after, ast.Expr):
+            assert isinstance(statement.target, ast.Name)
+            assert isinstance(after.value, ast.Constant)
+            found[statement.target.id] = str(after.value.value)
+    return found
+
+
+def commented_toml() -> str:
+    """A settings file with every key at its default, each under its explanation."""
+    lines = ["# Settings of headtohead. Every key may be left out; these are the defaults."]
+    written = tomllib.loads(to_toml(Settings()))
+
+    def add(cls: type, values: dict[str, Any], header: str) -> None:
+        if header:
+            lines.extend(["", f"# {(cls.__doc__ or '').strip()}", f"[{header}]"])
+        for name, text in docs(cls).items():
+            if not isinstance(values[name], dict):
+                lines.extend([f"# {text}", f"{name} = {json.dumps(values[name])}"])
+
+    add(Settings, written, "")
+    for name, section in typing.get_type_hints(Settings).items():
+        if is_dataclass(section):
+            add(typing.cast(type, section), written[name], name)
+    return "\n".join(lines) + "\n"

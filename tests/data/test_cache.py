@@ -1,0 +1,94 @@
+"""The cache folder: listed and cleared by kind."""
+
+from pathlib import Path
+
+import pytest
+
+from headtohead.cli import main
+from headtohead.data import sets
+from headtohead.data.cache import BOUND, cache_root, clear, kinds
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """10 bytes of pixels in two folders, 5 bytes of something else."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = cache_root()
+    for name, size in (("pixels/a/1", 4), ("pixels/b/2", 6), ("audit/3", 5)):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(bytes(size))
+    return root
+
+
+def test_info_names_every_kind(
+    cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [(kind.name, kind.files, kind.bytes, kind.bound) for kind in kinds()] == [
+        ("audit", 1, 5, None),
+        ("pixels", 2, 10, 4_000_000_000),
+    ]
+    monkeypatch.setenv(BOUND, "0.5")
+    main(["cache", "info"])
+    assert capsys.readouterr().out.splitlines() == [
+        f"audit: 1 files, 0.0 MB, no bound, {cache / 'audit'}",
+        f"pixels: 2 files, 0.0 MB, of at most 500.0 MB, {cache / 'pixels'}",
+    ]
+
+
+def test_info_of_a_cache_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
+    main(["cache", "info"])
+    assert capsys.readouterr().out == ""
+    main(["cache", "clear"])
+    assert not (tmp_path / "none").exists()
+
+
+def test_clear_deletes_one_kind_or_all(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["cache", "clear", "pixels"])
+    assert [kind.name for kind in kinds()] == ["audit"]
+    main(["cache", "clear"])
+    assert kinds() == []
+    assert "Deleted 0.0 MB" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["thumbs", "..", "../cache", "pixels/a"])
+def test_clear_knows_only_what_is_there(cache: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["cache", "clear", name])
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert f"no `{name}`" in message
+    assert "audit, pixels" in message
+    assert len([path for path in cache.rglob("*") if path.is_file()]) == 3
+
+
+def test_clear_does_not_follow_links(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "photo").write_text("dear")
+    (cache / "pixels" / "link").symlink_to(tmp_path / "mine", target_is_directory=True)
+    (cache / "pixels" / "file").symlink_to(tmp_path / "mine" / "photo")
+    assert clear()[1] == 0
+    assert (tmp_path / "mine" / "photo").read_text() == "dear"
+    assert kinds() == []
+
+
+def test_what_cannot_be_deleted_is_counted(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "unlink", fail)
+    main(["cache", "clear", "pixels"])
+    assert "2 files could not be deleted" in capsys.readouterr().err
+
+
+def test_the_built_in_set_needs_no_cache_that_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(sets, "write_builtin", lambda target: (target / "train").mkdir(parents=True))
+    folder = sets.builtin_folder()
+    assert (folder / "train").is_dir()
+    assert tmp_path not in folder.parents

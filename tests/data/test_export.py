@@ -1,0 +1,94 @@
+"""A split written as folders comes back as the same split."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from conftest import paint
+
+from headtohead.cli import main
+from headtohead.data import export
+from headtohead.data.index import build_index
+from headtohead.errors import BadData
+from headtohead.settings import Data
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_round_trip_with_links_manifest_and_names_that_collide(tmp_path: Path, images: Path) -> None:
+    for sub in ("one", "two"):
+        paint(images / "class-0" / sub, classes=1, per_class=3, seed=7 if sub == "one" else 8)
+    index = build_index(images, "x", Data())
+    out = tmp_path / "out"
+    main(["data", "split", str(images), str(out)])
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    assert len(files(out)) == 42 + 1
+    assert len(manifest["samples"]) == 42
+    assert manifest["counts"] == {"train": sum(index.counts()["train"]) + sum(index.counts()["tune"]),
+                                  "val": sum(index.counts()["val"])}  # fmt: skip
+    for sample in manifest["samples"]:
+        assert (out / sample["file"]).samefile(images / sample["source"])
+    again = build_index(out, "y", Data())
+    place = {s.digest: s.split for s in index.samples}
+    assert {s.digest: s.split for s in again.samples} == place
+
+
+def test_copies_where_asked_or_where_links_cannot_be(
+    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main(["data", "split", str(images), str(tmp_path / "copies"), "--copy", "--val-share", "0.5"])
+    assert all(path.stat().st_nlink == 1 for path in files(tmp_path / "copies"))
+    assert len(files(tmp_path / "copies" / "val")) == 18
+
+    def refuse(*_: object) -> None:
+        raise OSError("no links on this disk")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    main(["data", "split", str(images), str(tmp_path / "fallback")])
+    assert len(files(tmp_path / "fallback")) == 37
+
+
+def test_a_split_cut_off_leaves_nothing(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export, "manifest", stop)
+    with pytest.raises(SystemExit):
+        main(["data", "split", str(images), str(tmp_path / "out")])
+    assert [p.name for p in tmp_path.iterdir()] == ["pictures"]
+
+
+def test_names_that_are_not_text_are_kept(tmp_path: Path, images: Path) -> None:
+    (images / "class-0" / "000.png").rename(images / "class-0" / "caf\udce9.png")
+    main(["data", "split", str(images), str(tmp_path / "out")])
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    assert "class-0/caf\udce9.png" in {s["source"] for s in manifest["samples"]}
+    assert all((tmp_path / "out" / s["file"]).is_file() for s in manifest["samples"])
+
+
+def test_targets_that_cannot_be(tmp_path: Path, images: Path) -> None:
+    index = build_index(images, "x", Data())
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("")
+    with pytest.raises(BadData, match="not empty"):
+        export.write_split(images, index, Data(), tmp_path / "full", copy=False)
+    with pytest.raises(BadData, match="within the images"):
+        export.write_split(images, index, Data(), images / "out", copy=False)
+
+
+def test_kept_images_stay_when_others_come(tmp_path: Path, images: Path) -> None:
+    main(["data", "split", str(images), str(tmp_path / "out")])
+    before = {s["digest"]: s["split"] for s in json.loads((tmp_path / "out" / "manifest.json").read_text())["samples"]}
+    paint(images / "more", per_class=9, seed=5)
+    for cls in range(3):
+        for path in (images / "more" / f"class-{cls}").iterdir():
+            os.replace(path, images / f"class-{cls}" / f"more-{path.name}")  # noqa: PTH105
+        (images / "more" / f"class-{cls}").rmdir()
+    (images / "more").rmdir()
+    index = build_index(images, "x", Data(keep_split=str(tmp_path / "out" / "manifest.json")))
+    now = {s.digest: "val" if s.split == "val" else "train" for s in index.samples}
+    assert {digest: now[digest] for digest in before} == before
+    assert index.counts()["val"] == [4, 4, 4]  # of 21 images each

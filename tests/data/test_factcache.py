@@ -1,0 +1,167 @@
+"""The facts' cache: exact, shared by processes, whole after kill -9, and never in the way."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from bad_folders import PLANTS, encoded, picture, small
+
+from headtohead.data import opening
+from headtohead.data.factcache import BATCH, FactCache, cache_file
+from headtohead.data.facts import Facts, facts_of
+from headtohead.data.folder import scan
+from headtohead.data.opening import open_all
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def never(content: bytes) -> Facts:
+    raise AssertionError("decoded")
+
+
+def kept(path: Path) -> int:
+    with sqlite3.connect(path) as db:
+        number: int = db.execute("SELECT count(*) FROM facts").fetchone()[0]
+    db.close()
+    return number
+
+
+def test_every_fact_comes_back_as_it_was(tmp_path: Path) -> None:
+    facts = facts_of(encoded(picture(), "PNG"))
+    odd = Facts(3, bad="damaged", reason="line\nтекст", warnings=("a", "b"))
+    with FactCache(tmp_path / "f.sqlite") as cache:
+        cache.add("one", facts)
+        cache.add("two", odd)
+    with FactCache(tmp_path / "f.sqlite") as cache:
+        assert (cache.get("one"), cache.get("two"), cache.get("three")) == (facts, odd, None)
+
+
+def test_the_second_time_nothing_is_decoded_and_all_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = small(tmp_path / "x")
+    for name in ("truncated", "animated", "exif-rotated", "not-an-image"):
+        PLANTS[name](folder)
+    files = scan(folder).files
+    first = open_all(folder, files)
+    monkeypatch.setattr(opening, "facts_of", never)
+    assert open_all(folder, files) == first
+
+
+def test_a_changed_file_is_noticed_whatever_its_date_and_size(tmp_path: Path) -> None:
+    folder = small(tmp_path / "x")
+    files = scan(folder).files
+    path = folder / files[0].file
+    before = open_all(folder, files)[0]
+    about, content = path.stat(), path.read_bytes()
+    path.write_bytes(b"\0" * len(content))
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    after = open_all(folder, files)[0]
+    assert (before.facts.bad, after.facts.bad) == ("", "not-an-image")
+    assert after.digest != before.digest
+
+
+@pytest.mark.parametrize("damage", ["all", "middle", "end"])
+def test_a_corrupt_file_is_put_aside(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "f.sqlite"
+    digests = [f"{n:064x}" for n in range(3000)]
+    with FactCache(path) as cache:
+        for digest in digests:
+            cache.add(digest, Facts(7))
+    content = bytearray(path.read_bytes())
+    if damage == "all":
+        content = bytearray(b"\x55" * 5000)
+    elif damage == "middle":
+        content[4096:-4096] = b"\x55" * (len(content) - 8192)
+    else:
+        del content[len(content) // 2 :]
+    path.write_bytes(content)
+    with FactCache(path) as cache:
+        assert {cache.get(digest) for digest in digests} <= {None, Facts(7)}
+        for digest in digests:
+            cache.add(digest, Facts(8))
+    with FactCache(path) as cache:
+        assert all(cache.get(digest) == Facts(8) for digest in digests)
+    assert list(tmp_path.glob("f.sqlite.corrupt-*"))
+
+
+def test_a_damaged_entry_is_a_miss(tmp_path: Path) -> None:
+    path = tmp_path / "f.sqlite"
+    with FactCache(path) as cache:
+        for name in ("a", "b", "c"):
+            cache.add(name, Facts(1))
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE facts SET facts = '{' WHERE digest = 'a'")
+        db.execute("UPDATE facts SET facts = '{\"size\": 3}' WHERE digest = 'b'")
+    db.close()
+    with FactCache(path) as cache:
+        assert [cache.get(name) for name in ("a", "b", "c")] == [None, None, Facts(1)]
+
+
+@pytest.mark.parametrize("place", ["file/f.sqlite", "folder"])
+def test_where_it_cannot_be_the_audit_goes_on(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder").mkdir()
+    with FactCache(tmp_path / place) as cache:
+        cache.add("a", Facts(1))
+        assert cache.get("a") is None
+
+
+def test_other_versions_have_other_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = cache_file()
+    monkeypatch.setattr("headtohead.data.factcache.VERSION", 999)
+    assert cache_file() != before
+
+
+FILL = f"""
+import sys
+from headtohead.data.factcache import FactCache
+from headtohead.data.facts import Facts
+start, stop = map(int, sys.argv[2:])
+from pathlib import Path
+with FactCache(Path(sys.argv[1])) as cache:
+    for n in range(start, stop):
+        cache.add(f"{{n:064x}}", Facts(n))
+        if n == start + {BATCH}:
+            print("begun", flush=True)
+"""
+
+
+def filling(path: Path, start: int, stop: int) -> subprocess.Popen[bytes]:
+    arguments = [sys.executable, "-c", FILL, str(path), str(start), str(stop)]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE)
+
+
+def test_two_processes_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "f.sqlite"
+    both = [filling(path, start, start + 4000) for start in (0, 3000)]
+    assert [process.wait() for process in both] == [0, 0]
+    for process in both:
+        assert process.stdout
+        process.stdout.close()
+    with FactCache(path) as cache:
+        assert all(cache.get(f"{n:064x}") == Facts(n) for n in range(7000))
+
+
+def test_killed_at_any_moment_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "f.sqlite"
+    for delay in (0.0, 0.02, 0.05):
+        process = filling(path, 0, 10**9)
+        assert process.stdout
+        process.stdout.readline()
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        with FactCache(path) as cache:
+            assert cache.get(f"{0:064x}") == Facts(0)
+        assert kept(path) % BATCH == 0  # whole batches
+        assert not list(tmp_path.glob("*.corrupt-*"))

@@ -1,0 +1,95 @@
+"""Groups by name, folder and table, and the errors of each."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from headtohead.data.duplicates import Pair
+from headtohead.data.facts import Facts
+from headtohead.data.folder import Found
+from headtohead.data.groups import group_images, group_names, split_warnings
+from headtohead.data.index import Index, build_index, earlier_split
+from headtohead.data.opening import Opened
+from headtohead.errors import BadData, BadSettings
+from headtohead.settings import Data, Settings, validate
+
+FILES = ["a/p1_x.png", "a/p1_y.png", "a/v/p2_x.png", "a/v/p3.png", "b/p2_z.png", "b/q.png"]
+IMAGES = [Opened(Found(file, file[0], ""), f"{n}" * 64, Facts()) for n, file in enumerate(FILES)]
+
+
+def together(settings: Data, *pairs: Pair) -> set[frozenset[str]]:
+    groups = group_images(IMAGES, pairs, settings).tolist()
+    sets = {frozenset(f for f, g in zip(FILES, groups, strict=True) if g == group) for group in groups}
+    return {s for s in sets if len(s) > 1}
+
+
+def test_by_pattern_across_classes() -> None:
+    assert together(Data(group_pattern=r"/(p\d+)_")) == {
+        frozenset(("a/p1_x.png", "a/p1_y.png")), frozenset(("a/v/p2_x.png", "b/p2_z.png")),
+    }  # fmt: skip
+
+
+def test_by_folder_below_the_class() -> None:
+    assert together(Data(group_by_folder=True)) == {frozenset(("a/v/p2_x.png", "a/v/p3.png"))}
+
+
+def test_rules_and_pairs_are_joined() -> None:
+    near = Pair(3, 5, "near", 1.0, "")
+    assert together(Data(group_pattern=r"/(p\d+)_", group_by_folder=True), near) == {
+        frozenset(("a/p1_x.png", "a/p1_y.png")),
+        frozenset(("a/v/p2_x.png", "a/v/p3.png", "b/p2_z.png", "b/q.png")),
+    }
+
+
+def test_by_table_and_all_that_is_wrong_with_one(tmp_path: Path) -> None:
+    table = tmp_path / "groups.csv"
+    table.write_text("file,group\n" + "".join(f"{f},{n // 2}\n" for n, f in enumerate(FILES)))
+    assert together(Data(group_file=str(table))) == {frozenset(FILES[:2]), frozenset(FILES[2:4]), frozenset(FILES[4:])}
+    table.write_text("file,group\na/p1_x.png,1\na/p1_x.png,2\na/p1_y.png,\nnowhere.png,3\n")
+    with pytest.raises(BadData) as error:
+        together(Data(group_file=str(table)))
+    for line in (
+        "a/p1_x.png: 2 times",
+        "a/p1_y.png: no group",
+        "nowhere.png: not in the data",
+        "b/q.png: not in the group",
+    ):
+        assert line in str(error.value)
+    table.write_text("name,set\n")
+    with pytest.raises(BadData, match="columns"):
+        together(Data(group_file=str(table)))
+    with pytest.raises(BadData, match="cannot be read"):
+        together(Data(group_file=str(tmp_path / "missing.csv")))
+
+
+def test_patterns_that_cannot_be() -> None:
+    for pattern in ("(", "p", "(a)(b)"):
+        with pytest.raises(BadSettings, match="group_pattern"):
+            validate(Settings(data=Data(group_pattern=pattern)))
+    with pytest.raises(BadData, match="No file name fits"):
+        together(Data(group_pattern="(zzz)"))
+
+
+def test_names_and_warnings() -> None:
+    assert group_names(IMAGES[:3], [0, 0, 1]) == {FILES[0]: "0" * 12, FILES[1]: "0" * 12, FILES[2]: ""}
+    splits = {"train": IMAGES[:4], "tune": IMAGES[1:2], "val": IMAGES[4:]}
+    warnings = split_warnings(IMAGES, [0, 1, 2, 3, 4, 5], splits, ["a", "b"])
+    assert any("in tune" in w and w.endswith("b") for w in warnings)
+    assert any("in val" in w and w.endswith("a") for w in warnings)
+    given = [IMAGES[0], Opened(Found("val/a/x", "a", "val"), "9", Facts())]
+    assert any("as given: 1" in w for w in split_warnings(given, [0, 0], {"tune": [], "val": []}, []))
+
+
+def test_warnings_about_the_split_are_kept_with_the_index(images: Path) -> None:
+    index = build_index(images, "x", Data(group_pattern="(class-0)/"))
+    assert any("in val" in warning and warning.endswith("class-0") for warning in index.split_warnings)
+    assert Index.from_json(json.loads(json.dumps(index.to_json()))).split_warnings == index.split_warnings
+
+
+def test_an_earlier_split_that_cannot_be_read(tmp_path: Path, images: Path) -> None:
+    (tmp_path / "x.json").write_text("[]")
+    for file in (tmp_path / "x.json", tmp_path / "missing.json"):
+        with pytest.raises(BadData, match="earlier split"):
+            build_index(images, "x", Data(keep_split=str(file)))
+    assert earlier_split("") == {}

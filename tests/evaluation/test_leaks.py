@@ -1,0 +1,53 @@
+"""Scores without leaked images against a computation by hand; neighbours in feature space."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from headtohead.evaluation.leaks import with_and_without
+from headtohead.evaluation.neighbours import neighbours
+from headtohead.evaluation.predictions import Predictions
+
+
+def run(labels: list[int], predicted: list[int]) -> Predictions:
+    files = np.array([f"{n}.png" for n in range(len(labels))])
+    return Predictions(files, np.array(labels), np.eye(3, dtype=np.float32)[predicted], ("a", "b", "c"))
+
+
+def test_scores_with_and_without_leaked_images() -> None:
+    y = [0, 0, 0, 0, 1, 1, 1, 2, 2, 2]
+    runs = [run(y, [0, 0, 1, 0, 1, 1, 0, 2, 2, 0]), run(y, [0, 0, 0, 0, 1, 0, 1, 2, 1, 0])]
+    leaked = np.array([True, True, False, False, True, False, False, True, False, False])
+    found = with_and_without({"cnn": runs}, leaked, 0.95, 500)
+    assert (found["num_leaked"], found["num_clean"]) == (4, 6)
+    # Right of ten: 7 and 7; of the six clean ones: 3 and 3.
+    accuracy = found["contenders"]["cnn"]["accuracy"]
+    assert accuracy["all"]["mean"] == pytest.approx(0.7)
+    assert accuracy["without"]["mean"] == pytest.approx(0.5)
+    assert accuracy["difference"]["mean"] == pytest.approx(0.2)
+    assert accuracy["difference"]["low"] <= 0.2 <= accuracy["difference"]["high"]
+    clean = [f1_score(r.labels[~leaked], r.predicted[~leaked], average="macro", labels=range(3)) for r in runs]
+    assert found["contenders"]["cnn"]["macro_f1"]["without"]["mean"] == pytest.approx(np.mean(clean))
+
+
+def test_no_leak_and_nothing_but_leaks() -> None:
+    runs = {"cnn": [run([0, 1], [0, 1])]}
+    assert with_and_without(runs, np.array([False, False]), 0.95, 100)["contenders"] == {}
+    assert with_and_without(runs, np.array([True, True]), 0.95, 100) == {
+        "num_leaked": 2, "num_clean": 0, "contenders": {},
+    }  # fmt: skip
+
+
+def test_neighbours_across_splits_and_classes_alone() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(8, 50))
+    features[1] = 2 * features[0] + 0.01  # within train and class: no finding
+    features[3] = features[2] + 0.05 * rng.normal(size=50)
+    features[5] = features[4] + 0.01 * rng.normal(size=50)
+    splits = ["train", "tune", "train", "val", "train", "val", "val", "val"]
+    found = neighbours(features, list("abcdefgh"), np.array([0, 0, 0, 0, 0, 1, 1, 1]), splits)
+    assert [(row["a"], row["b"], row["where"]) for row in found] == [
+        ("e", "f", "across classes and splits"), ("c", "d", "across splits"),
+    ]  # fmt: skip
+    cosine = features[2] @ features[3] / np.linalg.norm(features[2]) / np.linalg.norm(features[3])
+    assert found[1]["similarity"] == pytest.approx(cosine, abs=1e-4)

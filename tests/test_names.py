@@ -1,0 +1,42 @@
+"""Names as a person may see them, and as files keep them."""
+
+from pathlib import Path
+
+import pytest
+
+from headtohead.errors import BadData
+from headtohead.names import printable
+from headtohead.progress import say
+from headtohead.report.text import code, esc
+from headtohead.rundir import read_json, write_json
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a b/ü-日本.jpg", "a b/ü-日本.jpg"),
+        ("caf\udce9", r"caf\xe9"),
+        ("a\nb\x1b[2J\x7f", r"a\nb\x1b[2J\x7f"),
+        ("\u202egpj.exe", r"\u202egpj.exe"),
+        ("\u2028", r"\u2028"),
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_what_cannot_be_printed_safely_is_escaped(name: str, shown: str) -> None:
+    assert printable(name) == shown
+    printable(name).encode("utf-8")
+
+
+def test_reports_and_messages_show_names_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert esc("caf\udce9") == r"caf\\xe9"
+    assert code("caf\udce9") == r"`caf\xe9`"
+    say("first: \x1b[2J\nsecond: \udce9")
+    assert capsys.readouterr().err == "first: \\x1b[2J\nsecond: \\xe9\n"
+    assert r"where: caf\xe9" in str(BadData("It is wrong.", where="caf\udce9"))
+
+
+def test_json_keeps_them_and_is_utf8(tmp_path: Path) -> None:
+    names = ["caf\udce9", "ü\n", r"\udce9 as text"]
+    write_json(tmp_path / "names.json", names)
+    (tmp_path / "names.json").read_text(encoding="utf-8")
+    assert read_json(tmp_path / "names.json") == names
