@@ -24,8 +24,8 @@ from headtohead.settings import Settings
 
 pytestmark = pytest.mark.slow
 
-# Points of `val` accuracy that the probe must be ahead; measured was about twice as much (see the model card).
-AHEAD_OF_PIXELS, AHEAD_OF_RANDOM = 0.03, 0.03
+# Shares of `val` accuracy that the probe must be ahead; the model card has 0.085 and 0.342 for whole runs.
+AHEAD_OF_PIXELS, AHEAD_OF_RANDOM = 0.04, 0.15
 EVERY = 3  # of the images are enough for the comparison with a random net
 
 
