@@ -33,22 +33,12 @@ EVERY = 3  # of the images are enough for the comparison with a random net
 def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     """All stages on the built-in set; fewer epochs, views and seeds than by default, everything else as it is."""
     out = tmp_path_factory.mktemp("builtin") / "out"
-    flags = [
-        "--seeds",
-        "0",
-        "--cnn.epochs",
-        "4",
-        "--probe.views",
-        "0",
-        "--profile.steps",
-        "50",
-        "--profile.batch-size",
-        "8",
-    ]
+    flags = {"--seeds": 0, "--cnn.epochs": 4, "--probe.views": 0, "--profile.steps": 50, "--profile.batch-size": 8}
     nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(out.parent / "hub")}
     env = {key: value for key, value in os.environ.items() if not key.startswith("HEADTOHEAD_")} | nowhere
     command = [sys.executable, "-m", "headtohead", "run", "--out", str(out), "--on-failed-check", "warn"]
-    done = subprocess.run([*command, *flags.split()], env=env, capture_output=True, text=True)
+    command += [str(part) for flag in flags.items() for part in flag]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "built-in backbone stands in" in " ".join(done.stderr.split())
     return RunDir(out)
