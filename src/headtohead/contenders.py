@@ -19,7 +19,7 @@ from headtohead.job import Job
 from headtohead.models.backbones import Backbone, LinearProbe, build_head
 from headtohead.models.cnn import build_cnn
 from headtohead.probe.features import extract
-from headtohead.probe.heads import sweep
+from headtohead.probe.sweep import sweep
 from headtohead.rundir import read_json, write_json
 from headtohead.settings_file import to_toml
 from headtohead.training.checkpoint import save_weights, saved_epoch
@@ -213,16 +213,16 @@ def train_probe(job: Job) -> None:
     }
     if not job.run.sweep.exists():
         started = perf_counter()
-        probe, first = job.settings.probe, job.settings.seeds[0]
-        num_classes = len(job.index().classes)
-        grid = (probe.learning_rates, probe.weight_decays)
-        write_json(job.run.sweep, sweep(batches_of[first], tune, job.head_plan(first), num_classes, *grid))
+        first, grids = job.settings.seeds[0], job.settings.probe.grids()
+        of_first, num_classes = batches_of[first], len(job.index().classes)
+        found = sweep(of_first, tune, job.head_plan(first), num_classes, grids, "sweep on tune")
+        write_json(job.run.sweep, found.to_json())
         job.run.record_seconds("probe sweep", perf_counter() - started)
     chosen = read_json(job.run.sweep)["best"]
 
     entering = next(probe_images(job, backbone, 8)(1))[0]
     for seed, batches in batches_of.items():
-        plan = job.head_plan(seed).with_choice(chosen["learning_rate"], chosen["weight_decay"])
+        plan = job.head_plan(seed).with_choice(chosen["optimizer"], chosen["learning_rate"], chosen["weight_decay"])
         about = {"backbone": backbone.to_json(), "preprocess": backbone.preprocess.to_json()}
         fit(job, "probe", new_head(job, backbone.num_features, seed), batches, tune, plan, entering, about)
     after = backbone.state_hash()
