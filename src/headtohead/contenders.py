@@ -18,6 +18,7 @@ from headtohead.evaluation.predict import predict_splits
 from headtohead.job import Job
 from headtohead.models.backbones import Backbone, LinearProbe, build_head
 from headtohead.models.cnn import build_cnn
+from headtohead.panel import predict_panel, train_panel
 from headtohead.probe.features import extract
 from headtohead.probe.sweep import sweep
 from headtohead.rundir import read_json, write_json
@@ -172,6 +173,18 @@ def features(job: Job, backbone: Backbone, split: str) -> torch.Tensor:
     ).to(job.device)
 
 
+@dataclass(frozen=True)
+class OnePooling:
+    """Features of a split, of the class token alone."""
+
+    values: torch.Tensor  # (V, N, D)
+    poolings: tuple[str, ...] = ("cls",)
+
+    def of(self, _pooling: str) -> torch.Tensor:
+        """The same for any name."""
+        return self.values
+
+
 def new_head(job: Job, num_features: int, seed: int) -> nn.Linear:
     """With its initial weights."""
     return build_head(num_features, len(job.index().classes), seed).to(job.device)
@@ -219,6 +232,7 @@ def train_probe(job: Job) -> None:
         write_json(job.run.sweep, found.to_json())
         job.run.record_seconds("probe sweep", perf_counter() - started)
     chosen = read_json(job.run.sweep)["best"]
+    train_panel(job, "probe", OnePooling(of_train), OnePooling(of_tune))
 
     entering = next(probe_images(job, backbone, 8)(1))[0]
     for seed, batches in batches_of.items():
@@ -272,9 +286,11 @@ def profiled_probe(job: Job) -> dict[str, Profiled]:
 def predict_probe(job: Job) -> None:
     """Every split, on the features of the plain view. Those of `val` are computed here, after every choice."""
     backbone = job.backbone()
+    of = {split: features(job, backbone, split) for split in SPLITS}
     batches: dict[str, Batches] = {
-        split: FeatureBatches(features(job, backbone, split), labels(job.files(split).samples)) for split in SPLITS
+        split: FeatureBatches(of[split], labels(job.files(split).samples)) for split in SPLITS
     }
+    predict_panel(job, "probe", OnePooling(of["train"]), OnePooling(of["val"]))
     for seed in job.settings.seeds:
         head = new_head(job, backbone.num_features, seed)
         predict_splits(head, job.run.seed("probe", seed), batches, job.index())

@@ -60,7 +60,7 @@ def fit_knn(task: Task) -> Fit:
         p = np.concatenate(shares[k])
         table.append({"k": k, "tune_loss": squared_error(p, y), "tune_accuracy": hits(p, y)})
     best = choose(table)
-    about = {"k": np.array(best["k"]), "classes": np.array(task.num_classes)}
+    about = {"k": np.array([best["k"]]), "classes": np.array([task.num_classes])}
     # One neighbour is the natural end of k, not an edge of the grid.
     at_edge = edge(table, "k") if best["k"] > 1 else []
     return Fit(table, best, at_edge, about | {"shift": task.shift, "scale": task.scale})
@@ -68,6 +68,6 @@ def fit_knn(task: Task) -> Fit:
 
 def predict_knn(arrays: Arrays, x: torch.Tensor, train: torch.Tensor, y: Labels) -> Floats:
     """Shares of the votes."""
-    labels, classes = torch.from_numpy(y).to(x.device), int(arrays["classes"])
-    found = nearest(x, train, arrays["shift"], arrays["scale"], int(arrays["k"]))
+    labels, classes = torch.from_numpy(y).to(x.device), arrays["classes"].item()
+    found = nearest(x, train, arrays["shift"], arrays["scale"], arrays["k"].item())
     return np.concatenate([votes(near, labels[at], classes) for near, at in found])
