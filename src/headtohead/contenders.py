@@ -18,7 +18,7 @@ from headtohead.evaluation.predict import predict_splits
 from headtohead.job import Job
 from headtohead.models.backbones import Backbone, LinearProbe, build_head
 from headtohead.models.cnn import build_cnn
-from headtohead.panel import predict_panel, train_panel
+from headtohead.panel import OnePooling, predict_panel, train_panel
 from headtohead.probe.features import extract
 from headtohead.probe.sweep import sweep
 from headtohead.rundir import read_json, write_json
@@ -171,18 +171,6 @@ def features(job: Job, backbone: Backbone, split: str) -> torch.Tensor:
         seed=job.settings.seeds[0],
         device=job.device,
     ).to(job.device)
-
-
-@dataclass(frozen=True)
-class OnePooling:
-    """Features of a split, of the class token alone."""
-
-    values: torch.Tensor  # (V, N, D)
-    poolings: tuple[str, ...] = ("cls",)
-
-    def of(self, _pooling: str) -> torch.Tensor:
-        """The same for any name."""
-        return self.values
 
 
 def new_head(job: Job, num_features: int, seed: int) -> nn.Linear:
