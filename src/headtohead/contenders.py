@@ -18,7 +18,7 @@ from headtohead.evaluation.predict import predict_splits
 from headtohead.job import Job
 from headtohead.models.backbones import Backbone, LinearProbe, build_head
 from headtohead.models.cnn import build_cnn
-from headtohead.probe.features import extract
+from headtohead.probe.features import extract, read_features
 from headtohead.probe.heads import sweep
 from headtohead.rundir import read_json, write_json
 from headtohead.settings_file import to_toml
@@ -159,17 +159,20 @@ def predict_cnn(job: Job) -> None:
 
 def features(job: Job, backbone: Backbone, split: str) -> torch.Tensor:
     """(V, N, D), from the run folder where they are there already; augmented views for train alone."""
-    return extract(
-        backbone.net,
-        backbone.preprocess,
-        job.files(split),
-        job.run,
-        split,
-        num_views=job.settings.probe.views if split == "train" else 0,
-        min_area=job.settings.data.min_crop,
-        seed=job.settings.seeds[0],
-        device=job.device,
-    ).to(job.device)
+    path = job.run.features(split)
+    if not path.exists():
+        started = perf_counter()
+        extract(
+            backbone,
+            job.files(split),
+            path,
+            num_views=job.settings.probe.views if split == "train" else 0,
+            min_area=job.settings.data.min_crop,
+            label=split,
+            device=job.device,
+        )
+        job.run.record_seconds(f"features of {split}", perf_counter() - started)
+    return read_features(path).headline.to(job.device)
 
 
 def new_head(job: Job, num_features: int, seed: int) -> nn.Linear:

@@ -160,7 +160,7 @@ def look_alikes(job: Job) -> list[dict[str, Any]]:
     for split in ("train", "tune", "val"):
         of = job.index().of(split)
         samples += of
-        views += [features[0] for features in read_features(job.run, split, len(of))]
+        views.append(read_features(job.run.features(split)).headline[0].numpy())
     files, splits = [s.file for s in samples], [s.split for s in samples]
     return neighbours(np.concatenate(views), files, labels(samples), splits)
 

@@ -167,8 +167,8 @@ class RunDir:
     def seed(self, contender: str, seed: int) -> SeedDir:
         return SeedDir(self.path / contender / f"seed-{seed}")
 
-    def features(self, split: str, chunk: int) -> Path:
-        return self.path / "probe" / f"features-{split}-{chunk:03d}.safetensors"
+    def features(self, split: str) -> Path:
+        return self.path / "probe" / f"features-{split}.npy"
 
     def trace(self, name: str) -> Path:
         return self.path / "profile" / f"{name}.trace.json.gz"
