@@ -18,8 +18,9 @@ from headtohead.evaluation.predict import predict_splits
 from headtohead.job import Job
 from headtohead.models.backbones import Backbone, LinearProbe, build_head
 from headtohead.models.cnn import build_cnn
-from headtohead.probe.features import extract, read_features
-from headtohead.probe.heads import sweep
+from headtohead.panel import predict_panel, train_panel
+from headtohead.probe.features import Features, extract, read_features
+from headtohead.probe.sweep import sweep
 from headtohead.rundir import read_json, write_json
 from headtohead.settings_file import to_toml
 from headtohead.training.checkpoint import save_weights, saved_epoch
@@ -157,8 +158,8 @@ def predict_cnn(job: Job) -> None:
 # --- the linear probe on the frozen ViT --------------------------------------------------------------------------
 
 
-def features(job: Job, backbone: Backbone, split: str) -> torch.Tensor:
-    """(V, N, D), from the run folder where they are there already; augmented views for train alone."""
+def all_features(job: Job, backbone: Backbone, split: str) -> Features:
+    """Of every pooling, from the run folder where they are there already; augmented views for train alone."""
     path = job.run.features(split)
     if not path.exists():
         started = perf_counter()
@@ -172,7 +173,12 @@ def features(job: Job, backbone: Backbone, split: str) -> torch.Tensor:
             device=job.device,
         )
         job.run.record_seconds(f"features of {split}", perf_counter() - started)
-    return read_features(path).headline.to(job.device)
+    return read_features(path)
+
+
+def features(job: Job, backbone: Backbone, split: str) -> torch.Tensor:
+    """(V, N, D): those that the headline's head stands on."""
+    return all_features(job, backbone, split).headline.to(job.device)
 
 
 def new_head(job: Job, num_features: int, seed: int) -> nn.Linear:
@@ -216,16 +222,17 @@ def train_probe(job: Job) -> None:
     }
     if not job.run.sweep.exists():
         started = perf_counter()
-        probe, first = job.settings.probe, job.settings.seeds[0]
-        num_classes = len(job.index().classes)
-        grid = (probe.learning_rates, probe.weight_decays)
-        write_json(job.run.sweep, sweep(batches_of[first], tune, job.head_plan(first), num_classes, *grid))
+        first, grids = job.settings.seeds[0], job.settings.probe.grids()
+        of_first, num_classes = batches_of[first], len(job.index().classes)
+        found = sweep(of_first, tune, job.head_plan(first), num_classes, grids, "sweep on tune")
+        write_json(job.run.sweep, found.to_json())
         job.run.record_seconds("probe sweep", perf_counter() - started)
     chosen = read_json(job.run.sweep)["best"]
+    train_panel(job, "probe", *(all_features(job, backbone, split) for split in ("train", "tune")))
 
     entering = next(probe_images(job, backbone, 8)(1))[0]
     for seed, batches in batches_of.items():
-        plan = job.head_plan(seed).with_choice(chosen["learning_rate"], chosen["weight_decay"])
+        plan = job.head_plan(seed).with_choice(chosen["optimizer"], chosen["learning_rate"], chosen["weight_decay"])
         about = {"backbone": backbone.to_json(), "preprocess": backbone.preprocess.to_json()}
         fit(job, "probe", new_head(job, backbone.num_features, seed), batches, tune, plan, entering, about)
     after = backbone.state_hash()
@@ -278,6 +285,7 @@ def predict_probe(job: Job) -> None:
     batches: dict[str, Batches] = {
         split: FeatureBatches(features(job, backbone, split), labels(job.files(split).samples)) for split in SPLITS
     }
+    predict_panel(job, "probe", *(all_features(job, backbone, split) for split in ("train", "val")))
     for seed in job.settings.seeds:
         head = new_head(job, backbone.num_features, seed)
         predict_splits(head, job.run.seed("probe", seed), batches, job.index())

@@ -137,6 +137,17 @@ class RunDir:
     def sweep(self) -> Path:
         return self.path / "probe" / "sweep.json"
 
+    def panel(self, contender: str) -> Path:
+        """The heads beside the headline: what was tried, what was chosen."""
+        return self.path / contender / "panel.json"
+
+    def panel_head(self, contender: str, variant: str) -> Path:
+        return self.path / contender / "panel" / f"{variant}.safetensors"
+
+    def panel_predictions(self, contender: str, variant: str) -> Path:
+        """Predicted probabilities for every image of `val`."""
+        return self.path / contender / "panel" / f"{variant}-val.npz"
+
     @property
     def cost(self) -> Path:
         return self.path / "profile" / "cost.json"

@@ -92,10 +92,24 @@ class Probe:
     """Augmented views per training image, cached beside the plain one."""
     epochs: int = 30
     """Passes over the training images; each draws one of the views."""
+    optimizers: tuple[Literal["adamw", "sgd"], ...] = ("adamw", "sgd")
+    """Optimizers to choose from on `tune`, each with its own grid."""
     learning_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2)
-    """Learning rates to choose from on `tune`."""
+    """Learning rates of AdamW to choose from on `tune`."""
     weight_decays: tuple[float, ...] = (0.0, 0.1, 1.0, 10.0)
-    """Weight decays to choose from on `tune`."""
+    """Weight decays of AdamW to choose from on `tune`."""
+    sgd_learning_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+    """Learning rates of SGD to choose from on `tune`."""
+    sgd_weight_decays: tuple[float, ...] = (0.0, 0.01, 0.1)
+    """Weight decays of SGD to choose from on `tune`."""
+
+    def grids(self) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+        """Learning rates and weight decays of each optimizer that is tried."""
+        of_all = {
+            "adamw": (self.learning_rates, self.weight_decays),
+            "sgd": (self.sgd_learning_rates, self.sgd_weight_decays),
+        }
+        return {name: of_all[name] for name in self.optimizers}
 
 
 @dataclass(frozen=True)
@@ -192,10 +206,24 @@ def problems(s: Settings) -> list[str]:
         (0 <= s.cnn.dropout < 1, "cnn.dropout: must be in [0, 1)"),
         (s.probe.views >= 0, "probe.views: may not be negative"),
         (s.probe.epochs >= 1, "probe.epochs: must be at least 1"),
-        (len(s.probe.learning_rates) > 0, "probe.learning_rates: at least one is needed"),
-        (all(lr > 0 for lr in s.probe.learning_rates), "probe.learning_rates: all must be positive"),
-        (len(s.probe.weight_decays) > 0, "probe.weight_decays: at least one is needed"),
-        (all(wd >= 0 for wd in s.probe.weight_decays), "probe.weight_decays: none may be negative"),
+        (len(s.probe.optimizers) > 0, "probe.optimizers: at least one is needed"),
+        (len({*s.probe.optimizers}) == len(s.probe.optimizers), "probe.optimizers: one is named twice"),
+        *(
+            rule
+            for name in ("learning_rates", "sgd_learning_rates")
+            for rule in (
+                (len(getattr(s.probe, name)) > 0, f"probe.{name}: at least one is needed"),
+                (all(lr > 0 for lr in getattr(s.probe, name)), f"probe.{name}: all must be positive"),
+            )
+        ),
+        *(
+            rule
+            for name in ("weight_decays", "sgd_weight_decays")
+            for rule in (
+                (len(getattr(s.probe, name)) > 0, f"probe.{name}: at least one is needed"),
+                (all(wd >= 0 for wd in getattr(s.probe, name)), f"probe.{name}: none may be negative"),
+            )
+        ),
         (50 <= s.profile.steps <= 100, f"profile.steps: {s.profile.steps} is not within 50 to 100"),
         (s.profile.batch_size >= 2, "profile.batch_size: BatchNorm needs at least 2"),
         (0.5 <= s.evaluation.confidence < 1, "evaluation.confidence: must be in [0.5, 1)"),

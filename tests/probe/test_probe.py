@@ -1,4 +1,4 @@
-"""The head equals scikit-learn's; the sweep chooses and flags."""
+"""The head equals scikit-learn's; a new head knows nothing."""
 
 import dataclasses
 
@@ -10,7 +10,6 @@ from torch import nn
 
 from headtohead.data.batches import FeatureBatches
 from headtohead.models.backbones import build_head
-from headtohead.probe.heads import sweep
 from headtohead.training.loop import Plan, predict, train
 
 PLAN = Plan(seed=0, epochs=40, learning_rate=1e-2, weight_decay=0.0, warmup_share=0.1, clip_norm=5.0)
@@ -29,20 +28,6 @@ def test_the_head_comes_to_what_logistic_regression_comes_to() -> None:
     _, logits, _ = predict(state.model, FeatureBatches(x_new, y_new))
     reference = LogisticRegression(C=1e6, max_iter=1000).fit(x[0].numpy(), y)
     assert (logits.argmax(1).numpy() == reference.predict(x_new[0].numpy())).mean() > 0.97
-
-
-def test_the_sweep_takes_the_lowest_tune_loss_and_flags_an_edge() -> None:
-    (x, y), (x_tune, y_tune) = clouds(0), clouds(1)
-    batches, tune = FeatureBatches(x, y, batch_size=64, seed=0), FeatureBatches(x_tune, y_tune)
-    found = sweep(batches, tune, PLAN, 3, (1e-6, 1e-5), (0.0, 1.0))
-    assert len(found["table"]) == 4
-    assert found["best"] == min(found["table"], key=lambda row: row["tune_loss"])
-    assert found["best"]["learning_rate"] == 1e-5
-    assert "learning_rate" in found["at_edge"]
-    assert "weight_decay" in sweep(batches, tune, PLAN, 3, (1e-2,), (0.5, 50.0))["at_edge"]
-    inner = sweep(batches, tune, PLAN, 3, (1e-6, 1e-2, 100.0), (0.0,))
-    assert inner["best"]["learning_rate"] == 1e-2
-    assert inner["at_edge"] == []
 
 
 def test_a_head_starts_at_the_loss_of_ignorance() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from headtohead.evaluation import plots
+from headtohead.evaluation.agreement import Headline, agreement
 from headtohead.evaluation.baselines import BASELINES
 from headtohead.evaluation.compare import (
     confusion_csv,
@@ -69,8 +70,28 @@ def summarise_run(run: RunDir, settings: Settings, contenders: tuple[str, ...]) 
             "contenders": found,
             "pair": pair,
             "leaks": with_and_without(val | plain, is_leaked, level, resamples),
+            "panel": panels(run, val, logs, level, resamples),
         },
     )
+
+
+def panels(
+    run: RunDir,
+    val: dict[str, list[Predictions]],
+    logs: dict[str, list[list[dict[str, Any]]]],
+    confidence: float,
+    resamples: int,
+) -> dict[str, Any]:
+    """By contender, how its panel of heads agrees with it; of those that have one."""
+    found = {}
+    for name in (name for name in val if run.panel(name).exists()):
+        panel = read_json(run.panel(name))
+        of_variants = {v["name"]: load_predictions(run.panel_predictions(name, v["name"])) for v in panel["variants"]}
+        best = [min(log, key=lambda entry: entry["loss/tune"]) for log in logs[name]]
+        tune_accuracy = float(np.mean([entry["accuracy/tune"] for entry in best]))
+        headline = Headline(val[name], tune_accuracy, read_json(run.sweep)["at_edge"])
+        found[name] = agreement(panel, of_variants, headline, confidence, resamples)
+    return found
 
 
 def predictions_csv(val: dict[str, list[Predictions]], seeds: tuple[int, ...]) -> str:

@@ -27,6 +27,7 @@ class Results:
     audit: Json | None  # a run of an older version has none
     duplicates: Json  # empty where they were not looked for
     neighbours: list[Json]
+    panels: dict[str, Json]  # by contender; a run of an older version has none
 
     @property
     def features_s(self) -> float:
@@ -58,4 +59,5 @@ def read_results(run: RunDir) -> Results:
         audit=read_json(run.audit) if run.audit.exists() else None,
         duplicates=read_json(run.duplicates) if run.duplicates.exists() else {},
         neighbours=read_json(run.neighbours)["neighbours"] if run.neighbours.exists() else [],
+        panels={name: read_json(run.panel(name)) for name in read_json(run.comparison).get("panel", {})},
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from headtohead.report.conclusions import conclusions, verdict
 from headtohead.report.data import data
+from headtohead.report.heads import alarm_lines, heads
 from headtohead.report.leaks import duplicates, leak_line
 from headtohead.report.resources import resources
 from headtohead.report.results import Results
@@ -28,7 +29,14 @@ def summary(r: Results, say: Say) -> Section:
         f"{title} {esc(r.data['name'])}",
         "\n\n".join(
             part
-            for part in (leak_line(r, say), verdict(r, say), stand_in(r, say), gate, "![](figures/scores.png)")
+            for part in (
+                leak_line(r, say),
+                alarm_lines(r, say),
+                verdict(r, say),
+                stand_in(r, say),
+                gate,
+                "![](figures/scores.png)",
+            )
             if part
         ),
     )
@@ -130,8 +138,10 @@ def checks(r: Results, say: Say) -> Section:
 def training(r: Results, say: Say) -> Section:
     """Curves and the sweep."""
     best = r.sweep["best"]
+    titled = "optimizer" in best  # a run of an older version has AdamW alone
     rows = [
         (
+            *([row["optimizer"]] if titled else []),
             f"{row['learning_rate']:g}",
             f"{row['weight_decay']:g}",
             f"{row['tune_loss']:.4f}",
@@ -148,6 +158,7 @@ def training(r: Results, say: Say) -> Section:
             f"**Победитель лежит на краю сетки по {keys}: более широкая сетка может найти лучшего.**",
         )
     header = [
+        *([say("optimizer", "оптимизатор")] if titled else []),
         say("learning rate", "скорость обучения"),
         say("weight decay", "затухание весов"),
         say("tune loss", "потери на tune"),
@@ -157,10 +168,10 @@ def training(r: Results, say: Say) -> Section:
     body = [
         "![](figures/curves.png)",
         say(
-            f"Learning rate and weight decay of the head were chosen on `tune` among {len(rows)} pairs, with seed "
-            f"{r.sweep['seed']}, by the lowest loss:",
-            f"Скорость обучения и затухание весов головы выбраны на `tune` из {len(rows)} пар, с зерном "
-            f"{r.sweep['seed']}, по наименьшим потерям:",
+            f"{'Optimizer, learning rate' if titled else 'Learning rate'} and weight decay of the head were chosen on `tune` "
+            f"among {len(rows)} {'points' if titled else 'pairs'}, with seed {r.sweep['seed']}, by the lowest loss:",
+            f"{'Оптимизатор, скорость' if titled else 'Скорость'} обучения и затухание весов головы выбраны на `tune` из "
+            f"{len(rows)} {'точек' if titled else 'пар'}, с зерном {r.sweep['seed']}, по наименьшим потерям:",
         ),
         table(header, rows),
         edge,
@@ -274,6 +285,7 @@ SECTIONS: tuple[Callable[[Results, Say], Section], ...] = (
     checks,
     training,
     metrics,
+    heads,
     confusions,
     resources,
 )
