@@ -190,6 +190,22 @@ def test_a_killed_extraction_is_continued_to_the_same_bits(
     assert np.array_equal(values(backbone, files, tmp_path / "b.npy"), found)
 
 
+def test_two_processes_share_a_cache(
+    cache: Path, backbone: Backbone, files: ImageFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    outs = [tmp_path / f"{number}.npy" for number in range(2)]
+    both = [context.Process(target=values, args=(backbone, files, out)) for out in outs]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(120)
+    assert [process.exitcode for process in both] == [0, 0]
+    forbid(monkeypatch)
+    third = values(backbone, files, tmp_path / "third.npy")
+    assert all(np.array_equal(np.load(out), third) for out in outs)
+
+
 def test_without_room_all_is_computed_and_nothing_kept(
     cache: Path, backbone: Backbone, files: ImageFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
