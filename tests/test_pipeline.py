@@ -39,7 +39,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tu
 def outcome(run: RunDir) -> dict[str, str]:
     """SHA-256 of everything that training and evaluation decide."""
     paths = [*run.path.glob("*/seed-*/best.safetensors"), *run.path.glob("*/seed-*/predictions-*.npz"), run.sweep]
-    paths += [run.metrics, run.comparison.parent / "predictions.csv", run.data]
+    paths += [
+        *run.path.glob("probe/panel/*"),
+        run.panel("probe"),
+        run.metrics,
+        run.comparison.parent / "predictions.csv",
+        run.data,
+    ]
     return {str(p.relative_to(run.path)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 
@@ -53,6 +59,7 @@ def test_every_artefact_is_there(finished: tuple[RunDir, list[str]]) -> None:
         run.data,
         run.checks,
         run.sweep,
+        run.panel("probe"),
         run.cost,
         run.comparison,
         run.metrics,

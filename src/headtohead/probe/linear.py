@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import log_softmax, softmax
 
 from headtohead.probe.task import (
     Arrays,
@@ -95,12 +95,15 @@ class Logistic:
         for x in chunks(task.plain):
             y = task.y_train[at : at + len(x)]
             at += len(x)
-            logits = x @ raw_w.T + raw_b
-            loss += float((logsumexp(logits, axis=1) - logits[np.arange(len(y)), y]).sum())
-            off = softmax(logits, axis=1)
-            off[np.arange(len(y)), y] -= 1
-            by_w += off.T @ x
-            by_b += off.sum(0)
+            logits = raw_w @ x.T + raw_b[:, None]  # (C, n): sums over C run along whole rows
+            logits -= logits.max(0)
+            off = np.exp(logits)
+            total = off.sum(0)
+            loss += float((np.log(total) - logits[y, np.arange(len(y))]).sum())
+            off /= total
+            off[y, np.arange(len(y))] -= 1
+            by_w += off @ x
+            by_b += off.sum(1)
         by_w, by_b = by_w / at, by_b / at
         gradient = np.column_stack([self.basis.gradient(by_w, by_b) + self.strength * w, by_b])
         self.norm = float(np.linalg.norm(gradient))
