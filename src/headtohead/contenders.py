@@ -18,8 +18,8 @@ from headtohead.evaluation.predict import predict_splits
 from headtohead.job import Job
 from headtohead.models.backbones import Backbone, LinearProbe, build_head
 from headtohead.models.cnn import build_cnn
-from headtohead.panel import OnePooling, predict_panel, train_panel
-from headtohead.probe.features import extract
+from headtohead.panel import predict_panel, train_panel
+from headtohead.probe.features import Features, extract, read_features
 from headtohead.probe.sweep import sweep
 from headtohead.rundir import read_json, write_json
 from headtohead.settings_file import to_toml
@@ -158,19 +158,27 @@ def predict_cnn(job: Job) -> None:
 # --- the linear probe on the frozen ViT --------------------------------------------------------------------------
 
 
+def all_features(job: Job, backbone: Backbone, split: str) -> Features:
+    """Of every pooling, from the run folder where they are there already; augmented views for train alone."""
+    path = job.run.features(split)
+    if not path.exists():
+        started = perf_counter()
+        extract(
+            backbone,
+            job.files(split),
+            path,
+            num_views=job.settings.probe.views if split == "train" else 0,
+            min_area=job.settings.data.min_crop,
+            label=split,
+            device=job.device,
+        )
+        job.run.record_seconds(f"features of {split}", perf_counter() - started)
+    return read_features(path)
+
+
 def features(job: Job, backbone: Backbone, split: str) -> torch.Tensor:
-    """(V, N, D), from the run folder where they are there already; augmented views for train alone."""
-    return extract(
-        backbone.net,
-        backbone.preprocess,
-        job.files(split),
-        job.run,
-        split,
-        num_views=job.settings.probe.views if split == "train" else 0,
-        min_area=job.settings.data.min_crop,
-        seed=job.settings.seeds[0],
-        device=job.device,
-    ).to(job.device)
+    """(V, N, D): those that the headline's head stands on."""
+    return all_features(job, backbone, split).headline.to(job.device)
 
 
 def new_head(job: Job, num_features: int, seed: int) -> nn.Linear:
@@ -220,7 +228,7 @@ def train_probe(job: Job) -> None:
         write_json(job.run.sweep, found.to_json())
         job.run.record_seconds("probe sweep", perf_counter() - started)
     chosen = read_json(job.run.sweep)["best"]
-    train_panel(job, "probe", OnePooling(of_train), OnePooling(of_tune))
+    train_panel(job, "probe", *(all_features(job, backbone, split) for split in ("train", "tune")))
 
     entering = next(probe_images(job, backbone, 8)(1))[0]
     for seed, batches in batches_of.items():
@@ -274,11 +282,10 @@ def profiled_probe(job: Job) -> dict[str, Profiled]:
 def predict_probe(job: Job) -> None:
     """Every split, on the features of the plain view. Those of `val` are computed here, after every choice."""
     backbone = job.backbone()
-    of = {split: features(job, backbone, split) for split in SPLITS}
     batches: dict[str, Batches] = {
-        split: FeatureBatches(of[split], labels(job.files(split).samples)) for split in SPLITS
+        split: FeatureBatches(features(job, backbone, split), labels(job.files(split).samples)) for split in SPLITS
     }
-    predict_panel(job, "probe", OnePooling(of["train"]), OnePooling(of["val"]))
+    predict_panel(job, "probe", *(all_features(job, backbone, split) for split in ("train", "val")))
     for seed in job.settings.seeds:
         head = new_head(job, backbone.num_features, seed)
         predict_splits(head, job.run.seed("probe", seed), batches, job.index())

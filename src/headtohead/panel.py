@@ -1,9 +1,7 @@
 """The panel of heads in a run: fitted in the train stage, let loose on `val` in the evaluate stage."""
 
-from dataclasses import dataclass
 from time import perf_counter
 
-import torch
 from safetensors.numpy import load_file, save_file
 
 from headtohead.data.index import labels
@@ -11,18 +9,6 @@ from headtohead.evaluation.predictions import save_predictions
 from headtohead.job import Job
 from headtohead.probe.panel import Views, as_saved, fit_panel, predict_variant, to_json, variants
 from headtohead.rundir import write_atomically, write_json
-
-
-@dataclass(frozen=True)
-class OnePooling:
-    """Features of a split, of the class token alone."""
-
-    values: torch.Tensor  # (V, N, D)
-    poolings: tuple[str, ...] = ("cls",)
-
-    def of(self, _pooling: str) -> torch.Tensor:
-        """The same for any name."""
-        return self.values
 
 
 def train_panel(job: Job, contender: str, train: Views, tune: Views) -> None:

@@ -113,6 +113,19 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What is learned from few images: trainings on parts of `train`."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    sizes: tuple[int, ...] = (5, 10, 20, 50, 100, 200, 500)
+    """Training images per class, as far as the set goes; all of them are the last point by themselves."""
+    draws: int = 3
+    """Draws of the images at each size, the same for every model."""
+    cnn_passes: int = 10_000
+    """Image passes of each training of the CNN, whatever the number of images; at least 10 epochs."""
+
+
+@dataclass(frozen=True)
 class Profile:
     """The profiler traces."""
 
@@ -153,6 +166,8 @@ class Settings:
     """Of the CNN and the backbone; `auto`: bf16 autocast where the processor computes in it."""
     on_failed_check: Literal["stop", "warn"] = "stop"
     """What a failed sanity check does."""
+    quick: bool = False
+    """Leave out what takes long and is not asked for: the label budget and accuracy against seconds."""
     data: Data = field(default_factory=Data)
     """The images."""
     training: Training = field(default_factory=Training)
@@ -161,6 +176,8 @@ class Settings:
     """The CNN."""
     probe: Probe = field(default_factory=Probe)
     """The probe."""
+    budget: Budget = field(default_factory=Budget)
+    """The label budget."""
     profile: Profile = field(default_factory=Profile)
     """The profiler."""
     evaluation: Evaluation = field(default_factory=Evaluation)
@@ -224,6 +241,11 @@ def problems(s: Settings) -> list[str]:
                 (all(wd >= 0 for wd in getattr(s.probe, name)), f"probe.{name}: none may be negative"),
             )
         ),
+        (len(s.budget.sizes) > 0, "budget.sizes: at least one is needed; `quick` leaves the label budget out"),
+        (all(size >= 1 for size in s.budget.sizes), "budget.sizes: all must be at least 1"),
+        (len({*s.budget.sizes}) == len(s.budget.sizes), "budget.sizes: one is named twice"),
+        (s.budget.draws >= 1, "budget.draws: must be at least 1"),
+        (s.budget.cnn_passes >= 1, "budget.cnn_passes: must be at least 1"),
         (50 <= s.profile.steps <= 100, f"profile.steps: {s.profile.steps} is not within 50 to 100"),
         (s.profile.batch_size >= 2, "profile.batch_size: BatchNorm needs at least 2"),
         (0.5 <= s.evaluation.confidence < 1, "evaluation.confidence: must be in [0.5, 1)"),

@@ -77,7 +77,7 @@ def convergence(r: Results, say: Say) -> str:
     """Who converges faster, in epochs and in seconds."""
     c, p = r.contender("cnn")["convergence"], r.contender("probe")["convergence"]
     average = lambda rows, key: mean(row[key] for row in rows)  # noqa: E731
-    features = r.timings.get("probe features", 0.0)
+    features = r.features_s
     c_epochs, p_epochs = average(c, "epochs"), average(p, "epochs")
     c_s, p_s = average(c, "seconds"), average(p, "seconds")
     faster = say("the probe", "голове") if p_epochs < c_epochs else say("the CNN", "CNN")
@@ -220,7 +220,11 @@ def price(r: Results, say: Say) -> str:
     t, k = r.timings, len(r.comparison["seeds"])
     in_loop = {c: sum(row["seconds_all"] for row in r.contender(c)["convergence"]) for c in ("cnn", "probe")}
     cnn = in_loop["cnn"]
-    parts = {name: t.get(name, 0.0) for name in ("probe features", "probe sweep")} | {"probe heads": in_loop["probe"]}
+    parts = {
+        "probe features": r.features_s,
+        "probe sweep": t.get("probe sweep", 0.0),
+        "probe heads": in_loop["probe"],
+    }
     probe = sum(parts.values())
     d = r.comparison["pair"]["difference"]["accuracy"]
     gap = f"{abs(100 * d['mean']):.1f}"

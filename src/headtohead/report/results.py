@@ -19,6 +19,7 @@ class Results:
     checks: Json
     backbone: Json
     sweep: Json
+    features: dict[str, Json]  # what those of train and tune took
     frozen: Json
     cost: Json
     comparison: Json
@@ -27,6 +28,11 @@ class Results:
     duplicates: Json  # empty where they were not looked for
     neighbours: list[Json]
     panels: dict[str, Json]  # by contender; a run of an older version has none
+
+    @property
+    def features_s(self) -> float:
+        """Seconds for the features that the heads were trained and chosen on, had the cache held none."""
+        return float(sum(of["seconds_from_scratch"] for of in self.features.values()))
 
     def contender(self, name: str) -> Json:
         """Scores of a contender or baseline."""
@@ -45,6 +51,7 @@ def read_results(run: RunDir) -> Results:
         checks=read_json(run.checks),
         backbone=read_json(run.backbone),
         sweep=read_json(run.sweep),
+        features={split: read_json(run.features(split).with_suffix(".json")) for split in ("train", "tune")},
         frozen=read_json(run.scores("probe"))["frozen"],
         cost=read_json(run.cost),
         comparison=read_json(run.comparison),

@@ -103,8 +103,8 @@ def what_was_run(r: Results, say: Say) -> Section:
     body = [table([say("what", "что"), say("value", "значение")], rows)]
     body.append(
         say(
-            "Time of each stage, in the session that finished it (features: by chunk, all sessions):",
-            "Время каждого этапа в сеансе, который его завершил (признаки: по частям, все сеансы):",
+            "Time of each stage, in the session that finished it; features that an earlier run left in the cache took none:",
+            "Время каждого этапа в сеансе, который его завершил; на признаки, оставшиеся в кеше от прежних запусков, оно не уходило:",
         )
     )
     body.append(table([say("stage", "этап"), say("time", "время")], took))
