@@ -54,6 +54,11 @@ class Basis:
         variances, axes = np.linalg.eigh(task.moments.covariance / np.outer(task.scale, task.scale))
         return cls(axes, variances.clip(min=0), task.scale, task.moments.mean)
 
+    @property
+    def typical(self) -> float:
+        """The mean variance of a feature; 1 where all are constant."""
+        return float(self.variances.mean()) or 1.0
+
     def to_raw(self, w: Floats, b: Floats) -> tuple[Floats, Floats]:
         """Weights (C, D) along the axes and intercepts (C,) at the mean -> those of the features as they are."""
         raw = (w @ self.axes.T) / self.scale
@@ -116,7 +121,7 @@ def fit_logreg(task: Task) -> Fit:
     w, b = np.zeros((task.num_classes, len(basis.mean))), np.zeros(task.num_classes)
     table, heads, ignorant = [], [], 0.0
     for relative in LOGREG_PATH:
-        loss = Logistic(task, basis, strength := relative * float(basis.variances.mean()))
+        loss = Logistic(task, basis, strength := relative * basis.typical)
         if not ignorant:
             loss(loss.flat(w, b))
             ignorant = loss.norm
@@ -166,7 +171,7 @@ def fit_ridge(task: Task) -> Fit:
     products = basis.gradient(moments.class_sums / moments.counts.sum(), share)
     table, heads = [], []
     for relative in RIDGE_PATH:
-        strength = relative * float(basis.variances.mean())
+        strength = relative * basis.typical
         head = basis.to_raw(products / (basis.variances + strength), share)
         p = np.concatenate([on_simplex(x @ head[0].T + head[1]) for x in chunks(task.tune)])
         row = {"strength": strength, "alpha": len(task.y_train) * strength}
