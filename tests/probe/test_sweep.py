@@ -81,6 +81,16 @@ def test_it_repeats_to_the_bit() -> None:
     assert first.table == second.table
 
 
+def test_tune_is_scored_alike_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = sweep(*batches_of(), PLAN, 4, GRIDS)
+    monkeypatch.setattr("headtohead.probe.sweep.NUM_LOGITS", 7 * 4 * 18)  # seven rows
+    pieces = sweep(*batches_of(), PLAN, 4, GRIDS)
+    assert torch.equal(whole.weights, pieces.weights)
+    for a, b in zip(whole.table, pieces.table, strict=True):
+        assert a["tune_loss"] == pytest.approx(b["tune_loss"], rel=1e-6)
+        assert a["tune_accuracy"] == b["tune_accuracy"]
+
+
 def test_points_that_diverge_are_named() -> None:
     batches, tune = batches_of()
     with pytest.raises(TrainingDiverged, match="epoch 0 at: sgd 1e\\+38"):
