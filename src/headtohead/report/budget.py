@@ -28,9 +28,9 @@ def leader(point: Json, first: str = "cnn", second: str = "probe") -> str:
 
 
 def sized(point: Json, say: Say) -> str:
-    """A size within a list: `5`, `10`, `all`."""
+    """A size within a list, in Russian after a preposition: `5`, `10`, `all`."""
     size = point["images_per_class"]
-    return say("all", "все") if size == "all" else str(size)
+    return say("all", "всех") if size == "all" else str(size)
 
 
 def amount(point: Json, say: Say) -> str:
@@ -179,7 +179,7 @@ def budget_table(budget: Json, metric: str, say: Say) -> str:
     gap = lambda of: f"{points(of['mean'])} [{points(of['low'])}, {points(of['high'])}]"  # noqa: E731
     rows = [
         (
-            sized(point, say),
+            say("all", "все") if point["images_per_class"] == "all" else point["images_per_class"],
             point["images"],
             *(cell(point["contenders"][name][metric]) for name in ("cnn", "probe", "knn")),
             gap(point["differences"]["probe minus cnn"][metric]),
