@@ -6,6 +6,7 @@ neighbours their number. The CNN makes `budget.cnn_passes` image passes whatever
 as in the main training. With all images the CNN and the head are those of the main training themselves.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -121,7 +122,9 @@ def train_one(m: Material, training: Training) -> None:
     chosen = draw(samples, len(samples) if size == ALL else size, training.draw, seeds[0])
     seed = seeds[training.draw % len(seeds)]
     probabilities, about = SMALL[training.contender](m, chosen, seed)
-    about = {"images": len(chosen), "seed": seed} | about
+    content = "".join(samples[i].digest for i in chosen)
+    drawn = hashlib.sha256(content.encode()).hexdigest()[:16]  # the same for all who trained on the same images
+    about = {"images": len(chosen), "drawn": drawn, "seed": seed} | about
     write_json(job.run.budget_choice(training.contender, size, training.draw), about)
     save_predictions(
         job.run.budget_predictions(training.contender, size, training.draw), job.index(), "val", probabilities

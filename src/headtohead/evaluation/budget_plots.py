@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from headtohead.evaluation.plots import COLORS, NAMES, save
 
@@ -21,7 +22,7 @@ def budget_curve(points: list[Json], path: Path) -> None:
     figure = Figure(figsize=(10, 3.8))
     axes = figure.subplots(1, 2, sharey=True)
     at = [p["images"] for p in points]
-    for axis, metric in zip(axes, ("accuracy", "macro_f1"), strict=True):
+    for axis, (metric, title) in zip(axes, (("accuracy", "accuracy"), ("macro_f1", "macro-F1")), strict=True):
         for shift, (name, color) in zip((0.97, 1.0, 1.03), SHOWN.items(), strict=True):
             rows = [p["contenders"][name][metric] for p in points]
             x = [shift * value for value in at]
@@ -35,10 +36,10 @@ def budget_curve(points: list[Json], path: Path) -> None:
         axis.set_xticks(at, [str(p["images_per_class"]) for p in points])
         axis.minorticks_off()
         axis.set_xlabel("training images per class")
-        axis.set_title(f"{metric.replace('_', '-')} on val")
-        axis.set_ylim(0, 1)
+        axis.set_title(f"{title} on val")
+        axis.set_ylim(0, 1.02)
         axis.grid(alpha=0.3)
-    axes[0].legend(fontsize=8)
+    axes[0].legend(fontsize=8, loc="lower right")
     save(figure, path)
 
 
@@ -55,9 +56,11 @@ def against_seconds(found: Json, path: Path) -> None:
         if of["start"]:
             axis.axvline(of["start"], color=SHOWN[name], ls=":", lw=1.2, label="its features and sweep are done")
     axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("seconds since the start, for one seed")
     axis.set_ylabel("accuracy on tune")
-    axis.set_ylim(0, 1)
+    axis.set_ylim(0, 1.02)
     axis.grid(alpha=0.3, which="both")
     axis.legend(fontsize=8)
     save(figure, path)

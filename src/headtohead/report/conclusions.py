@@ -3,6 +3,7 @@
 from statistics import mean
 from typing import Any
 
+from headtohead.report.budget import by_images, by_seconds
 from headtohead.report.results import Results
 from headtohead.report.text import Say, capital, count, esc, pct, points, profiled_name, seconds
 
@@ -91,6 +92,7 @@ def convergence(r: Results, say: Say) -> str:
     )
     whole = p_s + features
     first = say("the probe", "голова") if whole < c_s else say("the CNN", "CNN")
+    after = unfinished(c, say) + by_seconds(r, say)
     return say(
         f"**Who converges faster?** To 90 % of its own final accuracy on `tune` ({average(c, 'final'):.3f} the CNN, "
         f"{average(p, 'final'):.3f} the probe; means over the seeds): {by_epochs}. In the loop this is {seconds(c_s, say)} for "
@@ -98,14 +100,14 @@ def convergence(r: Results, say: Say) -> str:
         f"seeds. Counting them in full for one seed, {first} is there first ({seconds(c_s, say)} CNN, {seconds(whole, say)} probe). "
         f"The best epoch by `tune` loss was, over the seeds, {', '.join(str(x['best_epoch'] + 1) for x in c)} of "
         f"{c[0]['num_epochs']} for the CNN and {', '.join(str(x['best_epoch'] + 1) for x in p)} of "
-        f"{p[0]['num_epochs']} for the probe." + unfinished(c, say),
+        f"{p[0]['num_epochs']} for the probe." + after,
         f"**Кто сходится быстрее?** До 90 % собственной конечной точности на `tune` ({average(c, 'final'):.3f} у CNN, "
         f"{average(p, 'final'):.3f} у головы; средние по зёрнам): {by_epochs}. В цикле это {seconds(c_s, say)} у CNN и "
         f"{seconds(p_s, say)} у головы; признаки для головы стоят до того {seconds(features, say)}, один раз на все зёрна. Если "
         f"отнести их целиком на одно зерно, первой приходит {first} ({seconds(c_s, say)} CNN, {seconds(whole, say)} голова). "
         f"Лучшая эпоха по потерям на `tune`, по зёрнам: {', '.join(str(x['best_epoch'] + 1) for x in c)} из "
         f"{c[0]['num_epochs']} у CNN и {', '.join(str(x['best_epoch'] + 1) for x in p)} из "
-        f"{p[0]['num_epochs']} у головы." + unfinished(c, say),
+        f"{p[0]['num_epochs']} у головы." + after,
     )
 
 
@@ -151,11 +153,15 @@ def generalisation(r: Results, say: Say) -> str:
         )
     tests = r.comparison["pair"]["mcnemar"]
     only = [(t["only_first"], t["only_second"]) for t in tests.values()]
-    return text + say(
-        f" Averaged over the seeds, the probe alone is right on {mean(b for _, b in only):.1f} images and the CNN alone on "
-        f"{mean(a for a, _ in only):.1f}.",
-        f" В среднем по зёрнам только голова права на {mean(b for _, b in only):.1f} изображения, только CNN на "
-        f"{mean(a for a, _ in only):.1f}.",
+    return (
+        text
+        + by_images(r, say)
+        + say(
+            f" Averaged over the seeds, the probe alone is right on {mean(b for _, b in only):.1f} images and the CNN alone on "
+            f"{mean(a for a, _ in only):.1f}.",
+            f" В среднем по зёрнам только голова права на {mean(b for _, b in only):.1f} изображения, только CNN на "
+            f"{mean(a for a, _ in only):.1f}.",
+        )
     )
 
 

@@ -28,6 +28,7 @@ class Results:
     duplicates: Json  # empty where they were not looked for
     neighbours: list[Json]
     panels: dict[str, Json]  # by contender; a run of an older version has none
+    budget: Json | None  # None where it was left out
 
     @property
     def features_s(self) -> float:
@@ -60,4 +61,5 @@ def read_results(run: RunDir) -> Results:
         duplicates=read_json(run.duplicates) if run.duplicates.exists() else {},
         neighbours=read_json(run.neighbours)["neighbours"] if run.neighbours.exists() else [],
         panels={name: read_json(run.panel(name)) for name in read_json(run.comparison).get("panel", {})},
+        budget=read_json(run.budget) if run.budget.exists() else None,
     )

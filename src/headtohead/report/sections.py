@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from headtohead.report.budget import label_budget
 from headtohead.report.conclusions import conclusions, verdict
 from headtohead.report.data import data
 from headtohead.report.heads import alarm_lines, heads
@@ -286,6 +287,7 @@ SECTIONS: tuple[Callable[[Results, Say], Section], ...] = (
     training,
     metrics,
     heads,
+    label_budget,
     confusions,
     resources,
 )
