@@ -11,6 +11,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from headtohead.data import duplicates as d
 from headtohead.data.decode import decode, digest
 from headtohead.data.fingerprint import fingerprint, thumbnail
+from headtohead.data.folder import Found
 from headtohead.data.index import build_index
 from headtohead.data.leaks import Duplicates, place
 from headtohead.data.sets import builtin_folder
@@ -133,9 +134,8 @@ def test_a_fingerprint_is_of_pixels_not_of_the_file() -> None:
 def test_where_pairs_lie_and_what_is_leaked() -> None:
     pairs = [d.Pair(0, 1, "near", 1.0, ""), d.Pair(1, 2, "near", 2.0, ""), d.Pair(3, 4, "bytes", 0.0, "")]
     files = ["t", "u", "v", "w", "x", "alone"]
-    cls = dict(zip(files, "aabaab", strict=True))
-    split = dict(zip(files, ("train", "tune", "val", "val", "val", "val"), strict=True))
-    found = place(files, pairs, cls, split)
+    splits = ("train", "tune", "val", "val", "val", "val")
+    found = place([Found(*of) for of in zip(files, "aabaab", splits, strict=True)], pairs)
     assert [(p.a, p.b, p.where) for p in found.pairs] == [
         ("u", "v", "across classes and splits"), ("t", "u", "within a class"), ("w", "x", "within a class"),
     ]  # fmt: skip
