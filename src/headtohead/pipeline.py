@@ -14,7 +14,6 @@ from headtohead.checks.sanity import CHECKS, run_check
 from headtohead.contenders import CONTENDERS
 from headtohead.data.audit import audit_folder
 from headtohead.data.index import ImageFiles, index_of, labels
-from headtohead.data.leaks import Duplicates
 from headtohead.data.pixels import decoded
 from headtohead.data.views import own_preprocess
 from headtohead.device import environment, make_deterministic
@@ -41,11 +40,8 @@ def prepare_data(job: Job) -> None:
     write_audit(job.run, audit)
     console.print(*audit_text(audit), sep="\n")
     index = index_of(audit, job.settings.data)
-    if index.duplicates.pairs:
-        write_audit(job.run, audit, [dataclasses.asdict(pair) for pair in index.duplicates.pairs])
     for warning in index.split_warnings:
         say(f"  warning: {warning}")
-    say_duplicates(index.duplicates)
     side = job.settings.cnn.side
     files = ImageFiles(job.root, index.of("train"))
     to = own_preprocess(decoded(files, 2 * side, "decoding train"), side)
@@ -54,18 +50,6 @@ def prepare_data(job: Job) -> None:
     say(f"  {len(index.classes)} classes; images: " + ", ".join(f"{n} {split}" for split, n in counts.items()))
     write_json(job.run.duplicates, index.duplicates.to_json())
     write_json(job.run.data, index.to_json())
-
-
-def say_duplicates(found: Duplicates) -> None:
-    """The first of the duplicates, leaks and conflicting labels first."""
-    if not found.pairs:
-        return
-    say(
-        f"  {len(found.pairs)} pairs of duplicates in {len(found.clusters)} clusters; "
-        f"val images leaked: {len(found.leaked)}"
-    )
-    for pair in found.pairs[:5]:
-        say(f"    {pair.where}, {pair.kind}: {pair.a} ~ {pair.b}")
 
 
 def check(job: Job) -> None:
