@@ -30,7 +30,9 @@ from headtohead.progress import track
 from headtohead.rundir import write_json
 from headtohead.training.loop import predict, train
 
-LOOKS = 20  # at `tune` in a training of the CNN, about: each costs as much as a fifth of a pass over 500 images
+LOOKS = (
+    20  # at `tune` in a training of the CNN, at most: after every pass over 50 images a look would cost more than it
+)
 
 Labels = NDArray[np.int64]
 Outcome = tuple[NDArray[Any], dict[str, Any]]  # probabilities (N, C) for `val`; what was chosen on `tune`

@@ -167,7 +167,7 @@ class Settings:
     on_failed_check: Literal["stop", "warn"] = "stop"
     """What a failed sanity check does."""
     quick: bool = False
-    """Leave out what takes long and is not asked for: the label budget and accuracy against seconds."""
+    """Leave out the label budget, which takes minutes, and accuracy against seconds."""
     data: Data = field(default_factory=Data)
     """The images."""
     training: Training = field(default_factory=Training)

@@ -153,15 +153,12 @@ def generalisation(r: Results, say: Say) -> str:
         )
     tests = r.comparison["pair"]["mcnemar"]
     only = [(t["only_first"], t["only_second"]) for t in tests.values()]
-    return (
-        text
-        + by_images(r, say)
-        + say(
-            f" Averaged over the seeds, the probe alone is right on {mean(b for _, b in only):.1f} images and the CNN alone on "
-            f"{mean(a for a, _ in only):.1f}.",
-            f" В среднем по зёрнам только голова права на {mean(b for _, b in only):.1f} изображения, только CNN на "
-            f"{mean(a for a, _ in only):.1f}.",
-        )
+    text += by_images(r, say)
+    return text + say(
+        f" Averaged over the seeds, the probe alone is right on {mean(b for _, b in only):.1f} images and the CNN alone on "
+        f"{mean(a for a, _ in only):.1f}.",
+        f" В среднем по зёрнам только голова права на {mean(b for _, b in only):.1f} изображения, только CNN на "
+        f"{mean(a for a, _ in only):.1f}.",
     )
 
 
