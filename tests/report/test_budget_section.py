@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headtohead.report.budget import by_images, by_seconds, faster, from_how_much, label_budget, leads, outcome
+from headtohead.report.budget import by_images, by_seconds, faster, from_how_much, in_hand, label_budget, leads, outcome
 from headtohead.report.results import Results, read_results
 from headtohead.report.text import speaker
 from headtohead.rundir import RunDir
@@ -110,6 +110,17 @@ def test_many_changes_of_the_lead_are_counted() -> None:
     assert leads(few, EN) == "the CNN leads from 1.00 s on, the probe from 2.00 s on"
     many = timed([(t, ("cnn", "probe")[t % 2]) for t in range(1, 8)], 9, 9)
     assert leads(many, EN) == "the probe leads from 1.00 s on, the lead changes 5 times, the probe from 7.00 s on"
+
+
+def test_what_each_has_after_the_others_time() -> None:
+    found = timed([(1, "cnn"), (43, "probe")], 60, 44)
+    assert in_hand(found, EN) == (
+        "After 44 s, the whole time of the probe, the CNN stands at 40.0 % (50.0 % at its own end). "
+        "After 60 s, the whole time of the CNN, the probe stands at 90.0 % (90.0 % at its own end)."
+    )
+    found["contenders"]["probe"]["after"]["cnn"] = 0.0
+    assert "the probe has no epoch behind it yet (90.0 % at its own end)" in in_hand(found, EN)
+    assert "голова не закончила и эпохи" in in_hand(found, RU)
 
 
 @pytest.mark.parametrize("say", [EN, RU])

@@ -158,16 +158,19 @@ def in_hand(found: Json, say: Say) -> str:
     """What each has after the other's whole time."""
     text = []
     for name, other in (("cnn", "probe"), ("probe", "cnn")):
-        mine, whole = found["contenders"][name], found["contenders"][other]["total"]
+        mine, whole = found["contenders"][name], seconds(found["contenders"][other]["total"], say)
+        has, final = mine["after"][other], pct(mine["final"])
+        stands = (
+            say(f"stands at {pct(has)} ({final} at its own end)", f"достигает {pct(has)} (в своём конце {final})")
+            if has
+            else say(
+                f"has no epoch behind it yet ({final} at its own end)", f"не закончила и эпохи (в своём конце {final})"
+            )
+        )
         text.append(
             say(
-                f"After {seconds(whole, say)}, the whole time of {name_of(other, say)}, {name_of(name, say)} has "
-                f"{pct(mine['after'][other])} of its final {pct(mine['final'])}."
-                if mine["after"][other] < mine["final"]
-                else f"After {seconds(whole, say)}, the whole time of {name_of(other, say)}, {name_of(name, say)} has all of "
-                f"its {pct(mine['final'])}.",
-                f"За {seconds(whole, say)}, всё время другой модели, {name_of(name, say)} набирает "
-                f"{pct(mine['after'][other])}, в конце {pct(mine['final'])}.",
+                f"After {whole}, the whole time of {name_of(other, say)}, {name_of(name, say)} {stands}.",
+                f"Через {whole}, когда {name_of(other, say)} закончила всё, {name_of(name, say)} {stands}.",
             )
         )
     return " ".join(text)
@@ -213,7 +216,8 @@ def protocol(r: Results, budget: Json, say: Say) -> str:
         f"(images a class): {epochs}; the head makes as many passes as in the main training. The last row is that training "
         f"itself, of {main} epochs and a seed for a draw: the CNN is trained longer there, so it is not joined to the "
         f"curve. In brackets {level} intervals by a bootstrap of both draws and images; so few draws tell their own spread "
-        "only roughly. Differences are paired, on the same draws and images.",
+        "only roughly. Differences are paired, on the same draws and images; who is called ahead at a size has the interval of the "
+        "difference in accuracy wholly on its side, each size judged by itself.",
         f"При каждом размере обучающие изображения выбраны несколько раз ({draws}), одинаково для всех трёх; меньшая выборка часть "
         f"следующей большей; если в классе изображений меньше, берутся все. Всё выбирается на целой `tune` (изображений: {tune}), "
         f"даже если для обучения их меньше: лучшая эпоха CNN; оптимизатор, скорость обучения, затухание и эпоха головы, заново для "
@@ -221,7 +225,8 @@ def protocol(r: Results, budget: Json, say: Say) -> str:
         f"(изображений на класс): {epochs}; голова делает столько же проходов, сколько в основном обучении. Последняя строка "
         f"и есть основное обучение: эпох {main}, вместо выборок зёрна; CNN учится там дольше, поэтому с кривой эта "
         f"точка не соединена. В скобках интервалы {level}, бутстреп и по выборкам, и по изображениям; при столь малом числе "
-        "выборок их собственный разброс известен лишь грубо. Разности парные, на тех же выборках и изображениях.",
+        "выборок их собственный разброс известен лишь грубо. Разности парные, на тех же выборках и изображениях; впереди названа та модель, "
+        "на чьей стороне интервал разности точностей лежит целиком, и каждый размер судится отдельно.",
     )
 
 
