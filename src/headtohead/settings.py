@@ -121,8 +121,8 @@ class Budget:
     """Training images per class, as far as the set goes; all of them are the last point by themselves."""
     draws: int = 3
     """Draws of the images at each size, the same for every model."""
-    cnn_passes: int = 10_000
-    """Image passes of each training of the CNN, whatever the number of images; at least 10 epochs."""
+    cnn_passes: int = 16_000
+    """Most image passes of a training of the CNN, otherwise of as many epochs as the main one; at least 10 epochs."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from headtohead.report.budget import by_images, by_seconds, faster, from_how_much, in_hand, label_budget, leads, outcome
+from headtohead.report.budget import by_images, cnn_epochs, from_how_much, label_budget, outcome
 from headtohead.report.results import Results, read_results
+from headtohead.report.seconds import by_seconds, faster, in_hand, leads
 from headtohead.report.text import speaker
 from headtohead.rundir import RunDir
 
@@ -18,7 +19,7 @@ EN, RU = speaker("en"), speaker("ru")
 def made(size: int | str, cnn: float, probe: float, half: float = 0.05) -> dict[str, Any]:
     """A size with accuracies, and intervals of `half` around every number."""
     row = lambda value: {"mean": value, "low": value - half, "high": value + half, "per_draw": [value]}  # noqa: E731
-    both = lambda value: {"accuracy": row(value), "macro_f1": row(value), "chosen": [{"epochs": 7}]}  # noqa: E731
+    both = lambda value: {"accuracy": row(value), "macro_f1": row(value), "chosen": [{"epochs": 80, "best_epoch": 20}]}  # noqa: E731
     knn = (cnn + probe) / 2
     return {
         "images_per_class": size,
@@ -134,6 +135,17 @@ def test_the_section_has_both_figures_and_every_size(say: Any) -> None:
         "+50.0 [+45.0, +55.0]",
     ):
         assert part in body
+
+
+def test_where_the_cnn_is_cut_short_and_may_still_gain() -> None:
+    points = [made(5, 0.2, 0.7), made(50, 0.4, 0.7), made("all", 0.5, 0.9)]
+    whole = results(points, timed([(1, "cnn")], 60, 44))
+    assert cnn_epochs(whole, points, EN) == "The CNN is trained for 80 epochs, as in the main training."
+    points[1]["contenders"]["cnn"]["chosen"] = [{"epochs": 32, "best_epoch": 31}]
+    text = cnn_epochs(whole, points, EN)
+    assert "at most about 16000 image passes, which leaves fewer epochs (at images a class): 32 (50);" in text
+    assert "At 50 all its trainings were best in their last tenth: **longer ones may still gain**." in text
+    assert "32 (50)" in cnn_epochs(whole, points, RU)
 
 
 def test_left_out_is_said_and_concludes_nothing() -> None:

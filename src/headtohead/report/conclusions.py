@@ -3,8 +3,9 @@
 from statistics import mean
 from typing import Any
 
-from headtohead.report.budget import by_images, by_seconds
+from headtohead.report.budget import by_images
 from headtohead.report.results import Results
+from headtohead.report.seconds import by_seconds
 from headtohead.report.text import Say, capital, count, esc, pct, points, profiled_name, seconds
 
 Json = dict[str, Any]
