@@ -2,8 +2,8 @@
 
 All see the same draws and choose on the whole of `tune`, as in the main training: the CNN its best epoch, the head
 optimizer, learning rate, weight decay and best epoch anew for every draw (what suits 870 images need not suit 50), the
-neighbours their number. The CNN makes `budget.cnn_passes` image passes whatever the number of images, the head as many
-as in the main training. With all images the CNN and the head are those of the main training themselves.
+neighbours their number. The CNN is trained for as many epochs as in the main training, within `budget.cnn_passes`, the
+head for as many image passes. With all images both are those of the main training itself.
 """
 
 import hashlib
@@ -30,7 +30,9 @@ from headtohead.progress import track
 from headtohead.rundir import write_json
 from headtohead.training.loop import predict, train
 
-LOOKS = 20  # at `tune` in a training of the CNN, about: each costs as much as a fifth of a pass over 500 images
+LOOKS = (
+    20  # at `tune` in a training of the CNN, at most: after every pass over 50 images a look would cost more than it
+)
 
 Labels = NDArray[np.int64]
 Outcome = tuple[NDArray[Any], dict[str, Any]]  # probabilities (N, C) for `val`; what was chosen on `tune`
@@ -65,9 +67,10 @@ def small_cnn(m: Material, chosen: list[int], seed: int) -> Outcome:
         images.short_side,
         [images.stored[i] for i in chosen],
     )
-    passes = num_epochs(len(chosen), settings.budget.cnn_passes)
-    times = -(-passes // LOOKS)
-    plan = replace(m.job.cnn_plan(seed), epochs=-(-passes // times))
+    plan = m.job.cnn_plan(seed)
+    epochs = min(plan.epochs, num_epochs(len(chosen), settings.budget.cnn_passes))
+    times = -(-epochs // LOOKS)
+    plan = replace(plan, epochs=-(-epochs // times))
     batches = cnn_batches(m.job, part, even_batch(len(chosen), settings.training.batch_size), seed)
     tune, val = (cnn_batches(m.job, m.images[split], EVALUATION_BATCH) for split in ("tune", "val"))
     state = train(new_cnn(m.job, seed), Repeated(batches, times), tune, plan)
