@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from headtohead.contenders import new_head, predict_probe, train_probe
+from headtohead.contenders.probe import new_head, predict_probe, train_probe
 from headtohead.device import environment, make_deterministic
 from headtohead.evaluation.predictions import load_predictions
 from headtohead.job import Job
@@ -52,7 +52,7 @@ def usual_loop(job: Job, seed: int, learning_rate: float) -> tuple[float, float]
     """Seconds and `val` accuracy of one seed."""
     started = perf_counter()
     torch.manual_seed(seed)
-    backbone = load_backbone(find_weights(job.settings.backbone, job.settings.weights), bf16=False)
+    backbone = load_backbone(find_weights(job.settings.backbone[0], job.settings.weights), bf16=False)
     to, net, head = backbone.preprocess, backbone.net, new_head(job, backbone.num_features, seed)
     tail = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(to.mean, to.std)]
     mode = v2.InterpolationMode(to.interpolation)
@@ -92,12 +92,12 @@ def main() -> None:
         job = Job.of(settings, RunDir(Path(folder)))
         prepare_data(job)  # both need the split; counted for neither
         started = perf_counter()
-        train_probe(job)
-        predict_probe(job)
+        train_probe(job, "probe")
+        predict_probe(job, "probe")
         ours_s = perf_counter() - started
         val = [load_predictions(job.run.seed("probe", seed).predictions("val")) for seed in settings.seeds]
         ours = [float((p.predicted == p.labels).mean()) for p in val]
-        chosen = read_json(job.run.sweep)["best"]["learning_rate"]
+        chosen = read_json(job.run.sweep())["best"]["learning_rate"]
         usual = [usual_loop(job, seed, chosen) for seed in settings.seeds]
     usual_s = sum(seconds for seconds, _ in usual)
     figures = {

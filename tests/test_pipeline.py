@@ -38,7 +38,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tu
 
 def outcome(run: RunDir) -> dict[str, str]:
     """SHA-256 of everything that training and evaluation decide."""
-    paths = [*run.path.glob("*/seed-*/best.safetensors"), *run.path.glob("*/seed-*/predictions-*.npz"), run.sweep]
+    paths = [*run.path.glob("*/seed-*/best.safetensors"), *run.path.glob("*/seed-*/predictions-*.npz"), run.sweep()]
     paths += [run.metrics, run.comparison.parent / "predictions.csv", run.data]
     return {str(p.relative_to(run.path)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
@@ -52,7 +52,7 @@ def test_every_artefact_is_there(finished: tuple[RunDir, list[str]]) -> None:
         run.environment,
         run.data,
         run.checks,
-        run.sweep,
+        run.sweep(),
         run.cost,
         run.comparison,
         run.metrics,
@@ -147,7 +147,7 @@ def test_predictions_csv_gives_the_reported_accuracy(finished: tuple[RunDir, lis
 def test_the_backbone_is_proven_frozen(finished: tuple[RunDir, list[str]]) -> None:
     run, _ = finished
     frozen = json.loads(run.scores("probe").read_text())["frozen"]
-    assert frozen["hash_before"] == frozen["hash_after"] == json.loads(run.backbone.read_text())["fingerprint"]
+    assert frozen["hash_before"] == frozen["hash_after"] == json.loads(run.backbone().read_text())["fingerprint"]
 
 
 def test_killed_and_resumed_anywhere_gives_the_same_bits(finished: tuple[RunDir, list[str]], tmp_path: Path) -> None:

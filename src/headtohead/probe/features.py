@@ -53,9 +53,12 @@ def view_features(
     return torch.stack(views)
 
 
-def read_features(run: RunDir, split: str, num_images: int) -> list[NDArray[np.float32]]:
+def read_features(run: RunDir, contender: str, split: str, num_images: int) -> list[NDArray[np.float32]]:
     """The chunks of a split, (V, n, D) each, as `extract` left them."""
-    return [load_arrays(run.features(split, number))["features"] for number in range(math.ceil(num_images / CHUNK))]
+    return [
+        load_arrays(run.features(contender, split, number))["features"]
+        for number in range(math.ceil(num_images / CHUNK))
+    ]
 
 
 def extract(
@@ -65,13 +68,14 @@ def extract(
     run: RunDir,
     split: str,
     *,
+    contender: str = "probe",
     num_views: int,
     min_area: float,
     seed: int,
     device: torch.device | str = "cpu",
 ) -> torch.Tensor:
     """`view_features` of a split, kept in the run folder in chunks; those already there are only read."""
-    parts = [(run.features(split, number), part) for number, part in enumerate(chunks(files, CHUNK))]
+    parts = [(run.features(contender, split, number), part) for number, part in enumerate(chunks(files, CHUNK))]
     todo = [(number, path, part) for number, (path, part) in enumerate(parts) if not path.exists()]
     if todo:
         with bar() as progress:
@@ -95,7 +99,8 @@ def extract(
                 write_atomically(path, lambda temporary, f=features: save_file({"features": f}, temporary))  # type: ignore[misc]
                 # By chunk, so that a session killed in between counts too.
                 run.record_seconds(
-                    "probe features" if split == "train" else f"features of {split}", perf_counter() - started
+                    f"{contender} features" if split == "train" else f"{contender} features of {split}",
+                    perf_counter() - started,
                 )
                 progress.advance(task, len(part))
     return torch.cat([load_file(path)["features"] for path, _ in parts], dim=1)

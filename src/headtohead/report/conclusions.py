@@ -188,7 +188,7 @@ def bottleneck(r: Results, say: Say) -> str:
     models = r.cost["models"]
     text = say("**Where is the bottleneck?**", "**Где узкое место?**")
     for name, m in models.items():
-        title, b = capital(profiled_name(name, say)), m["bottleneck"]
+        title, b = capital(profiled_name(r.settings, name, say)), m["bottleneck"]
         text += say(
             f" {title}: `{b['part']}` takes {pct(b['share'])} of a step of {m['step']['median_ms']:.2f} ms, so that "
             f"without it training would be at most {b['speedup_limit']:.1f} times as fast; the costliest operator is "

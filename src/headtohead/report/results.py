@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from headtohead.contender_names import contender_names, probe_backbones
 from headtohead.rundir import RunDir, read_json
 from headtohead.settings import Settings
 
@@ -17,15 +18,30 @@ class Results:
     environment: Json
     data: Json
     checks: Json
-    backbone: Json
-    sweep: Json
-    frozen: Json
+    backbones: dict[str, Json]  # of each probe
+    sweeps: dict[str, Json]
+    frozen_proofs: dict[str, Json]
     cost: Json
     comparison: Json
     timings: Json
     audit: Json | None  # a run of an older version has none
     duplicates: Json  # empty where they were not looked for
     neighbours: list[Json]
+
+    @property
+    def backbone(self) -> Json:
+        """The headline probe's."""
+        return self.backbones["probe"]
+
+    @property
+    def sweep(self) -> Json:
+        """The headline probe's."""
+        return self.sweeps["probe"]
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        """All that were trained, in the order of the tables."""
+        return contender_names(self.settings)
 
     def contender(self, name: str) -> Json:
         """Scores of a contender or baseline."""
@@ -37,14 +53,15 @@ def read_results(run: RunDir) -> Results:
     """Read a run folder."""
     settings = run.own_settings()
     assert settings is not None, "a finished evaluation has settings"
+    probes = probe_backbones(settings)
     return Results(
         settings=settings,
         environment=read_json(run.environment),
         data=read_json(run.data),
         checks=read_json(run.checks),
-        backbone=read_json(run.backbone),
-        sweep=read_json(run.sweep),
-        frozen=read_json(run.scores("probe"))["frozen"],
+        backbones={name: read_json(run.backbone(name)) for name in probes},
+        sweeps={name: read_json(run.sweep(name)) for name in probes},
+        frozen_proofs={name: read_json(run.scores(name))["frozen"] for name in probes},
         cost=read_json(run.cost),
         comparison=read_json(run.comparison),
         timings=read_json(run.timings) if run.timings.exists() else {},
