@@ -81,6 +81,12 @@ def evaluate(data: DataOrRun = None, /, *, out: Out = None, settings: File = Non
 
 
 @app.command
+def budget(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
+    """Train on few images per class, several draws, and compare: who learns more from how much, and who is faster."""
+    stages(data, out, flags, "budget")
+
+
+@app.command
 def report(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
     """Write the report of an evaluated run anew, in English and Russian."""
     chosen, folder = prepare(data, out, flags)

@@ -26,6 +26,11 @@ from headtohead.training.loop import Plan
 IMAGE_PASSES = 70_000
 
 
+def num_epochs(num_images: int, image_passes: int) -> int:
+    """As many as make about `image_passes`, at least 10."""
+    return max(10, round(image_passes / num_images))
+
+
 @dataclass(frozen=True)
 class Job:
     """A run being worked on."""
@@ -105,7 +110,7 @@ class Job:
         """How the CNN is trained."""
         cnn = self.settings.cnn
         return dataclasses.replace(
-            self._plan(seed, cnn.epochs or max(10, round(IMAGE_PASSES / len(self.index().of("train"))))),
+            self._plan(seed, cnn.epochs or num_epochs(len(self.index().of("train")), IMAGE_PASSES)),
             learning_rate=cnn.learning_rate,
             weight_decay=cnn.weight_decay,
             bf16=self.bf16,
@@ -114,8 +119,12 @@ class Job:
     def finetune_plan(self, seed: int) -> Plan:
         """How the whole backbone is trained."""
         of = self.settings.finetune
-        plan = self._plan(seed, of.epochs).with_choice(of.learning_rate, of.weight_decay)
-        return dataclasses.replace(plan, bf16=self.bf16)
+        return dataclasses.replace(
+            self._plan(seed, of.epochs),
+            learning_rate=of.learning_rate,
+            weight_decay=of.weight_decay,
+            bf16=self.bf16,
+        )
 
     def head_plan(self, seed: int) -> Plan:
         """How a head is trained; learning rate and decay are for the sweep to choose."""

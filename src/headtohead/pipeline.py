@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from headtohead.budget import label_budget
 from headtohead.checks.sanity import CHECKS, run_check
 from headtohead.contender_names import contender_names
 from headtohead.contenders import contenders_of
@@ -18,7 +19,7 @@ from headtohead.data.leaks import Duplicates
 from headtohead.data.pixels import decoded
 from headtohead.data.views import own_preprocess
 from headtohead.device import environment, make_deterministic
-from headtohead.errors import CheckFailed, RunFolderMismatch
+from headtohead.errors import BadSettings, CheckFailed, RunFolderMismatch
 from headtohead.evaluation import baselines
 from headtohead.evaluation.neighbours import MIN_SIMILARITY, neighbours
 from headtohead.evaluation.predictions import save_predictions
@@ -162,7 +163,7 @@ def look_alikes(job: Job) -> list[dict[str, Any]]:
     for split in ("train", "tune", "val"):
         of = job.index().of(split)
         samples += of
-        views += [features[0] for features in read_features(job.run, "probe", split, len(of))]
+        views.append(read_features(job.run.features("probe", split)).headline[0].numpy())
     files, splits = [s.file for s in samples], [s.split for s in samples]
     return neighbours(np.concatenate(views), files, labels(samples), splits)
 
@@ -192,16 +193,25 @@ STAGES = (
     Stage("train", train, is_trained),
     Stage("profile", profile, lambda job: job.run.cost.exists()),
     Stage("evaluate", evaluate, lambda job: job.run.comparison.exists()),
+    Stage("budget", label_budget, lambda job: job.run.budget.exists()),
     Stage("report", report, lambda job: job.run.is_finished),
 )
 
 
+def stages_of(settings: Settings) -> tuple[Stage, ...]:
+    """Those of a run, in order."""
+    return tuple(stage for stage in STAGES if not (settings.quick and stage.name == "budget"))
+
+
 def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
     """Do the stages up to and with `upto` that are not done yet; with `only`, the earlier ones must be."""
+    stages = stages_of(settings)
+    names = [stage.name for stage in stages]
+    if upto not in names:
+        raise BadSettings(f"`{upto}` is what `quick` leaves out.", mend="start a run without --quick (--out)")
     make_deterministic()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # the audit tells of what Pillow complains about
-    names = [stage.name for stage in STAGES]
-    todo = STAGES[: names.index(upto) + 1]
+    todo = stages[: names.index(upto) + 1]
     # Scanning the folder has no command of its own: it is part of `check`.
     job = Job.of(settings, run)
     missing = [stage.name for stage in todo[:-1] if not stage.is_done(job) and stage.name != "data"]
@@ -217,9 +227,9 @@ def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
     write_json(run.environment, environment(job.device, job.bf16) | {"backbones": backbones})
     for number, stage in enumerate(todo, 1):
         if stage.is_done(job):
-            say(f"[{number}/{len(STAGES)}] {stage.name}: done before")
+            say(f"[{number}/{len(stages)}] {stage.name}: done before")
         else:
-            say(f"[{number}/{len(STAGES)}] {stage.name}")
+            say(f"[{number}/{len(stages)}] {stage.name}")
             started = perf_counter()
             stage.work(job)
             run.record_seconds(stage.name, perf_counter() - started)

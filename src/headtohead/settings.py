@@ -92,10 +92,24 @@ class Probe:
     """Augmented views per training image, cached beside the plain one."""
     epochs: int = 30
     """Passes over the training images; each draws one of the views."""
+    optimizers: tuple[Literal["adamw", "sgd"], ...] = ("adamw", "sgd")
+    """Optimizers to choose from on `tune`, each with its own grid."""
     learning_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2)
-    """Learning rates to choose from on `tune`."""
+    """Learning rates of AdamW to choose from on `tune`."""
     weight_decays: tuple[float, ...] = (0.0, 0.1, 1.0, 10.0)
-    """Weight decays to choose from on `tune`."""
+    """Weight decays of AdamW to choose from on `tune`."""
+    sgd_learning_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+    """Learning rates of SGD to choose from on `tune`."""
+    sgd_weight_decays: tuple[float, ...] = (0.0, 0.01, 0.1)
+    """Weight decays of SGD to choose from on `tune`."""
+
+    def grids(self) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+        """Learning rates and weight decays of each optimizer that is tried."""
+        of_all = {
+            "adamw": (self.learning_rates, self.weight_decays),
+            "sgd": (self.sgd_learning_rates, self.sgd_weight_decays),
+        }
+        return {name: of_all[name] for name in self.optimizers}
 
 
 @dataclass(frozen=True)
@@ -109,6 +123,19 @@ class Finetune:
     """Peak learning rate of AdamW."""
     weight_decay: float = 0.05
     """Weight decay of AdamW."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What is learned from few images: trainings on parts of `train`."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    sizes: tuple[int, ...] = (5, 10, 20, 50, 100, 200, 500)
+    """Training images per class, as far as the set goes; all of them are the last point by themselves."""
+    draws: int = 3
+    """Draws of the images at each size, the same for every model."""
+    cnn_passes: int = 10_000
+    """Image passes of each training of the CNN, whatever the number of images; at least 10 epochs."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +181,8 @@ class Settings:
     """Of the CNN and the backbone; `auto`: bf16 autocast where the processor computes in it."""
     on_failed_check: Literal["stop", "warn"] = "stop"
     """What a failed sanity check does."""
+    quick: bool = False
+    """Leave out what takes long and is not asked for: the label budget and accuracy against seconds."""
     data: Data = field(default_factory=Data)
     """The images."""
     training: Training = field(default_factory=Training)
@@ -164,6 +193,8 @@ class Settings:
     """The probe."""
     finetune: Finetune = field(default_factory=Finetune)
     """Fine-tuning."""
+    budget: Budget = field(default_factory=Budget)
+    """The label budget."""
     profile: Profile = field(default_factory=Profile)
     """The profiler."""
     evaluation: Evaluation = field(default_factory=Evaluation)
@@ -213,10 +244,29 @@ def problems(s: Settings) -> list[str]:
         (0 <= s.cnn.dropout < 1, "cnn.dropout: must be in [0, 1)"),
         (s.probe.views >= 0, "probe.views: may not be negative"),
         (s.probe.epochs >= 1, "probe.epochs: must be at least 1"),
-        (len(s.probe.learning_rates) > 0, "probe.learning_rates: at least one is needed"),
-        (all(lr > 0 for lr in s.probe.learning_rates), "probe.learning_rates: all must be positive"),
-        (len(s.probe.weight_decays) > 0, "probe.weight_decays: at least one is needed"),
-        (all(wd >= 0 for wd in s.probe.weight_decays), "probe.weight_decays: none may be negative"),
+        (len(s.probe.optimizers) > 0, "probe.optimizers: at least one is needed"),
+        (len({*s.probe.optimizers}) == len(s.probe.optimizers), "probe.optimizers: one is named twice"),
+        *(
+            rule
+            for name in ("learning_rates", "sgd_learning_rates")
+            for rule in (
+                (len(getattr(s.probe, name)) > 0, f"probe.{name}: at least one is needed"),
+                (all(lr > 0 for lr in getattr(s.probe, name)), f"probe.{name}: all must be positive"),
+            )
+        ),
+        *(
+            rule
+            for name in ("weight_decays", "sgd_weight_decays")
+            for rule in (
+                (len(getattr(s.probe, name)) > 0, f"probe.{name}: at least one is needed"),
+                (all(wd >= 0 for wd in getattr(s.probe, name)), f"probe.{name}: none may be negative"),
+            )
+        ),
+        (len(s.budget.sizes) > 0, "budget.sizes: at least one is needed; `quick` leaves the label budget out"),
+        (all(size >= 1 for size in s.budget.sizes), "budget.sizes: all must be at least 1"),
+        (len({*s.budget.sizes}) == len(s.budget.sizes), "budget.sizes: one is named twice"),
+        (s.budget.draws >= 1, "budget.draws: must be at least 1"),
+        (s.budget.cnn_passes >= 1, "budget.cnn_passes: must be at least 1"),
         (s.finetune.epochs >= 1, "finetune.epochs: must be at least 1"),
         (s.finetune.learning_rate > 0, "finetune.learning_rate: must be positive"),
         (s.finetune.weight_decay >= 0, "finetune.weight_decay: may not be negative"),

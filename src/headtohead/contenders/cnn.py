@@ -18,7 +18,7 @@ from headtohead.contenders.shared import (
 )
 from headtohead.data.batches import Batches, ImageBatches
 from headtohead.data.index import SPLITS
-from headtohead.data.pixels import decoded
+from headtohead.data.pixels import DecodedImages, decoded
 from headtohead.evaluation.predict import predict_splits
 from headtohead.job import Job
 from headtohead.models.cnn import build_cnn
@@ -30,16 +30,16 @@ def new_cnn(job: Job, seed: int) -> nn.Module:
     return build_cnn(cnn.name, len(job.index().classes), cnn.dropout, seed).to(job.device)
 
 
-def cnn_batches(job: Job, split: str, batch_size: int, seed: int | None = None) -> ImageBatches:
-    """Of a split, from pixels decoded once."""
-    return image_batches(job, job.cnn_images(split), job.files(split), job.cnn_preprocess(), batch_size, seed)
+def cnn_batches(job: Job, images: DecodedImages, batch_size: int, seed: int | None = None) -> ImageBatches:
+    """With a `seed` shuffled, augmented training batches, with None all images plain and in order."""
+    return image_batches(job, images, images.files, job.cnn_preprocess(), batch_size, seed)
 
 
 def cnn_context(job: Job, name: str) -> CheckContext:
     """For the sanity checks."""
     seed, files = job.settings.seeds[0], some(job, NUM_CHECKED)
     images = decoded(files, 2 * job.settings.cnn.side, "decoding")
-    x, y = next(image_batches(job, images, files, job.cnn_preprocess(), NUM_CHECKED)(0))
+    x, y = next(cnn_batches(job, images, NUM_CHECKED)(0))
     build = lambda: new_cnn(job, seed)  # noqa: E731
     return CheckContext(name, job.index(), x, y, build, build, lambda x: x, job.cnn_plan(seed), own_statistics=True)
 
@@ -48,9 +48,9 @@ def train_cnn(job: Job, name: str) -> None:
     """All seeds."""
     if job.run.scores(name).exists():
         return
-    tune = cnn_batches(job, "tune", EVALUATION_BATCH)
+    images, tune = job.cnn_images("train"), cnn_batches(job, job.cnn_images("tune"), EVALUATION_BATCH)
     for seed in job.settings.seeds:
-        batches = cnn_batches(job, "train", job.settings.training.batch_size, seed)
+        batches = cnn_batches(job, images, job.settings.training.batch_size, seed)
         entering = next(batches(0))[0][:32]
         about = {"preprocess": job.cnn_preprocess().to_json(), "settings": asdict(job.settings.cnn)}
         fit(job, name, new_cnn(job, seed), batches, tune, job.cnn_plan(seed), entering, about)
@@ -67,7 +67,7 @@ def profiled_cnn(job: Job, name: str) -> dict[str, Profiled]:
 
 def predict_cnn(job: Job, name: str) -> None:
     """Every split, un-augmented."""
-    batches: dict[str, Batches] = {split: cnn_batches(job, split, EVALUATION_BATCH) for split in SPLITS}
+    batches: dict[str, Batches] = {split: cnn_batches(job, job.cnn_images(split), EVALUATION_BATCH) for split in SPLITS}
     for seed in job.settings.seeds:
         predict_splits(new_cnn(job, seed), job.run.seed(name, seed), batches, job.index(), bf16=job.bf16)
 

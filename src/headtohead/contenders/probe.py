@@ -21,25 +21,33 @@ from headtohead.data.index import SPLITS, labels
 from headtohead.evaluation.predict import predict_splits
 from headtohead.job import Job
 from headtohead.models.backbones import Backbone, LinearProbe, build_head
-from headtohead.probe.features import extract
-from headtohead.probe.heads import sweep
+from headtohead.panel import predict_panel, train_panel
+from headtohead.probe.features import Features, extract, read_features
+from headtohead.probe.sweep import sweep
 from headtohead.rundir import read_json, write_json
 
 
+def all_features(job: Job, name: str, backbone: Backbone, split: str) -> Features:
+    """Of every pooling, from the run folder where they are there already; augmented views for train alone."""
+    path = job.run.features(name, split)
+    if not path.exists():
+        started = perf_counter()
+        extract(
+            backbone,
+            job.files(split),
+            path,
+            num_views=job.settings.probe.views if split == "train" else 0,
+            min_area=job.settings.data.min_crop,
+            label=split if name == "probe" else f"{split} for {name}",
+            device=job.device,
+        )
+        job.run.record_seconds(f"{name} features of {split}", perf_counter() - started)
+    return read_features(path)
+
+
 def features(job: Job, name: str, backbone: Backbone, split: str) -> torch.Tensor:
-    """(V, N, D), from the run folder where they are there already; augmented views for train alone."""
-    return extract(
-        backbone.net,
-        backbone.preprocess,
-        job.files(split),
-        job.run,
-        split,
-        contender=name,
-        num_views=job.settings.probe.views if split == "train" else 0,
-        min_area=job.settings.data.min_crop,
-        seed=job.settings.seeds[0],
-        device=job.device,
-    ).to(job.device)
+    """(V, N, D): those that the contender's head stands on."""
+    return all_features(job, name, backbone, split).headline.to(job.device)
 
 
 def new_head(job: Job, num_features: int, seed: int) -> nn.Linear:
@@ -81,16 +89,17 @@ def train_probe(job: Job, name: str) -> None:
     }
     if not job.run.sweep(name).exists():
         started = perf_counter()
-        probe, first = job.settings.probe, job.settings.seeds[0]
-        num_classes = len(job.index().classes)
-        grid = (probe.learning_rates, probe.weight_decays)
-        write_json(job.run.sweep(name), sweep(batches_of[first], tune, job.head_plan(first), num_classes, *grid))
+        first, grids = job.settings.seeds[0], job.settings.probe.grids()
+        of_first, num_classes = batches_of[first], len(job.index().classes)
+        found = sweep(of_first, tune, job.head_plan(first), num_classes, grids, "sweep on tune")
+        write_json(job.run.sweep(name), found.to_json())
         job.run.record_seconds(f"{name} sweep", perf_counter() - started)
     chosen = read_json(job.run.sweep(name))["best"]
+    train_panel(job, name, *(all_features(job, name, backbone, split) for split in ("train", "tune")))
 
     entering = next(profiled_batches(job, backbone.preprocess, 8)(1))[0]
     for seed, batches in batches_of.items():
-        plan = job.head_plan(seed).with_choice(chosen["learning_rate"], chosen["weight_decay"])
+        plan = job.head_plan(seed).with_choice(chosen["optimizer"], chosen["learning_rate"], chosen["weight_decay"])
         about = {"backbone": backbone.to_json(), "preprocess": backbone.preprocess.to_json()}
         fit(job, name, new_head(job, backbone.num_features, seed), batches, tune, plan, entering, about)
     after = backbone.state_hash()
@@ -133,6 +142,7 @@ def predict_probe(job: Job, name: str) -> None:
         split: FeatureBatches(features(job, name, backbone, split), labels(job.files(split).samples))
         for split in SPLITS
     }
+    predict_panel(job, name, *(all_features(job, name, backbone, split) for split in ("train", "val")))
     for seed in job.settings.seeds:
         head = new_head(job, backbone.num_features, seed)
         predict_splits(head, job.run.seed(name, seed), batches, job.index())

@@ -8,6 +8,7 @@ import numpy as np
 
 from headtohead.contender_names import contender_names, title
 from headtohead.evaluation import plots
+from headtohead.evaluation.agreement import Headline, agreement
 from headtohead.evaluation.baselines import BASELINES
 from headtohead.evaluation.compare import (
     confusion_csv,
@@ -76,8 +77,28 @@ def summarise_run(run: RunDir, settings: Settings) -> None:
             "pair": paired(*pair),
             "further_pairs": [paired(*each) for each in further],
             "leaks": with_and_without(val | plain, is_leaked, level, resamples),
+            "panel": panels(run, val, logs, level, resamples),
         },
     )
+
+
+def panels(
+    run: RunDir,
+    val: dict[str, list[Predictions]],
+    logs: dict[str, list[list[dict[str, Any]]]],
+    confidence: float,
+    resamples: int,
+) -> dict[str, Any]:
+    """By contender, how its panel of heads agrees with it; of those that have one."""
+    found = {}
+    for name in (name for name in val if run.panel(name).exists()):
+        panel = read_json(run.panel(name))
+        of_variants = {v["name"]: load_predictions(run.panel_predictions(name, v["name"])) for v in panel["variants"]}
+        best = [min(log, key=lambda entry: entry["loss/tune"]) for log in logs[name]]
+        tune_accuracy = float(np.mean([entry["accuracy/tune"] for entry in best]))
+        headline = Headline(val[name], tune_accuracy, read_json(run.sweep(name))["at_edge"])
+        found[name] = agreement(panel, of_variants, headline, confidence, resamples)
+    return found
 
 
 def predictions_csv(val: dict[str, list[Predictions]], seeds: tuple[int, ...]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import timm
 import torch
 from timm.data.config import resolve_model_data_config
-from timm.models import load_state_dict
+from timm.models import VisionTransformer, load_state_dict
 from torch import nn
 
 from headtohead.data.views import Preprocess
@@ -31,12 +31,19 @@ class FrozenBackbone(nn.Module):
 
     Input (B, 3, S, S), output features (B, D) float32. Gradients alone are not enough: in train mode BatchNorm
     moves its statistics and dropout drops.
+
+    `poolings` are the ways in which it makes one vector of an image, its own first: the class token ("cls") and the
+    mean of the patch tokens ("mean") of a ViT; "pooled" for any other net.
     """
 
     def __init__(self, body: nn.Module, *, bf16: bool = False):
         super().__init__()
         self.body = body.requires_grad_(False)
         self.bf16 = bf16
+        self.poolings: tuple[str, ...] = ("pooled",)
+        # Not its sub-classes: those with further tokens pool in ways of their own.
+        if type(body) is VisionTransformer and body.has_class_token and body.global_pool in ("token", "avg"):
+            self.poolings = ("cls", "mean") if body.global_pool == "token" else ("mean", "cls")
         super().train(False)
 
     def train(self, mode: bool = True) -> "FrozenBackbone":
@@ -44,9 +51,19 @@ class FrozenBackbone(nn.Module):
         return self
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-            features: torch.Tensor = self.body(x)
-        return features.float()
+        return self.pooled(x)[:, 0]
+
+    @torch.no_grad()
+    def pooled(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, P, D) float32, in the order of `poolings`."""
+        body: Any = self.body
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            if self.poolings == ("pooled",):
+                vector: torch.Tensor = body(x)
+                return vector.float()[:, None]
+            tokens = body.forward_features(x)
+            kinds = [{"cls": "token", "mean": "avg"}[pooling] for pooling in self.poolings]
+            return torch.stack([body.fc_norm(body.pool(tokens, kind)).float() for kind in kinds], dim=1)
 
 
 class LinearProbe(nn.Module):
@@ -135,6 +152,10 @@ def load_backbone(weights: WeightsFile, *, bf16: bool = False, device: torch.dev
     body.reset_classifier(0)
     body.pretrained_cfg.pop("state_dict")  # or the net would carry its weights twice
     data = resolve_model_data_config(body)
+    if bf16 and torch.device(device).type == "cpu":  # measured: see benchmarks/README.md
+        for module in body.modules():
+            if hasattr(module, "fused_attn"):
+                module.fused_attn = False
     net = FrozenBackbone(body, bf16=bf16).to(device)
     preprocess = Preprocess(
         size=data["input_size"][-1],

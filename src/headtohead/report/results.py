@@ -20,6 +20,7 @@ class Results:
     checks: Json
     backbones: dict[str, Json]  # of each probe
     sweeps: dict[str, Json]
+    features: dict[str, dict[str, Json]]  # of each probe, what those of train and tune took
     frozen_proofs: dict[str, Json]
     cost: Json
     comparison: Json
@@ -27,6 +28,12 @@ class Results:
     audit: Json | None  # a run of an older version has none
     duplicates: Json  # empty where they were not looked for
     neighbours: list[Json]
+    panels: dict[str, Json]  # by contender; a run of an older version has none
+    budget: Json | None  # None where it was left out
+
+    def features_s(self, contender: str = "probe") -> float:
+        """Seconds for the features that the heads were trained and chosen on, had the cache held none."""
+        return float(sum(of["seconds_from_scratch"] for of in self.features[contender].values()))
 
     @property
     def backbone(self) -> Json:
@@ -61,6 +68,10 @@ def read_results(run: RunDir) -> Results:
         checks=read_json(run.checks),
         backbones={name: read_json(run.backbone(name)) for name in probes},
         sweeps={name: read_json(run.sweep(name)) for name in probes},
+        features={
+            name: {split: read_json(run.features(name, split).with_suffix(".json")) for split in ("train", "tune")}
+            for name in probes
+        },
         frozen_proofs={name: read_json(run.scores(name))["frozen"] for name in probes},
         cost=read_json(run.cost),
         comparison=read_json(run.comparison),
@@ -68,4 +79,6 @@ def read_results(run: RunDir) -> Results:
         audit=read_json(run.audit) if run.audit.exists() else None,
         duplicates=read_json(run.duplicates) if run.duplicates.exists() else {},
         neighbours=read_json(run.neighbours)["neighbours"] if run.neighbours.exists() else [],
+        panels={name: read_json(run.panel(name)) for name in read_json(run.comparison).get("panel", {})},
+        budget=read_json(run.budget) if run.budget.exists() else None,
     )

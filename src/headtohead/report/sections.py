@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+from headtohead.report.budget import label_budget
 from headtohead.report.conclusions import conclusions, verdict
 from headtohead.report.data import data
+from headtohead.report.heads import alarm_lines, heads
 from headtohead.report.leaks import duplicates, leak_line
 from headtohead.report.resources import resources
 from headtohead.report.results import Results
@@ -30,7 +32,14 @@ def summary(r: Results, say: Say) -> Section:
         f"{title} {esc(r.data['name'])}",
         "\n\n".join(
             part
-            for part in (leak_line(r, say), verdict(r, say), stand_in(r, say), gate, "![](figures/scores.png)")
+            for part in (
+                leak_line(r, say),
+                alarm_lines(r, say),
+                verdict(r, say),
+                stand_in(r, say),
+                gate,
+                "![](figures/scores.png)",
+            )
             if part
         ),
     )
@@ -103,8 +112,8 @@ def what_was_run(r: Results, say: Say) -> Section:
     body = [table([say("what", "что"), say("value", "значение")], rows)]
     body.append(
         say(
-            "Time of each stage, in the session that finished it (features: by chunk, all sessions):",
-            "Время каждого этапа в сеансе, который его завершил (признаки: по частям, все сеансы):",
+            "Time of each stage, in the session that finished it; features that an earlier run left in the cache took none:",
+            "Время каждого этапа в сеансе, который его завершил; на признаки, оставшиеся в кеше от прежних запусков, оно не уходило:",
         )
     )
     body.append(table([say("stage", "этап"), say("time", "время")], took))
@@ -149,6 +158,8 @@ SECTIONS: tuple[Callable[[Results, Say], Section], ...] = (
     checks,
     training,
     metrics,
+    heads,
+    label_budget,
     confusions,
     resources,
 )

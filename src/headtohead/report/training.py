@@ -20,7 +20,7 @@ def convergence_table(r: Results, say: Say) -> list[str]:
     rows = []
     for name in r.contenders:
         found: list[dict[str, Any]] = r.contender(name)["convergence"]
-        before = [r.timings.get(f"{name} {part}") for part in ("features", "sweep")]
+        before = [r.features_s(name), r.timings[f"{name} sweep"]] if name in r.sweeps else [None, None]
         rows.append(
             (
                 contender_name(r.settings, name, say),
@@ -48,8 +48,10 @@ def convergence_table(r: Results, say: Say) -> list[str]:
 def sweep_table(sweep: dict[str, Any], of: str, say: Say) -> list[str]:
     """What was tried on `tune`, and the choice."""
     best = sweep["best"]
+    titled = "optimizer" in best  # a run of an older version has AdamW alone
     rows = [
         (
+            *([row["optimizer"]] if titled else []),
             f"{row['learning_rate']:g}",
             f"{row['weight_decay']:g}",
             f"{row['tune_loss']:.4f}",
@@ -59,6 +61,7 @@ def sweep_table(sweep: dict[str, Any], of: str, say: Say) -> list[str]:
         for row in sweep["table"]
     ]
     header = [
+        *([say("optimizer", "оптимизатор")] if titled else []),
         say("learning rate", "скорость обучения"),
         say("weight decay", "затухание весов"),
         say("tune loss", "потери на tune"),
@@ -68,10 +71,10 @@ def sweep_table(sweep: dict[str, Any], of: str, say: Say) -> list[str]:
     parts = [
         f"### {of}" if of else "",
         say(
-            f"Learning rate and weight decay of the head were chosen on `tune` among {len(rows)} pairs, with seed "
-            f"{sweep['seed']}, by the lowest loss:",
-            f"Скорость обучения и затухание весов головы выбраны на `tune` из {len(rows)} пар, с зерном "
-            f"{sweep['seed']}, по наименьшим потерям:",
+            f"{'Optimizer, learning rate' if titled else 'Learning rate'} and weight decay of the head were chosen on `tune` "
+            f"among {len(rows)} {'points' if titled else 'pairs'}, with seed {sweep['seed']}, by the lowest loss:",
+            f"{'Оптимизатор, скорость' if titled else 'Скорость'} обучения и затухание весов головы выбраны на `tune` из "
+            f"{len(rows)} {'точек' if titled else 'пар'}, с зерном {sweep['seed']}, по наименьшим потерям:",
         ),
         table(header, rows),
     ]
