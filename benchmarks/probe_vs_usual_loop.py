@@ -32,7 +32,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from headtohead.contenders import new_head, predict_probe, train_probe
+from headtohead.contenders.probe import new_head, predict_probe, train_probe
 from headtohead.data.views import Preprocess
 from headtohead.device import environment, make_deterministic
 from headtohead.evaluation.predictions import load_predictions
@@ -63,7 +63,7 @@ class Photos(Dataset):
 
 def fp32_backbone(job: Job) -> Backbone:
     """As everyone loads it, but with the right preprocessing."""
-    return load_backbone(find_weights(job.settings.backbone, job.settings.weights), bf16=False)
+    return load_backbone(find_weights(job.settings.backbone[0], job.settings.weights), bf16=False)
 
 
 def tail(to: Preprocess) -> list[v2.Transform]:
@@ -154,7 +154,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = folder
         first, again = (probe(settings, Path(folder) / name) for name in ("first", "again"))
-        job, chosen = first.job, read_json(first.job.run.sweep)["best"]
+        job, chosen = first.job, read_json(first.job.run.sweep())["best"]
         sklearn_s, sklearn_accuracy = logistic_regression(job)
         usual = [usual_loop(job, seed, chosen) for seed in settings.seeds]
         parts = read_json(job.run.timings)

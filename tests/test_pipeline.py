@@ -38,7 +38,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tu
 
 def outcome(run: RunDir) -> dict[str, str]:
     """SHA-256 of everything that training and evaluation decide."""
-    paths = [*run.path.glob("*/seed-*/best.safetensors"), *run.path.glob("*/seed-*/predictions-*.npz"), run.sweep]
+    paths = [*run.path.glob("*/seed-*/best.safetensors"), *run.path.glob("*/seed-*/predictions-*.npz"), run.sweep()]
     paths += [*run.path.glob("budget/*"), run.budget_table]
     paths += [
         *run.path.glob("probe/panel/*"),
@@ -59,7 +59,7 @@ def test_every_artefact_is_there(finished: tuple[RunDir, list[str]]) -> None:
         run.environment,
         run.data,
         run.checks,
-        run.sweep,
+        run.sweep(),
         run.panel("probe"),
         run.cost,
         run.comparison,
@@ -176,7 +176,9 @@ def test_the_label_budget_has_the_same_draws_for_all_and_ends_with_the_main_trai
 def test_accuracy_against_seconds_is_that_of_the_logs(finished: tuple[RunDir, list[str]]) -> None:
     run, _ = finished
     found = json.loads(run.budget.read_text())["seconds"]
-    features = [json.loads(run.features(split).with_suffix(".json").read_text()) for split in ("train", "tune")]
+    features = [
+        json.loads(run.features("probe", split).with_suffix(".json").read_text()) for split in ("train", "tune")
+    ]
     start = sum(of["seconds_from_scratch"] for of in features) + json.loads(run.timings.read_text())["probe sweep"]
     assert found["contenders"]["probe"]["start"] == pytest.approx(start)
     log = run.seed("probe", 1).read_log()
@@ -189,7 +191,7 @@ def test_accuracy_against_seconds_is_that_of_the_logs(finished: tuple[RunDir, li
 def test_the_backbone_is_proven_frozen(finished: tuple[RunDir, list[str]]) -> None:
     run, _ = finished
     frozen = json.loads(run.scores("probe").read_text())["frozen"]
-    assert frozen["hash_before"] == frozen["hash_after"] == json.loads(run.backbone.read_text())["fingerprint"]
+    assert frozen["hash_before"] == frozen["hash_after"] == json.loads(run.backbone().read_text())["fingerprint"]
 
 
 def test_killed_and_resumed_anywhere_gives_the_same_bits(finished: tuple[RunDir, list[str]], tmp_path: Path) -> None:

@@ -113,6 +113,19 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class Finetune:
+    """The whole backbone with its head, trained on augmented images; only with `finetune` among the contenders."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    epochs: int = 5
+    """Passes over the training images."""
+    learning_rate: float = 1e-4
+    """Peak learning rate of AdamW."""
+    weight_decay: float = 0.05
+    """Weight decay of AdamW."""
+
+
+@dataclass(frozen=True)
 class Budget:
     """What is learned from few images: trainings on parts of `train`."""
 
@@ -154,10 +167,12 @@ class Settings:
     __pydantic_config__: ClassVar[Any] = STRICT
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds, fixed in advance, the same for both models."""
-    backbone: str = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
-    """Frozen backbone: any timm model name, or `builtin`."""
+    backbone: tuple[str, ...] = ("vit_tiny_patch16_224.augreg_in21k_ft_in1k",)
+    """Frozen backbones, a probe each, the first for the headline: any timm model name, or `builtin`."""
+    contenders: tuple[Literal["cnn", "probe", "finetune"], ...] = ("cnn", "probe")
+    """Who competes: `cnn` and `probe` always, `finetune` (all of the first backbone is trained) if named."""
     weights: str = ""
-    """File or folder with the backbone's weights; else HEADTOHEAD_WEIGHTS, the hub's cache, the hub."""
+    """File or folder with the backbones' weights; else HEADTOHEAD_WEIGHTS, the hub's cache, the hub."""
     fallback: bool = True
     """Whether the built-in backbone may stand in, with a notice, where a ViT-Tiny's weights cannot be had."""
     device: str = "auto"
@@ -176,6 +191,8 @@ class Settings:
     """The CNN."""
     probe: Probe = field(default_factory=Probe)
     """The probe."""
+    finetune: Finetune = field(default_factory=Finetune)
+    """Fine-tuning."""
     budget: Budget = field(default_factory=Budget)
     """The label budget."""
     profile: Profile = field(default_factory=Profile)
@@ -195,7 +212,11 @@ def problems(s: Settings) -> list[str]:
         (len(s.seeds) > 0, "seeds: at least one is needed"),
         (len(set(s.seeds)) == len(s.seeds), f"seeds: {list(s.seeds)} names one twice"),
         (all(seed >= 0 for seed in s.seeds), "seeds: none may be negative"),
-        (not (s.weights and s.backbone == BUILTIN), "weights: the built-in backbone brings its own"),
+        (len(s.backbone) > 0, "backbone: at least one is needed"),
+        (len(set(s.backbone)) == len(s.backbone), f"backbone: {', '.join(s.backbone)} names one twice"),
+        ({"cnn", "probe"} <= set(s.contenders), "contenders: `cnn` and `probe` are what is compared, neither can go"),
+        (len(set(s.contenders)) == len(s.contenders), f"contenders: {', '.join(s.contenders)} names one twice"),
+        (not (s.weights and s.backbone == (BUILTIN,)), "weights: the built-in backbone brings its own"),
         (0 < s.data.val_share < 1, f"data.val_share: {s.data.val_share} is not between 0 and 1"),
         (0 < s.data.tune_share < 1, f"data.tune_share: {s.data.tune_share} is not between 0 and 1"),
         (
@@ -246,6 +267,9 @@ def problems(s: Settings) -> list[str]:
         (len({*s.budget.sizes}) == len(s.budget.sizes), "budget.sizes: one is named twice"),
         (s.budget.draws >= 1, "budget.draws: must be at least 1"),
         (s.budget.cnn_passes >= 1, "budget.cnn_passes: must be at least 1"),
+        (s.finetune.epochs >= 1, "finetune.epochs: must be at least 1"),
+        (s.finetune.learning_rate > 0, "finetune.learning_rate: must be positive"),
+        (s.finetune.weight_decay >= 0, "finetune.weight_decay: may not be negative"),
         (50 <= s.profile.steps <= 100, f"profile.steps: {s.profile.steps} is not within 50 to 100"),
         (s.profile.batch_size >= 2, "profile.batch_size: BatchNorm needs at least 2"),
         (0.5 <= s.evaluation.confidence < 1, "evaluation.confidence: must be in [0.5, 1)"),
