@@ -10,7 +10,8 @@ from rich.console import Console
 from headtohead.arguments import DEFAULTS, DataOrRun, File, Flags, Out, prepare
 from headtohead.errors import BadData, BadSettings
 from headtohead.progress import say
-from headtohead.settings import Data, validate
+from headtohead.settings import Data
+from headtohead.settings_rules import validate
 
 data_app = App(name="data", help="Images: what is in a folder of them, public data sets, and the built-in ones.")
 
