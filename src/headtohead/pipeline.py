@@ -39,6 +39,12 @@ def prepare_data(job: Job) -> None:
     write_audit(job.run, audit)
     console.print(*audit_text(audit), sep="\n")
     index = index_of(audit, job.settings.data)
+    if job.run.data.exists() and read_json(job.run.data).get("samples") != [vars(s) for s in index.samples]:
+        raise RunFolderMismatch(  # `duplicates.json` was lost, and what was done since stands on `data.json`
+            "The images, or how this version splits them, are not those that the run began with.",
+            where=str(job.root),
+            mend="put the old images back, or start anew in another folder with --out",
+        )
     for warning in index.split_warnings:
         say(f"  warning: {warning}")
     side = job.settings.cnn.side
@@ -164,7 +170,7 @@ class Stage:
 
 
 STAGES = (
-    Stage("data", prepare_data, lambda run: run.data.exists()),
+    Stage("data", prepare_data, lambda run: run.data.exists() and run.duplicates.exists()),
     Stage("check", check, lambda run: run.checks.exists()),
     Stage("train", train, lambda run: all(run.scores(name).exists() for name in CONTENDERS)),
     Stage("profile", profile, lambda run: run.cost.exists()),
