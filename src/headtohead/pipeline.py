@@ -41,6 +41,12 @@ def prepare_data(job: Job) -> None:
     write_audit(job.run, audit)
     console.print(*audit_text(audit), sep="\n")
     index = index_of(audit, job.settings.data)
+    if job.run.data.exists() and read_json(job.run.data).get("samples") != [vars(s) for s in index.samples]:
+        raise RunFolderMismatch(  # `duplicates.json` was lost, and what was done since stands on `data.json`
+            "The images, or how this version splits them, are not those that the run began with.",
+            where=str(job.root),
+            mend="put the old images back, or start anew in another folder with --out",
+        )
     for warning in index.split_warnings:
         say(f"  warning: {warning}")
     side = job.settings.cnn.side
@@ -172,7 +178,7 @@ class Stage:
 
 
 STAGES = (
-    Stage("data", prepare_data, lambda job: job.run.data.exists()),
+    Stage("data", prepare_data, lambda job: job.run.data.exists() and job.run.duplicates.exists()),
     Stage("check", check, lambda job: job.run.checks.exists()),
     Stage("train", train, is_trained),
     Stage("profile", profile, lambda job: job.run.cost.exists()),

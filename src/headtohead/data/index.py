@@ -15,8 +15,9 @@ from headtohead.data.decode import Pixels, decode, digest
 from headtohead.data.groups import group_images, group_names, split_warnings
 from headtohead.data.leaks import NO_DUPLICATES, Duplicates, place
 from headtohead.data.split import assign
-from headtohead.errors import BadData
+from headtohead.errors import BadData, RunFolderMismatch
 from headtohead.names import printable
+from headtohead.rundir import RunDir, read_json
 from headtohead.settings import Data
 
 SPLITS = ("train", "tune", "val")
@@ -76,6 +77,19 @@ class Index:
         del content["counts"]
         content["samples"] = tuple(Sample(**sample) for sample in content["samples"])
         return cls(**content)
+
+
+def read_index(run: RunDir) -> Index:
+    """The images of a run. RunFolderMismatch where they were not written down by this version, whole."""
+    try:
+        index = Index.from_json(read_json(run.data))
+        return replace(index, duplicates=Duplicates.from_json(read_json(run.duplicates)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunFolderMismatch(
+            f"The images of this run cannot be read; another version of headtohead made it, perhaps ({error!r}).",
+            where=f"{run.data}, {run.duplicates.name}",
+            mend="start anew in another folder with --out",
+        ) from error
 
 
 def labels(samples: list[Sample]) -> NDArray[np.int64]:
