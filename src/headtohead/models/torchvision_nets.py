@@ -29,8 +29,8 @@ def torchvision_preprocess(name: str) -> Preprocess:
 def build_torchvision(name: str) -> nn.Module:
     """The net with its classifier, weights random, wired as for the default weights."""
     body: nn.Module = models.get_model(name.removeprefix(TORCHVISION), weights=None)
-    if hasattr(body, "transform_input"):
-        body.transform_input = True  # GoogLeNet and Inception v3: their weights come from elsewhere
+    if isinstance(body, models.GoogLeNet | models.Inception3):
+        body.transform_input = True  # their weights were made elsewhere, for other statistics
     return body
 
 

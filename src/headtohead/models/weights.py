@@ -157,7 +157,7 @@ def _torchvision_weights(name: str) -> WeightsFile:
     file = Path(hub.get_dir()) / "checkpoints" / Path(url).name
     if file.is_file():
         return WeightsFile(name, file, "hub cache")
-    problem = _answers(lambda: urlopen(url, timeout=HUB_TIMEOUT_S).close())
+    problem = _answers(lambda: urlopen(url, timeout=HUB_TIMEOUT_S).close())  # noqa: S310  # https, from torchvision
     if not problem:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -168,8 +168,8 @@ def _torchvision_weights(name: str) -> WeightsFile:
     raise WeightsNotFound(
         f"No weights of {name} were found: none in {file.parent}, and {url}: {problem}",
         mend=(
-            f"one of three: (1) run once where {url} can be reached; (2) download `{file.name}` elsewhere and give it with "
-            "`--weights`; (3) put it into a folder and set HEADTOHEAD_WEIGHTS to that folder"
+            f"one of three: (1) run once where {url} can be reached; (2) download `{file.name}` elsewhere and give it "
+            "with `--weights`; (3) put it into a folder and set HEADTOHEAD_WEIGHTS to that folder"
         ),
     )
 
@@ -183,8 +183,8 @@ def find_weights(name: str, given: str = "", *, fallback: bool = True) -> Weight
     if name == BUILTIN:
         return builtin_weights()
     if is_path(name):
-        model, path, own = at_path(name)
-        return WeightsFile(model, path, "given", config=own)
+        model, file, own = at_path(name)
+        return WeightsFile(model, file, "given", config=own)
     name = canonical(name)
     variable = os.environ.get("HEADTOHEAD_WEIGHTS", "")
     for place, asked_by in ((given, "--weights"), (variable, "HEADTOHEAD_WEIGHTS")):
