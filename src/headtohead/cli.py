@@ -117,7 +117,7 @@ def path(*, backbone: str = DEFAULTS.backbone[0], weights: str = "", fallback: b
     Parameters
     ----------
     backbone
-        Any timm model name, or `builtin`.
+        Any timm or torchvision model name, a path, or `builtin`.
     weights
         File or folder to look at first.
     fallback
@@ -133,7 +133,7 @@ def verify(*, backbone: str = DEFAULTS.backbone[0], weights: str = "", fallback:
     Parameters
     ----------
     backbone
-        Any timm model name, or `builtin`.
+        Any timm or torchvision model name, a path, or `builtin`.
     weights
         File or folder to look at first.
     fallback

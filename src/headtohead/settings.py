@@ -165,7 +165,7 @@ class Settings:
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds, fixed in advance, the same for both models."""
     backbone: tuple[str, ...] = ("vit_tiny_patch16_224.augreg_in21k_ft_in1k",)
-    """Frozen backbones, a probe each, the first for the headline: any timm model name, or `builtin`."""
+    """Frozen backbones, a probe each, the first in the headline: a model of timm or torchvision, a path, or `builtin`."""
     contenders: tuple[Literal["cnn", "probe", "finetune"], ...] = ("cnn", "probe")
     """Who competes: `cnn` and `probe` always, `finetune` (all of the first backbone is trained) if named."""
     weights: str = ""
