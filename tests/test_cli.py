@@ -10,7 +10,8 @@ import pytest
 
 from headtohead.cli import app, main
 from headtohead.data.findings import FINDINGS
-from headtohead.settings import Budget, Settings, flatten, problems
+from headtohead.settings import Budget, Settings, flatten
+from headtohead.settings_rules import problems
 
 README = Path(__file__).parents[1] / "README.md"
 

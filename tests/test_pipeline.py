@@ -38,9 +38,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tu
 
 def outcome(run: RunDir) -> dict[str, str]:
     """SHA-256 of everything that training and evaluation decide."""
-    paths = [*run.path.glob("*/seed-*/best.safetensors"), *run.path.glob("*/seed-*/predictions-*.npz"), run.sweep]
+    paths = [*run.path.glob("*/seed-*/best.safetensors"), *run.path.glob("*/seed-*/predictions-*.npz"), run.sweep()]
     paths += [*run.path.glob("budget/*"), run.budget_table]
-    paths += [run.metrics, run.comparison.parent / "predictions.csv", run.data]
+    paths += [
+        *run.path.glob("probe/panel/*"),
+        run.panel("probe"),
+        run.metrics,
+        run.comparison.parent / "predictions.csv",
+        run.data,
+    ]
     return {str(p.relative_to(run.path)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 
@@ -53,7 +59,8 @@ def test_every_artefact_is_there(finished: tuple[RunDir, list[str]]) -> None:
         run.environment,
         run.data,
         run.checks,
-        run.sweep,
+        run.sweep(),
+        run.panel("probe"),
         run.cost,
         run.comparison,
         run.metrics,
@@ -169,7 +176,9 @@ def test_the_label_budget_has_the_same_draws_for_all_and_ends_with_the_main_trai
 def test_accuracy_against_seconds_is_that_of_the_logs(finished: tuple[RunDir, list[str]]) -> None:
     run, _ = finished
     found = json.loads(run.budget.read_text())["seconds"]
-    features = [json.loads(run.features(split).with_suffix(".json").read_text()) for split in ("train", "tune")]
+    features = [
+        json.loads(run.features("probe", split).with_suffix(".json").read_text()) for split in ("train", "tune")
+    ]
     start = sum(of["seconds_from_scratch"] for of in features) + json.loads(run.timings.read_text())["probe sweep"]
     assert found["contenders"]["probe"]["start"] == pytest.approx(start)
     log = run.seed("probe", 1).read_log()
@@ -182,7 +191,7 @@ def test_accuracy_against_seconds_is_that_of_the_logs(finished: tuple[RunDir, li
 def test_the_backbone_is_proven_frozen(finished: tuple[RunDir, list[str]]) -> None:
     run, _ = finished
     frozen = json.loads(run.scores("probe").read_text())["frozen"]
-    assert frozen["hash_before"] == frozen["hash_after"] == json.loads(run.backbone.read_text())["fingerprint"]
+    assert frozen["hash_before"] == frozen["hash_after"] == json.loads(run.backbone().read_text())["fingerprint"]
 
 
 def test_killed_and_resumed_anywhere_gives_the_same_bits(finished: tuple[RunDir, list[str]], tmp_path: Path) -> None:
@@ -247,6 +256,26 @@ def test_unusable_data_stop_the_run_but_leave_their_audit(
     assert not run.data.exists()
     main(["check", *command, "--data.leave-out", "zero-byte"])
     assert json.loads(run.data.read_text())["left_out"] == ["class-0/empty.png: zero-byte: empty file"]
+
+
+def test_lost_duplicates_are_found_anew_but_only_for_the_images_of_the_run(
+    tmp_path: Path, images: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunDir(tmp_path / "out")
+    command = quick(images, tiny_weights, run.path)
+    main(["check", *command])
+    made = {path: path.read_bytes() for path in (run.data, run.duplicates)}
+    run.duplicates.unlink()
+    main(["check", *command])
+    assert {path: path.read_bytes() for path in made} == made
+    run.duplicates.unlink()
+    (images / "class-0" / "000.png").unlink()
+    for _ in range(2):
+        with pytest.raises(SystemExit) as stop:
+            main(["check", *command])
+        assert stop.value.code == 2
+        assert "not those that the run began with" in capsys.readouterr().err
+    assert run.data.read_bytes() == made[run.data]
 
 
 def test_a_leak_stops_the_run_until_told_to_go_on(

@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from headtohead.contenders import EVALUATION_BATCH, cnn_batches, features, new_cnn, new_head
+from headtohead.contenders.cnn import cnn_batches, new_cnn
+from headtohead.contenders.probe import features, new_head
+from headtohead.contenders.shared import EVALUATION_BATCH
 from headtohead.data.batches import FeatureBatches
 from headtohead.data.index import SPLITS, ImageFiles, Index, labels
 from headtohead.data.pixels import DecodedImages
@@ -50,12 +52,12 @@ class Material:
     @classmethod
     def of(cls, job: Job) -> "Material":
         """Of all three splits. `val` is only predicted."""
-        index, backbone = job.index(), job.backbone()
+        index, backbone = job.index(), job.backbone("probe")
         return cls(
             job,
             index,
             {split: job.cnn_images(split) for split in SPLITS},
-            {split: features(job, backbone, split) for split in SPLITS},
+            {split: features(job, "probe", backbone, split) for split in SPLITS},
             {split: labels(index.of(split)) for split in SPLITS},
         )
 

@@ -111,7 +111,7 @@ def found_weights(backbone: str, weights: str, fallback: bool) -> "WeightsFile":
 
 
 @weights_app.command
-def path(*, backbone: str = DEFAULTS.backbone, weights: str = "", fallback: bool = True) -> None:
+def path(*, backbone: str = DEFAULTS.backbone[0], weights: str = "", fallback: bool = True) -> None:
     """Print the file that the backbone's weights would be read from.
 
     Parameters
@@ -127,7 +127,7 @@ def path(*, backbone: str = DEFAULTS.backbone, weights: str = "", fallback: bool
 
 
 @weights_app.command
-def verify(*, backbone: str = DEFAULTS.backbone, weights: str = "", fallback: bool = True) -> None:
+def verify(*, backbone: str = DEFAULTS.backbone[0], weights: str = "", fallback: bool = True) -> None:
     """Load the weights, every key of them, and print their fingerprint and preprocessing.
 
     Parameters

@@ -128,14 +128,12 @@ class RunDir:
     def checks(self) -> Path:
         return self.path / "checks.json"
 
-    @property
-    def backbone(self) -> Path:
+    def backbone(self, contender: str = "probe") -> Path:
         """Which weights the run began with; no others are taken to continue it."""
-        return self.path / "probe" / "backbone.json"
+        return self.path / contender / "backbone.json"
 
-    @property
-    def sweep(self) -> Path:
-        return self.path / "probe" / "sweep.json"
+    def sweep(self, contender: str = "probe") -> Path:
+        return self.path / contender / "sweep.json"
 
     def panel(self, contender: str) -> Path:
         """The heads beside the headline: what was tried, what was chosen."""
@@ -195,8 +193,8 @@ class RunDir:
     def seed(self, contender: str, seed: int) -> SeedDir:
         return SeedDir(self.path / contender / f"seed-{seed}")
 
-    def features(self, split: str) -> Path:
-        return self.path / "probe" / f"features-{split}.npy"
+    def features(self, contender: str, split: str) -> Path:
+        return self.path / contender / f"features-{split}.npy"
 
     def trace(self, name: str) -> Path:
         return self.path / "profile" / f"{name}.trace.json.gz"

@@ -20,7 +20,7 @@ from headtohead.data.index import ImageFiles, build_index
 from headtohead.data.views import normalise, plain_views
 from headtohead.models.backbones import Backbone, FrozenBackbone, load_backbone
 from headtohead.models.weights import find_weights
-from headtohead.probe import features
+from headtohead.probe import features, pace
 from headtohead.probe.features import extract, feature_store, read_features, view
 from headtohead.probe.pace import Pace, candidates, choose_pace
 from headtohead.rundir import read_json
@@ -34,6 +34,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return cache_folder(FEATURES)
+
+
+@pytest.fixture(autouse=True)
+def _short_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -81,10 +86,10 @@ def test_the_batch_does_not_matter(
     cache: Path, backbone: Backbone, files: ImageFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = {}
-    for pace in (Pace(1, 64), Pace(2, 3), Pace(3, 1)):
-        monkeypatch.setattr(features, "pace_of", lambda *_, pace=pace: (pace, []))
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"cache-{pace.batch_size}"))
-        found[pace] = values(backbone, files, tmp_path / f"{pace.batch_size}.npy")
+    for of in (Pace(1, 64), Pace(2, 3), Pace(3, 1)):
+        monkeypatch.setattr(features, "pace_of", lambda *_, of=of: (of, []))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"cache-{of.batch_size}"))
+        found[of] = values(backbone, files, tmp_path / f"{of.batch_size}.npy")
     first, *others = found.values()
     assert all(np.array_equal(first, other) for other in others)
 
@@ -166,6 +171,11 @@ def killed(backbone: Backbone, files: ImageFiles, out: Path, after: int) -> None
 
     features.keep = then_die
     features.SHARD = 5
+    unmeasured(backbone, files, out)
+
+
+def unmeasured(backbone: Backbone, files: ImageFiles, out: Path) -> None:
+    """In a process of its own."""
     features.pace_of = lambda *_: (Pace(2, 3), [])
     values(backbone, files, out)
 
@@ -190,6 +200,22 @@ def test_a_killed_extraction_is_continued_to_the_same_bits(
     assert np.array_equal(values(backbone, files, tmp_path / "b.npy"), found)
 
 
+def test_two_processes_share_a_cache(
+    cache: Path, backbone: Backbone, files: ImageFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    outs = [tmp_path / f"{number}.npy" for number in range(2)]
+    both = [context.Process(target=unmeasured, args=(backbone, files, out)) for out in outs]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(120)
+    assert [process.exitcode for process in both] == [0, 0]
+    forbid(monkeypatch)
+    third = values(backbone, files, tmp_path / "third.npy")
+    assert all(np.array_equal(np.load(out), third) for out in outs)
+
+
 def test_without_room_all_is_computed_and_nothing_kept(
     cache: Path, backbone: Backbone, files: ImageFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,8 +236,8 @@ class Moody(FrozenBackbone):
 def test_the_pace_is_the_fastest_of_those_that_give_the_same_bits(backbone: Backbone) -> None:
     chosen, measured = choose_pace(backbone.net, backbone.preprocess.size, CPU)
     assert chosen in measured
-    assert chosen.images_per_s == max(pace.images_per_s for pace in measured)
-    assert all(pace.images_per_s > 0 for pace in measured)
+    assert chosen.images_per_s == max(each.images_per_s for each in measured)
+    assert all(each.images_per_s > 0 for each in measured)
     moody = Moody(backbone.net.body)
-    sizes = {pace.batch_size for pace in choose_pace(moody, backbone.preprocess.size, CPU)[1]}
-    assert sizes == {pace.batch_size for pace in candidates(CPU)} - {4}
+    sizes = {each.batch_size for each in choose_pace(moody, backbone.preprocess.size, CPU)[1]}
+    assert sizes == {each.batch_size for each in candidates(CPU)} - {4}

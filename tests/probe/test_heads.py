@@ -159,6 +159,18 @@ def test_a_constant_feature_is_left_as_it_is() -> None:
     assert np.isfinite(fit_logreg(of).arrays["weight"]).all()
 
 
+@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("standardised", [False, True])
+def test_features_that_say_nothing_give_the_classes_shares(name: str, standardised: bool) -> None:
+    of = a_task(standardised)
+    x, tune = torch.full_like(of.plain, 3.0), torch.full_like(of.tune, 3.0)
+    of = dataclasses.replace(of, train=x[None], tune=tune, moments=Moments.of(x, of.y_train, 4))
+    p = HEADS[name].predict(HEADS[name].fit(of).arrays, tune, x, of.y_train)
+    assert (p == p[0]).all()
+    if name in ("logreg", "ridge"):
+        np.testing.assert_allclose(p[0], np.bincount(of.y_train) / len(of.y_train), atol=1e-4)
+
+
 def test_moments_are_exact_far_from_the_origin() -> None:
     rng = np.random.default_rng(0)
     x, y = torch.tensor(rng.normal(size=(500, 5)) + 3000, dtype=torch.float32), np.arange(500) % 3

@@ -11,6 +11,8 @@ from headtohead.data.batches import FeatureBatches
 from headtohead.errors import TrainingDiverged
 from headtohead.models.backbones import build_head
 from headtohead.probe.sweep import STEPS, sweep
+from headtohead.settings import Probe, Settings
+from headtohead.settings_rules import problems
 from headtohead.training.loop import OPTIMIZERS, Plan, accuracy, predict, train
 
 PLAN = Plan(seed=0, epochs=12, learning_rate=1.0, weight_decay=9.0, warmup_share=0.1, clip_norm=1.0)
@@ -80,6 +82,16 @@ def test_it_repeats_to_the_bit() -> None:
     assert first.table == second.table
 
 
+def test_tune_is_scored_alike_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = sweep(*batches_of(), PLAN, 4, GRIDS)
+    monkeypatch.setattr("headtohead.probe.sweep.NUM_LOGITS", 7 * 4 * 18)  # seven rows
+    pieces = sweep(*batches_of(), PLAN, 4, GRIDS)
+    assert torch.equal(whole.weights, pieces.weights)
+    for a, b in zip(whole.table, pieces.table, strict=True):
+        assert a["tune_loss"] == pytest.approx(b["tune_loss"], rel=1e-6)
+        assert a["tune_accuracy"] == b["tune_accuracy"]
+
+
 def test_points_that_diverge_are_named() -> None:
     batches, tune = batches_of()
     with pytest.raises(TrainingDiverged, match="epoch 0 at: sgd 1e\\+38"):
@@ -88,6 +100,26 @@ def test_points_that_diverge_are_named() -> None:
     with pytest.raises(TrainingDiverged, match=r"adamw 0\.001, decay 0; sgd 0\.01"):
         sweep(FeatureBatches(batches.features[:1], batches.labels.numpy(), batch_size=300, seed=0), tune, PLAN, 4,
               {"adamw": ((1e-3,), (0.0,)), "sgd": ((1e-2,), (0.0,))})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("probe", "problem"),
+    [
+        (Probe(optimizers=()), "probe.optimizers: at least one is needed"),
+        (Probe(optimizers=("sgd", "sgd")), "probe.optimizers: one is named twice"),
+        (Probe(learning_rates=()), "probe.learning_rates: at least one is needed"),
+        (Probe(sgd_learning_rates=(0.1, 0.0)), "probe.sgd_learning_rates: all must be positive"),
+        (Probe(sgd_weight_decays=()), "probe.sgd_weight_decays: at least one is needed"),
+        (Probe(weight_decays=(-1.0,)), "probe.weight_decays: none may be negative"),
+    ],
+)
+def test_grids_that_cannot_be_are_named(probe: Probe, problem: str) -> None:
+    assert problems(Settings(probe=probe)) == [problem]
+
+
+def test_the_grids_are_those_of_the_optimizers_asked_for() -> None:
+    assert list(Probe().grids()) == list(STEPS)
+    assert Probe(optimizers=("sgd",)).grids() == {"sgd": (Probe().sgd_learning_rates, Probe().sgd_weight_decays)}
 
 
 def test_every_optimizer_of_the_loop_has_its_step() -> None:

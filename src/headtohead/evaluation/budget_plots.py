@@ -6,12 +6,12 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from headtohead.evaluation.plots import COLORS, NAMES, save
+from headtohead.evaluation.plots import COLORS, save
 
 Json = dict[str, Any]
 
-SHOWN = COLORS | {"knn": "#6a994e"}
-TITLES = NAMES | {"knn": "nearest neighbours, same features"}
+SHOWN = {"cnn": COLORS["cnn"], "probe": COLORS["probe"], "knn": "#6a994e"}
+TITLES = {"cnn": "small CNN", "probe": "linear probe", "knn": "nearest neighbours, same features"}
 
 
 def is_cut_short(points: list[Json]) -> bool:

@@ -77,7 +77,7 @@ def compared(starts: dict[str, float], logs: dict[str, list[Log]]) -> Json:
 def against_seconds(run: RunDir, seeds: tuple[int, ...]) -> Json:
     """CNN and probe of a run. The probe starts after its features (had no cache held any) and its sweep."""
     features = sum(
-        float(read_json(run.features(split).with_suffix(".json"))["seconds_from_scratch"])
+        float(read_json(run.features("probe", split).with_suffix(".json"))["seconds_from_scratch"])
         for split in ("train", "tune")
     )
     sweep = float(read_json(run.timings)["probe sweep"])

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import log_softmax, softmax
 
 from headtohead.probe.task import (
     Arrays,
@@ -53,6 +53,11 @@ class Basis:
     def of(cls, task: Task) -> "Basis":
         variances, axes = np.linalg.eigh(task.moments.covariance / np.outer(task.scale, task.scale))
         return cls(axes, variances.clip(min=0), task.scale, task.moments.mean)
+
+    @property
+    def typical(self) -> float:
+        """The mean variance of a feature; 1 where all are constant."""
+        return float(self.variances.mean()) or 1.0
 
     def to_raw(self, w: Floats, b: Floats) -> tuple[Floats, Floats]:
         """Weights (C, D) along the axes and intercepts (C,) at the mean -> those of the features as they are."""
@@ -95,12 +100,15 @@ class Logistic:
         for x in chunks(task.plain):
             y = task.y_train[at : at + len(x)]
             at += len(x)
-            logits = x @ raw_w.T + raw_b
-            loss += float((logsumexp(logits, axis=1) - logits[np.arange(len(y)), y]).sum())
-            off = softmax(logits, axis=1)
-            off[np.arange(len(y)), y] -= 1
-            by_w += off.T @ x
-            by_b += off.sum(0)
+            logits = raw_w @ x.T + raw_b[:, None]  # (C, n): sums over C run along whole rows
+            logits -= logits.max(0)
+            off = np.exp(logits)
+            total = off.sum(0)
+            loss += float((np.log(total) - logits[y, np.arange(len(y))]).sum())
+            off /= total
+            off[y, np.arange(len(y))] -= 1
+            by_w += off @ x
+            by_b += off.sum(1)
         by_w, by_b = by_w / at, by_b / at
         gradient = np.column_stack([self.basis.gradient(by_w, by_b) + self.strength * w, by_b])
         self.norm = float(np.linalg.norm(gradient))
@@ -113,10 +121,10 @@ def fit_logreg(task: Task) -> Fit:
     w, b = np.zeros((task.num_classes, len(basis.mean))), np.zeros(task.num_classes)
     table, heads, ignorant = [], [], 0.0
     for relative in LOGREG_PATH:
-        loss = Logistic(task, basis, strength := relative * float(basis.variances.mean()))
+        loss = Logistic(task, basis, strength := relative * basis.typical)
         if not ignorant:
             loss(loss.flat(w, b))
-            ignorant = loss.norm
+            ignorant = max(loss.norm, 1e-12)  # nothing to learn: balanced classes, constant features
         goal = TOLERANCE * ignorant
 
         def enough(_: Floats, loss: Logistic = loss, goal: float = goal) -> None:
@@ -163,7 +171,7 @@ def fit_ridge(task: Task) -> Fit:
     products = basis.gradient(moments.class_sums / moments.counts.sum(), share)
     table, heads = [], []
     for relative in RIDGE_PATH:
-        strength = relative * float(basis.variances.mean())
+        strength = relative * basis.typical
         head = basis.to_raw(products / (basis.variances + strength), share)
         p = np.concatenate([on_simplex(x @ head[0].T + head[1]) for x in chunks(task.tune)])
         row = {"strength": strength, "alpha": len(task.y_train) * strength}

@@ -16,7 +16,7 @@ Labels = NDArray[np.int64]
 Arrays = dict[str, NDArray[Any]]
 Json = dict[str, Any]
 
-CHUNK = 8192  # rows of features in float64 at a time: memory does not grow with the images
+CHUNK = 2048  # rows of features in float64 at a time: they stay in the cache, and memory does not grow with the images
 
 
 def chunks(x: torch.Tensor) -> Iterator[Floats]:

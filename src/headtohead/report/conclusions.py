@@ -79,7 +79,7 @@ def convergence(r: Results, say: Say) -> str:
     """Who converges faster, in epochs and in seconds."""
     c, p = r.contender("cnn")["convergence"], r.contender("probe")["convergence"]
     average = lambda rows, key: mean(row[key] for row in rows)  # noqa: E731
-    features = r.features_s
+    features = r.features_s()
     c_epochs, p_epochs = average(c, "epochs"), average(p, "epochs")
     c_s, p_s = average(c, "seconds"), average(p, "seconds")
     faster = say("the probe", "голове") if p_epochs < c_epochs else say("the CNN", "CNN")
@@ -192,7 +192,7 @@ def bottleneck(r: Results, say: Say) -> str:
     models = r.cost["models"]
     text = say("**Where is the bottleneck?**", "**Где узкое место?**")
     for name, m in models.items():
-        title, b = capital(profiled_name(name, say)), m["bottleneck"]
+        title, b = capital(profiled_name(r.settings, name, say)), m["bottleneck"]
         text += say(
             f" {title}: `{b['part']}` takes {pct(b['share'])} of a step of {m['step']['median_ms']:.2f} ms, so that "
             f"without it training would be at most {b['speedup_limit']:.1f} times as fast; the costliest operator is "
@@ -225,7 +225,7 @@ def price(r: Results, say: Say) -> str:
     in_loop = {c: sum(row["seconds_all"] for row in r.contender(c)["convergence"]) for c in ("cnn", "probe")}
     cnn = in_loop["cnn"]
     parts = {
-        "probe features": r.features_s,
+        "probe features": r.features_s(),
         "probe sweep": t.get("probe sweep", 0.0),
         "probe heads": in_loop["probe"],
     }

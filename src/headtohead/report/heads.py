@@ -12,7 +12,7 @@ Json = dict[str, Any]
 def alarm_lines(r: Results, say: Say) -> str:
     """The alarms for the top of the report, a line each; empty where none fires."""
     lines = [
-        f"- **{say('Alarm', 'Тревога')} `{alarm['alarm']}`** ({contender_name(name, say)}): {evidence(alarm, say)}."
+        f"- **{say('Alarm', 'Тревога')} `{alarm['alarm']}`** ({contender_name(r.settings, name, say)}): {evidence(alarm, say)}."
         for name, found in r.comparison.get("panel", {}).items()
         for alarm in found["alarms"]
     ]
@@ -91,7 +91,7 @@ def converged(variant: Json) -> str:
     return f"{sum(flags)}/{len(flags)}" if flags else ""
 
 
-def opinion(name: str, found: Json, say: Say) -> str:
+def opinion(called: str, found: Json, say: Say) -> str:
     """Whether the panel agrees, with the number that says so."""
     reference, level = found["reference"], f"{100 * found['level']:.1f} %"
     gap = f"{points(reference['difference'])} [{points(reference['low'])}, {points(reference['high'])}]"
@@ -101,9 +101,9 @@ def opinion(name: str, found: Json, say: Say) -> str:
         else say("**The panel does NOT agree with the headline.**", "**Панель НЕ согласна с основной строкой.**")
     )
     return say(
-        f"{contender_name(name, say)}: {agrees} Its model solved exactly (`{reference['name']}`) minus the headline, on the "
+        f"{called}: {agrees} Its model solved exactly (`{reference['name']}`) minus the headline, on the "
         f"same `val` images: {gap} points, at the level {level}, which is that of {found['tests']} tests together.",
-        f"{contender_name(name, say)}: {agrees} Та же модель, решённая точно (`{reference['name']}`), минус основная строка, "
+        f"{called}: {agrees} Та же модель, решённая точно (`{reference['name']}`), минус основная строка, "
         f"на тех же изображениях `val`: {gap} п. п. при уровне {level}, то есть для {found['tests']} сравнений вместе.",
     )
 
@@ -124,7 +124,7 @@ def heads(r: Results, say: Say) -> Section:
             "macro-F1",
             say("minus headline, points", "минус основная строка, п. п."),
         ]
-        body += [opinion(name, found, say), table(header, rows)]
+        body += [opinion(contender_name(r.settings, name, say), found, say), table(header, rows)]
         advice = {alarm["alarm"]: ALARMS[alarm["alarm"]] for alarm in found["alarms"]}
         if advice:
             body.append(alarm_lines(r, say))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from headtohead.contender_names import contender_names, probe_backbones
 from headtohead.rundir import RunDir, read_json
 from headtohead.settings import Settings
 
@@ -17,10 +18,10 @@ class Results:
     environment: Json
     data: Json
     checks: Json
-    backbone: Json
-    sweep: Json
-    features: dict[str, Json]  # what those of train and tune took
-    frozen: Json
+    backbones: dict[str, Json]  # of each probe
+    sweeps: dict[str, Json]
+    features: dict[str, dict[str, Json]]  # of each probe, what those of train and tune took
+    frozen_proofs: dict[str, Json]
     cost: Json
     comparison: Json
     timings: Json
@@ -30,10 +31,24 @@ class Results:
     panels: dict[str, Json]  # by contender; a run of an older version has none
     budget: Json | None  # None where it was left out
 
-    @property
-    def features_s(self) -> float:
+    def features_s(self, contender: str = "probe") -> float:
         """Seconds for the features that the heads were trained and chosen on, had the cache held none."""
-        return float(sum(of["seconds_from_scratch"] for of in self.features.values()))
+        return float(sum(of["seconds_from_scratch"] for of in self.features[contender].values()))
+
+    @property
+    def backbone(self) -> Json:
+        """The headline probe's."""
+        return self.backbones["probe"]
+
+    @property
+    def sweep(self) -> Json:
+        """The headline probe's."""
+        return self.sweeps["probe"]
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        """All that were trained, in the order of the tables."""
+        return contender_names(self.settings)
 
     def contender(self, name: str) -> Json:
         """Scores of a contender or baseline."""
@@ -45,15 +60,19 @@ def read_results(run: RunDir) -> Results:
     """Read a run folder."""
     settings = run.own_settings()
     assert settings is not None, "a finished evaluation has settings"
+    probes = probe_backbones(settings)
     return Results(
         settings=settings,
         environment=read_json(run.environment),
         data=read_json(run.data),
         checks=read_json(run.checks),
-        backbone=read_json(run.backbone),
-        sweep=read_json(run.sweep),
-        features={split: read_json(run.features(split).with_suffix(".json")) for split in ("train", "tune")},
-        frozen=read_json(run.scores("probe"))["frozen"],
+        backbones={name: read_json(run.backbone(name)) for name in probes},
+        sweeps={name: read_json(run.sweep(name)) for name in probes},
+        features={
+            name: {split: read_json(run.features(name, split).with_suffix(".json")) for split in ("train", "tune")}
+            for name in probes
+        },
+        frozen_proofs={name: read_json(run.scores(name))["frozen"] for name in probes},
         cost=read_json(run.cost),
         comparison=read_json(run.comparison),
         timings=read_json(run.timings) if run.timings.exists() else {},
