@@ -10,7 +10,8 @@ import pytest
 
 from headtohead.cli import app, main
 from headtohead.data.findings import FINDINGS
-from headtohead.settings import Budget, Settings, flatten, problems
+from headtohead.settings import Budget, Settings, problems
+from headtohead.settings_file import flatten
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -37,7 +38,7 @@ def test_every_command_and_setting_is_documented() -> None:
         text = readme.read_text(encoding="utf-8")
         for command in ("run", "check", "train", "profile", "evaluate", "budget", "report", "data audit", "data demo",
                         "data fetch", "data split", "weights path", "weights verify", "cache info", "cache clear",
-                        "init"):  # fmt: skip
+                        "init", "explain normalisation"):  # fmt: skip
             assert f"`headtohead {command}" in text, command
         for key in flatten(Settings()):
             assert f"`{key}`" in text, key
@@ -48,7 +49,7 @@ def test_every_command_and_setting_is_documented() -> None:
 def test_all_commands_of_the_app_are_the_documented_ones() -> None:
     names = {name for name in app if not name.startswith("-")}
     stages = {"run", "check", "train", "profile", "evaluate", "budget", "report"}
-    assert names == stages | {"data", "weights", "cache", "init"}
+    assert names == stages | {"data", "weights", "cache", "init", "explain"}
 
 
 def test_a_missing_folder_is_named_and_leaves_nothing(

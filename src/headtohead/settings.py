@@ -4,7 +4,7 @@
 """
 
 import re
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from headtohead.errors import BadSettings
@@ -168,7 +168,7 @@ class Settings:
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds, fixed in advance, the same for both models."""
     backbone: tuple[str, ...] = ("vit_tiny_patch16_224.augreg_in21k_ft_in1k",)
-    """Frozen backbones, a probe each, the first in the headline: a model of timm or torchvision, a path, or `builtin`."""
+    """Frozen backbones, a probe each, the first in the headline: a timm or torchvision model, a path, or `builtin`."""
     contenders: tuple[Literal["cnn", "probe", "finetune"], ...] = ("cnn", "probe")
     """Who competes: `cnn` and `probe` always, `finetune` (all of the first backbone is trained) if named."""
     weights: str = ""
@@ -199,11 +199,6 @@ class Settings:
     """The profiler."""
     evaluation: Evaluation = field(default_factory=Evaluation)
     """The evaluation."""
-
-
-# These change how a run is done, not what comes out: they may differ when a run is continued.
-# (Weights are held to by their fingerprint, not by where they lie.)
-FREE = ("weights", "fallback", "on_failed_check", "data.workers")
 
 
 def problems(s: Settings) -> list[str]:
@@ -291,18 +286,3 @@ def validate(settings: Settings) -> Settings:
     if wrong := problems(settings):
         raise BadSettings("These settings cannot be:\n  " + "\n  ".join(wrong), mend="change them and run again")
     return settings
-
-
-def flatten(settings: Any, prefix: str = "") -> dict[str, Any]:
-    """`{"cnn.epochs": 40, ...}` of a settings tree."""
-    flat: dict[str, Any] = {}
-    for f in fields(settings):
-        value = getattr(settings, f.name)
-        flat |= flatten(value, f"{prefix}{f.name}.") if is_dataclass(value) else {prefix + f.name: value}
-    return flat
-
-
-def differing(a: Settings, b: Settings) -> list[str]:
-    """The keys in which two settings would give different results."""
-    left, right = flatten(a), flatten(b)
-    return [key for key in left if left[key] != right[key] and key not in FREE]
