@@ -67,7 +67,7 @@ def at_path(name: str) -> tuple[str, Path, dict[str, Any]]:
         raise WeightsNotFound(
             f"No config.json beside {HUB_FILE} says which model it is: {type(error).__name__}: {error}",
             where=str(file.parent),
-            mend="put timm's config.json (`architecture`, `pretrained_cfg`) beside it, or call the file after its model",
+            mend="put timm's config.json beside it (`architecture`, `pretrained_cfg`), or call it after its model",
         ) from error
 
 
