@@ -29,7 +29,7 @@ from headtohead.device import environment, make_deterministic
 from headtohead.models.backbones import load_backbone
 from headtohead.models.weights import find_weights
 from headtohead.probe.features import extract
-from headtohead.probe.pace import choose_pace, torch_threads
+from headtohead.probe.pace import measure, torch_threads
 from headtohead.rundir import read_json
 from headtohead.settings import Data, Settings
 
@@ -140,7 +140,7 @@ def main() -> None:
     root, name = locate(arguments.data)
     files = ImageFiles(root, build_index(root, name, Data()).of("train")[: arguments.images])
     backbone = load_backbone(find_weights(arguments.backbone, ""), bf16=True)
-    pace, _ = choose_pace(backbone.net, backbone.preprocess.size, CPU)
+    pace = measure(backbone.net, backbone.preprocess.size, CPU).chosen
     chosen = Way(backbone.net, pace.threads, pace.batch_size)
     ways = torch_ways(arguments.backbone) | openvino_way(arguments.backbone)
 

@@ -22,7 +22,7 @@ from headtohead.models.backbones import Backbone, FrozenBackbone, load_backbone
 from headtohead.models.weights import find_weights
 from headtohead.probe import features, pace
 from headtohead.probe.features import extract, feature_store, read_features, view
-from headtohead.probe.pace import Pace, candidates, choose_pace
+from headtohead.probe.pace import Measured, Pace, candidates, measure
 from headtohead.rundir import read_json
 from headtohead.settings import Data
 
@@ -87,7 +87,7 @@ def test_the_batch_does_not_matter(
 ) -> None:
     found = {}
     for of in (Pace(1, 64), Pace(2, 3), Pace(3, 1)):
-        monkeypatch.setattr(features, "pace_of", lambda *_, of=of: (of, []))
+        monkeypatch.setattr(features, "pace_of", lambda *_, of=of: Measured(of, [], 0.0))
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"cache-{of.batch_size}"))
         found[of] = values(backbone, files, tmp_path / f"{of.batch_size}.npy")
     first, *others = found.values()
@@ -176,7 +176,7 @@ def killed(backbone: Backbone, files: ImageFiles, out: Path, after: int) -> None
 
 def unmeasured(backbone: Backbone, files: ImageFiles, out: Path) -> None:
     """In a process of its own."""
-    features.pace_of = lambda *_: (Pace(2, 3), [])
+    features.pace_of = lambda *_: Measured(Pace(2, 3), [], 0.0)
     values(backbone, files, out)
 
 
@@ -234,10 +234,30 @@ class Moody(FrozenBackbone):
 
 
 def test_the_pace_is_the_fastest_of_those_that_give_the_same_bits(backbone: Backbone) -> None:
-    chosen, measured = choose_pace(backbone.net, backbone.preprocess.size, CPU)
-    assert chosen in measured
-    assert chosen.images_per_s == max(each.images_per_s for each in measured)
-    assert all(each.images_per_s > 0 for each in measured)
+    found = measure(backbone.net, backbone.preprocess.size, CPU)
+    assert found.chosen in found.tried
+    assert found.chosen.images_per_s == max(each.images_per_s for each in found.tried)
+    assert all(each.images_per_s > 0 for each in found.tried)
+    assert Measured.from_json(dataclasses.asdict(found)) == found
     moody = Moody(backbone.net.body)
-    sizes = {each.batch_size for each in choose_pace(moody, backbone.preprocess.size, CPU)[1]}
+    sizes = {each.batch_size for each in measure(moody, backbone.preprocess.size, CPU).tried}
     assert sizes == {each.batch_size for each in candidates(CPU)} - {4}
+
+
+def test_what_bf16_gains_is_measured_with_the_same_weights(tiny_weights: Path) -> None:
+    net = load_backbone(find_weights(BACKBONE, str(tiny_weights)), bf16=True).net
+    assert measure(net, 32, CPU).fp32_images_per_s > 0
+    assert net.bf16
+
+
+def test_where_fp32_is_faster_it_is_said(
+    cache: Path,
+    backbone: Backbone,
+    files: ImageFiles,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(features, "measure", lambda *_: Measured(Pace(1, 8, 10.0), [], 20.0))
+    values(backbone, files, tmp_path / "a.npy")
+    assert "faster in fp32" in capsys.readouterr().err

@@ -29,8 +29,8 @@ from headtohead.data.index import ImageFiles
 from headtohead.data.store import Array, Store
 from headtohead.data.views import Preprocess, normalise, plain_views, random_views
 from headtohead.models.backbones import Backbone
-from headtohead.probe.pace import Pace, choose_pace, torch_threads
-from headtohead.progress import bar
+from headtohead.probe.pace import Measured, Pace, measure, torch_threads
+from headtohead.progress import bar, say
 from headtohead.rundir import read_json, write_atomically, write_json
 
 VIEWS = 1  # to be raised with every change of what `view` gives: features are found by it
@@ -133,7 +133,8 @@ def extract(
         if (lacking := [v for v, name in enumerate(names) if key(sample.digest, name) not in found])
     }
     num_missing, num_all = sum(map(len, missing.values())), len(names) * len(files)
-    pace, measured = pace_of(store, backbone, device) if missing else (Pace(1, 1), [])
+    measured = pace_of(store, backbone, device) if missing else None
+    pace = measured.chosen if measured else Pace(1, 1)
     started = perf_counter()
 
     def compute(part: list[int]) -> dict[tuple[int, int], Array]:
@@ -175,7 +176,7 @@ def extract(
         rows.flush()
         seconds = perf_counter() - started
         from_scratch = (num_all - num_missing) * seconds_a_view(store) + (seconds if missing else 0.0)
-        how = {"chosen": asdict(pace), "measured": [asdict(each) for each in measured]} if missing else {}
+        how = asdict(measured) if measured else {}
         cost = Cost(num_all, num_missing, round(seconds, 3), round(from_scratch, 3), backbone.net.poolings, how)
         write_json(about(out), asdict(cost))
 
@@ -208,15 +209,17 @@ def seconds_a_view(store: Store) -> float:
     return float(cost["seconds"] / cost["views"]) if cost else 0.0
 
 
-def pace_of(store: Store, backbone: Backbone, device: torch.device) -> tuple[Pace, list[Pace]]:
+def pace_of(store: Store, backbone: Backbone, device: torch.device) -> Measured:
     """Measured once for a backbone on a machine, and kept beside its features."""
     path = store.folder / "pace.json"
     if known := recorded(path):
-        return Pace(**known["chosen"]), [Pace(**each) for each in known["measured"]]
-    chosen, measured = choose_pace(backbone.net, backbone.preprocess.size, device)
+        return Measured.from_json(known)
+    measured = measure(backbone.net, backbone.preprocess.size, device)
+    if measured.chosen.images_per_s < measured.fp32_images_per_s:
+        say("  on this machine the backbone is faster in fp32: `--precision fp32`")
     with suppress(OSError):
-        write_json(path, {"chosen": asdict(chosen), "measured": [asdict(each) for each in measured]})
-    return chosen, measured
+        write_json(path, asdict(measured))
+    return measured
 
 
 def recorded(path: Path) -> dict[str, Any] | None:

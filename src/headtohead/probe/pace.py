@@ -5,11 +5,13 @@ own caches, and no core waits for the other at every layer. What is fastest diff
 what comes out does not depend on it, since candidates that give other bits are not taken.
 """
 
+import copy
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import torch
 
@@ -42,8 +44,23 @@ def candidates(device: torch.device) -> list[Pace]:
     return [Pace(cores, 8), Pace(cores, 4), Pace(cores, 16), Pace(1, 8 * cores)]
 
 
-def choose_pace(net: FrozenBackbone, size: int, device: torch.device) -> tuple[Pace, list[Pace]]:
-    """The fastest of the candidates that give the first one's bits, and all that were measured."""
+@dataclass(frozen=True)
+class Measured:
+    """What was tried, the first one's bits given, and the fastest of it."""
+
+    chosen: Pace
+    tried: list[Pace]
+    fp32_images_per_s: float  # of the same net and pace in fp32: what the run's precision gains
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Measured":
+        """What `dataclasses.asdict` gave."""
+        tried = [Pace(**pace) for pace in content["tried"]]
+        return cls(Pace(**content["chosen"]), tried, content["fp32_images_per_s"])
+
+
+def measure(net: FrozenBackbone, size: int, device: torch.device) -> Measured:
+    """Try the candidates. Precision is not chosen by it, since it changes what comes out; its gain is measured."""
     images = torch.linspace(-1, 1, size).sin().repeat(32, 3, size, 1)
     images = (images + torch.arange(32)[:, None, None, None] / 32).to(device, memory_format=torch.channels_last)
     measured: list[Pace] = []
@@ -59,7 +76,13 @@ def choose_pace(net: FrozenBackbone, size: int, device: torch.device) -> tuple[P
                 measured.append(Pace(pace.threads, pace.batch_size, round(rate(net, x, pace.threads), 1)))
         if perf_counter() - started > ENOUGH_S:
             break
-    return max(measured, key=lambda pace: pace.images_per_s), measured
+    chosen = max(measured, key=lambda pace: pace.images_per_s)
+    fp32 = copy.copy(net)  # with the same weights
+    fp32.bf16 = False
+    x = images.repeat(-(-chosen.batch_size // len(images)), 1, 1, 1)[: chosen.batch_size]
+    with torch_threads(chosen.torch_threads):
+        fp32_rate = rate(fp32, x, chosen.threads) if net.bf16 else chosen.images_per_s
+    return Measured(chosen, measured, round(fp32_rate, 1))
 
 
 def rate(net: FrozenBackbone, x: torch.Tensor, threads: int) -> float:
