@@ -10,7 +10,8 @@ import pytest
 
 from headtohead.cli import app, main
 from headtohead.data.findings import FINDINGS
-from headtohead.settings import Budget, Settings, flatten
+from headtohead.settings import Budget, Settings
+from headtohead.settings_file import flatten
 from headtohead.settings_rules import problems
 
 README = Path(__file__).parents[1] / "README.md"
@@ -38,7 +39,7 @@ def test_every_command_and_setting_is_documented() -> None:
         text = readme.read_text(encoding="utf-8")
         for command in ("run", "check", "train", "profile", "evaluate", "budget", "report", "data audit", "data demo",
                         "data fetch", "data split", "weights path", "weights verify", "cache info", "cache clear",
-                        "init"):  # fmt: skip
+                        "init", "explain normalisation"):  # fmt: skip
             assert f"`headtohead {command}" in text, command
         for key in flatten(Settings()):
             assert f"`{key}`" in text, key
@@ -49,7 +50,7 @@ def test_every_command_and_setting_is_documented() -> None:
 def test_all_commands_of_the_app_are_the_documented_ones() -> None:
     names = {name for name in app if not name.startswith("-")}
     stages = {"run", "check", "train", "profile", "evaluate", "budget", "report"}
-    assert names == stages | {"data", "weights", "cache", "init"}
+    assert names == stages | {"data", "weights", "cache", "init", "explain"}
 
 
 def test_a_missing_folder_is_named_and_leaves_nothing(

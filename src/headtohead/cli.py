@@ -10,6 +10,7 @@ import headtohead
 from headtohead.arguments import DEFAULTS, DataOrRun, File, Flags, Out, fill_in, prepare
 from headtohead.data_commands import data_app
 from headtohead.errors import BadSettings, RunFolderMismatch, UserError
+from headtohead.explain_commands import explain_app
 from headtohead.progress import console, say
 from headtohead.settings import Settings
 from headtohead.settings_file import commented_toml
@@ -27,6 +28,7 @@ app = App(
 weights_app = App(name="weights", help="The backbone's pretrained weights.")
 cache_app = App(name="cache", help="What is kept for later runs in the user's cache folder.")
 app.command(data_app)
+app.command(explain_app)
 app.command(weights_app)
 app.command(cache_app)
 
@@ -117,7 +119,7 @@ def path(*, backbone: str = DEFAULTS.backbone[0], weights: str = "", fallback: b
     Parameters
     ----------
     backbone
-        Any timm model name, or `builtin`.
+        Any timm or torchvision model name, a path, or `builtin`.
     weights
         File or folder to look at first.
     fallback
@@ -133,7 +135,7 @@ def verify(*, backbone: str = DEFAULTS.backbone[0], weights: str = "", fallback:
     Parameters
     ----------
     backbone
-        Any timm model name, or `builtin`.
+        Any timm or torchvision model name, a path, or `builtin`.
     weights
         File or folder to look at first.
     fallback

@@ -193,6 +193,16 @@ def stages_of(settings: Settings) -> tuple[Stage, ...]:
     return tuple(stage for stage in STAGES if not (settings.quick and stage.name == "budget"))
 
 
+def opened(settings: Settings, run: RunDir) -> Job:
+    """A run whose images are audited and split, for what needs no other stage."""
+    make_deterministic()
+    job = Job.of(settings, run)
+    announced(job.weights("probe"))
+    if not run.data.exists():
+        prepare_data(job)
+    return job
+
+
 def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
     """Do the stages up to and with `upto` that are not done yet; with `only`, the earlier ones must be."""
     stages = stages_of(settings)

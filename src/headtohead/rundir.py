@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from headtohead.errors import RunFolderMismatch
-from headtohead.settings import Settings, differing
-from headtohead.settings_file import parse, read_toml, to_toml
+from headtohead.settings import Settings
+from headtohead.settings_file import differing, parse, read_toml, to_toml
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -182,6 +182,14 @@ class RunDir:
     def budget_choice(self, contender: str, size: int, draw: int) -> Path:
         """What that training chose on `tune`."""
         return self.budget_predictions(contender, size, draw).with_suffix(".json")
+
+    @property
+    def normalisation(self) -> Path:
+        """What a wrong mean and standard deviation cost."""
+        return self.path / "normalisation.json"
+
+    def normalisation_page(self, language: str) -> Path:
+        return self.path / ("normalisation.md" if language == "en" else f"normalisation.{language}.md")
 
     def report(self, language: str) -> Path:
         return self.path / ("report.md" if language == "en" else f"report.{language}.md")

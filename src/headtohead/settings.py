@@ -3,7 +3,7 @@
 `cnn.epochs` here is `epochs` under `[cnn]` in a settings file and `--cnn.epochs` on the command line.
 """
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from headtohead.finding_names import FolderFindingName, ImageFindingName
@@ -165,7 +165,7 @@ class Settings:
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds, fixed in advance, the same for both models."""
     backbone: tuple[str, ...] = ("vit_tiny_patch16_224.augreg_in21k_ft_in1k",)
-    """Frozen backbones, a probe each, the first for the headline: any timm model name, or `builtin`."""
+    """Frozen backbones, a probe each, the first in the headline: a timm or torchvision model, a path, or `builtin`."""
     contenders: tuple[Literal["cnn", "probe", "finetune"], ...] = ("cnn", "probe")
     """Who competes: `cnn` and `probe` always, `finetune` (all of the first backbone is trained) if named."""
     weights: str = ""
@@ -196,23 +196,3 @@ class Settings:
     """The profiler."""
     evaluation: Evaluation = field(default_factory=Evaluation)
     """The evaluation."""
-
-
-# These change how a run is done, not what comes out: they may differ when a run is continued.
-# (Weights are held to by their fingerprint, not by where they lie.)
-FREE = ("weights", "fallback", "on_failed_check", "data.workers")
-
-
-def flatten(settings: Any, prefix: str = "") -> dict[str, Any]:
-    """`{"cnn.epochs": 40, ...}` of a settings tree."""
-    flat: dict[str, Any] = {}
-    for f in fields(settings):
-        value = getattr(settings, f.name)
-        flat |= flatten(value, f"{prefix}{f.name}.") if is_dataclass(value) else {prefix + f.name: value}
-    return flat
-
-
-def differing(a: Settings, b: Settings) -> list[str]:
-    """The keys in which two settings would give different results."""
-    left, right = flatten(a), flatten(b)
-    return [key for key in left if left[key] != right[key] and key not in FREE]

@@ -22,6 +22,8 @@ from headtohead.data.index import Index, build_index, index_of
 from headtohead.data.opening import AHEAD, in_order
 from headtohead.errors import BadData
 from headtohead.report.audit_page import THUMBS, write_audit
+from headtohead.report.evidence import evidence
+from headtohead.report.text import speaker
 from headtohead.rundir import RunDir, read_json, write_json
 from headtohead.settings import Data, Settings
 from headtohead.settings_rules import problems
@@ -235,6 +237,18 @@ def test_a_split_of_our_own_tears_no_pair_so_that_audit_and_run_place_them_alike
     audit = audit_folder(alike(tmp_path / "x"), "x", Data())
     assert len(audit.pairs) == 2
     assert index_of(audit, Data()).duplicates == audit.duplicates()
+
+
+def test_all_evidence_that_is_composed_here_is_russian_on_the_russian_page(bad: Path, tmp_path: Path) -> None:
+    theirs = {"unreadable", "truncated", "damaged", "huge", "decoder-warning"}  # the system's and the decoders' words
+    numbers = small(tmp_path / "numbers")
+    PLANTS["numeric-class-names"](numbers)
+    found = [f for folder in (bad, numbers) for f in audit_folder(folder, "x", Data()).findings if f.name not in theirs]
+    for text in {said for finding in found for _, said in finding.cases}:
+        shown = evidence(text, speaker("ru"))
+        assert re.search("[а-я]", shown) or re.fullmatch(r"(\d+x\d+ px|-> \S+)?", shown), text
+    pairs = audit_folder(alike(tmp_path / "alike"), "x", Data()).pairs
+    assert all(re.search("[а-я]", evidence(pair.evidence, speaker("ru"))) for pair in pairs)
 
 
 def test_the_page_does_not_grow_with_the_images(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Planted copies are found, different images are not taken for copies."""
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from headtohead.data.folder import Found
 from headtohead.data.index import build_index
 from headtohead.data.leaks import Duplicates, place
 from headtohead.data.sets import builtin_folder
+from headtohead.report.evidence import evidence
+from headtohead.report.text import speaker
 from headtohead.settings import Data
 
 
@@ -133,7 +136,10 @@ def test_bytes_come_before_pixels_before_near_and_copies_form_a_star() -> None:
         image("d", jpeg(picture, 80)),
         image("e", noise(1)),
     ]
-    pairs = [(p.a, p.b, p.kind) for p in d.find_pairs(images)]
+    found = d.find_pairs([*images, image("f", ImageOps.mirror(jpeg(picture, 70)))])
+    for pair in found:  # the words are in the table of translations
+        assert re.search("[а-я]", evidence(pair.evidence, speaker("ru")))
+    pairs = [(p.a, p.b, p.kind) for p in found if p.b < 5]
     assert pairs == [(0, 1, "bytes"), (0, 2, "pixels"), (0, 3, "near")]
     assert d.clusters(5, [(0, 1), (0, 2), (0, 3)]).tolist() == [0, 0, 0, 0, 1]
 

@@ -22,7 +22,7 @@ from headtohead.data.index import SPLITS
 from headtohead.data.pixels import decoded
 from headtohead.evaluation.predict import predict_splits
 from headtohead.job import Job
-from headtohead.models.backbones import Backbone, build_head
+from headtohead.models.backbones import Backbone, build_head, published_statistics
 
 SOURCE = "probe"  # whose weights it starts from
 
@@ -47,7 +47,16 @@ def finetune_context(job: Job, name: str) -> CheckContext:
     images, y = checked_images(job, backbone.preprocess)
     build = lambda: new_finetuned(job, backbone, seed)  # noqa: E731
     return CheckContext(
-        name, job.index(), images, y, build, build, lambda x: x, job.finetune_plan(seed), own_statistics=False
+        name,
+        job.index(),
+        images,
+        y,
+        build,
+        build,
+        lambda x: x,
+        job.finetune_plan(seed),
+        own_statistics=False,
+        published=published_statistics(backbone.weights),
     )
 
 

@@ -20,7 +20,7 @@ from headtohead.data.batches import Batches, FeatureBatches
 from headtohead.data.index import SPLITS, labels
 from headtohead.evaluation.predict import predict_splits
 from headtohead.job import Job
-from headtohead.models.backbones import Backbone, LinearProbe, build_head
+from headtohead.models.backbones import Backbone, LinearProbe, build_head, published_statistics
 from headtohead.panel import predict_panel, train_panel
 from headtohead.probe.features import Features, extract, read_features
 from headtohead.probe.sweep import sweep
@@ -70,6 +70,7 @@ def probe_context(job: Job, name: str) -> CheckContext:
         entering=backbone.net,
         plan=job.head_plan(seed),
         own_statistics=False,
+        published=published_statistics(backbone.weights),
         frozen="backbone",
     )
 

@@ -15,6 +15,7 @@ from headtohead.data.audit import Audit
 from headtohead.data.decode import Unreadable, decode
 from headtohead.data.findings import FINDINGS
 from headtohead.names import printable
+from headtohead.report.evidence import evidence
 from headtohead.report.leaks import kind_name, where_name
 from headtohead.report.text import capital, speaker
 from headtohead.rundir import RunDir, write_json, write_text
@@ -55,6 +56,7 @@ def page(content: Json, thumbs: dict[str, str], language: str) -> str:
         num_pairs=PAIRS,
         where_name=where_name,
         kind_name=kind_name,
+        evidence=evidence,
         language=language,
         say=speaker(language),
     )

@@ -12,7 +12,7 @@ from headtohead.report.results import Results
 from headtohead.report.scores import confusions, metrics
 from headtohead.report.text import Say, Section, code, esc, seconds, table
 from headtohead.report.training import training
-from headtohead.settings import flatten
+from headtohead.settings_file import flatten
 
 
 def summary(r: Results, say: Say) -> Section:
