@@ -1,11 +1,12 @@
 """The label budget: CNN, linear head and nearest neighbours trained on few images per class, several draws of them.
 
-All see the same draws and choose on the whole of `tune`, as in the main training: the CNN its best epoch, the head
-optimizer, learning rate, weight decay and best epoch anew for every draw (what suits 870 images need not suit 50), the
+All see the same draws and choose on the whole of `tune`, as in the main training: the CNN its epoch, the head
+optimizer, learning rate, weight decay and epoch anew for every draw (what suits 870 images need not suit 50), the
 neighbours their number. The CNN is trained for as many epochs as in the main training, within `budget.cnn_passes`, the
 head for as many image passes. With all images both are those of the main training itself.
 """
 
+import copy
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,11 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from headtohead.contenders.cnn import cnn_batches, new_cnn
 from headtohead.contenders.probe import features, new_head
 from headtohead.contenders.shared import EVALUATION_BATCH
-from headtohead.data.batches import FeatureBatches
+from headtohead.data.batches import Batches, FeatureBatches
 from headtohead.data.index import SPLITS, ImageFiles, Index, labels
 from headtohead.data.pixels import DecodedImages
 from headtohead.data.subsets import Repeated, draw, even_batch
@@ -30,7 +32,8 @@ from headtohead.probe.sweep import sweep
 from headtohead.probe.task import Moments, Task
 from headtohead.progress import track
 from headtohead.rundir import write_json
-from headtohead.training.loop import predict, train
+from headtohead.training.checkpoint import TrainState
+from headtohead.training.loop import accuracy, predict, train
 
 # Looks at `tune` in a training of the CNN, at most: with few images one costs more than an epoch.
 LOOKS = 20
@@ -62,6 +65,24 @@ class Material:
         )
 
 
+def finished(state: TrainState, tune: Batches, bf16: bool = False) -> tuple[nn.Module, str]:
+    """The trained model: as of the epoch of the lowest loss on `tune`, or as of the last where that errs less there.
+
+    With few images the loss is lowest while the net is still nearly ignorant; later it errs less, but with certainty.
+    """
+
+    def right() -> float:
+        _, logits, y = predict(state.model, tune, bf16)
+        return accuracy(logits, y)
+
+    last, of_last = copy.deepcopy(state.model.state_dict()), right()
+    state.model.load_state_dict(state.best_weights)
+    if right() >= of_last:
+        return state.model, "lowest loss"
+    state.model.load_state_dict(last)
+    return state.model, "last"
+
+
 def small_cnn(m: Material, chosen: list[int], seed: int) -> Outcome:
     """The CNN from scratch on the training images numbered `chosen`."""
     settings, images = m.job.settings, m.images["train"]
@@ -77,9 +98,9 @@ def small_cnn(m: Material, chosen: list[int], seed: int) -> Outcome:
     batches = cnn_batches(m.job, part, even_batch(len(chosen), settings.training.batch_size), seed)
     tune, val = (cnn_batches(m.job, m.images[split], EVALUATION_BATCH) for split in ("tune", "val"))
     state = train(new_cnn(m.job, seed), Repeated(batches, times), tune, plan)
-    state.model.load_state_dict(state.best_weights)
-    _, logits, _ = predict(state.model, val, plan.bf16)
-    about = {"epochs": plan.epochs * times, "best_epoch": (state.best_epoch + 1) * times - 1}
+    model, taken = finished(state, tune, plan.bf16)
+    _, logits, _ = predict(model, val, plan.bf16)
+    about = {"epochs": plan.epochs * times, "best_epoch": (state.best_epoch + 1) * times - 1, "taken": taken}
     return torch.softmax(logits, dim=1).numpy(), about
 
 
@@ -95,10 +116,10 @@ def small_probe(m: Material, chosen: list[int], seed: int) -> Outcome:
     best = sweep(batches, tune, plan, num_classes, settings.probe.grids()).best
     plan = plan.with_choice(best["optimizer"], best["learning_rate"], best["weight_decay"])
     state = train(new_head(m.job, x.shape[-1], seed), batches, tune, plan)
-    state.model.load_state_dict(state.best_weights)
-    _, logits, _ = predict(state.model, val)
-    hyper = {key: best[key] for key in ("optimizer", "learning_rate", "weight_decay")}
-    about = hyper | {"epochs": plan.epochs * times, "best_epoch": (state.best_epoch + 1) * times - 1}
+    model, taken = finished(state, tune)
+    _, logits, _ = predict(model, val)
+    about = {key: best[key] for key in ("optimizer", "learning_rate", "weight_decay")}
+    about |= {"epochs": plan.epochs * times, "best_epoch": (state.best_epoch + 1) * times - 1, "taken": taken}
     return torch.softmax(logits, dim=1).numpy(), about
 
 

@@ -45,7 +45,8 @@ def budget_curve(points: list[Json], path: Path) -> None:
         axis.set_title(f"{title} on val")
         axis.set_ylim(0, 1.02)
         axis.grid(alpha=0.3)
-    axes[0].legend(fontsize=8, loc="lower right")
+    handles, titles = axes[0].get_legend_handles_labels()
+    figure.legend(handles, titles, fontsize=8, ncols=len(titles), loc="upper center", bbox_to_anchor=(0.5, 0.0))
     save(figure, path)
 
 
