@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--images", type=int, default=870, help="for the end to end rate")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--backbone", default=Settings().backbone)
+    parser.add_argument("--backbone", default=Settings().backbone[0])
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
     make_deterministic()

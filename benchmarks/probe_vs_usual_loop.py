@@ -135,8 +135,8 @@ def probe(settings: Settings, folder: Path) -> Ours:
     job = Job.of(settings, RunDir(folder))
     prepare_data(job)  # all need the split; counted for none
     started = perf_counter()
-    train_probe(job)
-    predict_probe(job)
+    train_probe(job, "probe")
+    predict_probe(job, "probe")
     seconds = perf_counter() - started
     val = [load_predictions(job.run.seed("probe", seed).predictions("val")) for seed in settings.seeds]
     return Ours(job, seconds, [float((p.predicted == p.labels).mean()) for p in val])
@@ -154,7 +154,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = folder
         first, again = (probe(settings, Path(folder) / name) for name in ("first", "again"))
-        job, chosen = first.job, read_json(first.job.run.sweep())["best"]
+        job, chosen = first.job, read_json(first.job.run.sweep("probe"))["best"]
         sklearn_s, sklearn_accuracy = logistic_regression(job)
         usual = [usual_loop(job, seed, chosen) for seed in settings.seeds]
         parts = read_json(job.run.timings)
@@ -163,7 +163,7 @@ def main() -> None:
         "environment": environment(job.device, job.bf16),
         "data": job.name,
         "ours_s": round(first.seconds, 1),
-        "of_which": {name: seconds for name, seconds in parts.items() if name.startswith(("features", "probe"))},
+        "of_which": {name: seconds for name, seconds in parts.items() if name.startswith("probe")},
         "ours_accuracy": first.accuracy,
         "ours_again_s": round(again.seconds, 1),
         "same_accuracy_again": again.accuracy == first.accuracy,

@@ -10,8 +10,9 @@ import pytest
 
 from headtohead.cli import app, main
 from headtohead.data.findings import FINDINGS
-from headtohead.settings import Budget, Settings, problems
+from headtohead.settings import Budget, Settings
 from headtohead.settings_file import flatten
+from headtohead.settings_rules import problems
 
 README = Path(__file__).parents[1] / "README.md"
 

@@ -258,6 +258,26 @@ def test_unusable_data_stop_the_run_but_leave_their_audit(
     assert json.loads(run.data.read_text())["left_out"] == ["class-0/empty.png: zero-byte: empty file"]
 
 
+def test_lost_duplicates_are_found_anew_but_only_for_the_images_of_the_run(
+    tmp_path: Path, images: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunDir(tmp_path / "out")
+    command = quick(images, tiny_weights, run.path)
+    main(["check", *command])
+    made = {path: path.read_bytes() for path in (run.data, run.duplicates)}
+    run.duplicates.unlink()
+    main(["check", *command])
+    assert {path: path.read_bytes() for path in made} == made
+    run.duplicates.unlink()
+    (images / "class-0" / "000.png").unlink()
+    for _ in range(2):
+        with pytest.raises(SystemExit) as stop:
+            main(["check", *command])
+        assert stop.value.code == 2
+        assert "not those that the run began with" in capsys.readouterr().err
+    assert run.data.read_bytes() == made[run.data]
+
+
 def test_a_leak_stops_the_run_until_told_to_go_on(
     tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,8 +8,9 @@ from cyclopts import App, Parameter
 from cyclopts.argument import ArgumentCollection, update_argument_collection
 
 from headtohead.rundir import RunDir
-from headtohead.settings import BUILTIN, BUILTIN_NAME, Settings, validate
+from headtohead.settings import BUILTIN, BUILTIN_NAME, Settings
 from headtohead.settings_file import read_toml
+from headtohead.settings_rules import validate
 
 DataOrRun = Annotated[
     Path | None,

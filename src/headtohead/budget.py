@@ -2,8 +2,8 @@
 
 All see the same draws and choose on the whole of `tune`, as in the main training: the CNN its best epoch, the head
 optimizer, learning rate, weight decay and best epoch anew for every draw (what suits 870 images need not suit 50), the
-neighbours their number. The CNN makes `budget.cnn_passes` image passes whatever the number of images, the head as many
-as in the main training. With all images the CNN and the head are those of the main training themselves.
+neighbours their number. The CNN is trained for as many epochs as in the main training, within `budget.cnn_passes`, the
+head for as many image passes. With all images both are those of the main training itself.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from headtohead.contenders.cnn import cnn_batches, new_cnn
 from headtohead.contenders.probe import features, new_head
 from headtohead.contenders.shared import EVALUATION_BATCH
 from headtohead.data.batches import FeatureBatches
-from headtohead.data.index import ImageFiles, labels
+from headtohead.data.index import SPLITS, ImageFiles, Index, labels
 from headtohead.data.pixels import DecodedImages
 from headtohead.data.subsets import Repeated, draw, even_batch
 from headtohead.evaluation.budget import ALL, Training, summarise_budget, trainings
@@ -32,7 +32,8 @@ from headtohead.progress import track
 from headtohead.rundir import write_json
 from headtohead.training.loop import predict, train
 
-LOOKS = 20  # at `tune` in a training of the CNN, about: each costs as much as a fifth of a pass over 500 images
+# Looks at `tune` in a training of the CNN, at most: with few images one costs more than an epoch.
+LOOKS = 20
 
 Labels = NDArray[np.int64]
 Outcome = tuple[NDArray[Any], dict[str, Any]]  # probabilities (N, C) for `val`; what was chosen on `tune`
@@ -43,6 +44,7 @@ class Material:
     """Images, features and labels of the run, that parts are taken of."""
 
     job: Job
+    index: Index
     images: dict[str, DecodedImages]  # by split
     features: dict[str, torch.Tensor]  # (V, N, D), by split
     labels: dict[str, Labels]
@@ -50,12 +52,13 @@ class Material:
     @classmethod
     def of(cls, job: Job) -> "Material":
         """Of all three splits. `val` is only predicted."""
-        splits, backbone = ("train", "tune", "val"), job.backbone("probe")
+        index, backbone = job.index(), job.backbone("probe")
         return cls(
             job,
-            {split: job.cnn_images(split) for split in splits},
-            {split: features(job, "probe", backbone, split) for split in splits},
-            {split: labels(job.files(split).samples) for split in splits},
+            index,
+            {split: job.cnn_images(split) for split in SPLITS},
+            {split: features(job, "probe", backbone, split) for split in SPLITS},
+            {split: labels(index.of(split)) for split in SPLITS},
         )
 
 
@@ -67,9 +70,10 @@ def small_cnn(m: Material, chosen: list[int], seed: int) -> Outcome:
         images.short_side,
         [images.stored[i] for i in chosen],
     )
-    passes = num_epochs(len(chosen), settings.budget.cnn_passes)
-    times = -(-passes // LOOKS)
-    plan = replace(m.job.cnn_plan(seed), epochs=-(-passes // times))
+    plan = m.job.cnn_plan(seed)
+    epochs = min(plan.epochs, num_epochs(len(chosen), settings.budget.cnn_passes))
+    times = -(-epochs // LOOKS)
+    plan = replace(plan, epochs=-(-epochs // times))
     batches = cnn_batches(m.job, part, even_batch(len(chosen), settings.training.batch_size), seed)
     tune, val = (cnn_batches(m.job, m.images[split], EVALUATION_BATCH) for split in ("tune", "val"))
     state = train(new_cnn(m.job, seed), Repeated(batches, times), tune, plan)
@@ -81,7 +85,7 @@ def small_cnn(m: Material, chosen: list[int], seed: int) -> Outcome:
 
 def small_probe(m: Material, chosen: list[int], seed: int) -> Outcome:
     """The linear head on the features, with all their views, of the training images numbered `chosen`."""
-    settings, num_classes = m.job.settings, len(m.job.index().classes)
+    settings, num_classes = m.job.settings, len(m.index.classes)
     x, y = m.features["train"][:, chosen], m.labels["train"][chosen]
     times = max(1, round(len(m.labels["train"]) / len(chosen)))
     size = even_batch(len(chosen), settings.training.batch_size)
@@ -100,7 +104,7 @@ def small_probe(m: Material, chosen: list[int], seed: int) -> Outcome:
 
 def small_knn(m: Material, chosen: list[int], seed: int) -> Outcome:
     """Nearest neighbours, by cosine of the raw features, among the training images numbered `chosen`."""
-    settings, num_classes = m.job.settings, len(m.job.index().classes)
+    settings, num_classes = m.job.settings, len(m.index.classes)
     x, y = m.features["train"][:1, chosen], m.labels["train"][chosen]
     task = Task(
         x, y, m.features["tune"][0], m.labels["tune"], num_classes, Moments.of(x[0], y, num_classes), False,
@@ -119,7 +123,7 @@ SMALL: dict[str, Callable[[Material, list[int], int], Outcome]] = {
 
 def train_one(m: Material, training: Training) -> None:
     """One training into its two files; the predictions come last."""
-    job, samples = m.job, m.job.files("train").samples
+    job, samples = m.job, m.index.of("train")
     seeds, size = job.settings.seeds, training.size
     chosen = draw(samples, len(samples) if size == ALL else size, training.draw, seeds[0])
     seed = seeds[training.draw % len(seeds)]
@@ -128,9 +132,8 @@ def train_one(m: Material, training: Training) -> None:
     drawn = hashlib.sha256(content.encode()).hexdigest()[:16]  # the same for all who trained on the same images
     about = {"images": len(chosen), "drawn": drawn, "seed": seed} | about
     write_json(job.run.budget_choice(training.contender, size, training.draw), about)
-    save_predictions(
-        job.run.budget_predictions(training.contender, size, training.draw), job.index(), "val", probabilities
-    )
+    path = job.run.budget_predictions(training.contender, size, training.draw)
+    save_predictions(path, m.index, "val", probabilities)
 
 
 def label_budget(job: Job) -> None:

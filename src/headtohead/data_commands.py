@@ -1,6 +1,7 @@
 """The commands below `headtohead data`; what they need is imported when they are called."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,11 @@ from rich.console import Console
 from headtohead.arguments import DEFAULTS, DataOrRun, File, Flags, Out, prepare
 from headtohead.errors import BadData, BadSettings
 from headtohead.progress import say
-from headtohead.settings import Data, validate
+from headtohead.settings import Data
+from headtohead.settings_rules import validate
+
+# Which of the settings under `[data]` a split into train and val depends on.
+OF_A_SPLIT = re.compile("^(flags|val_share|split_seed|group_.*|keep_split|on_bad|leave_out|stop_at)$")
 
 data_app = App(name="data", help="Images: what is in a folder of them, public data sets, and the built-in ones.")
 
@@ -99,7 +104,7 @@ def split_folder(
     /,
     *,
     copy: bool = False,
-    flags: Annotated[Data, Parameter(name="*")] = DEFAULTS.data,
+    flags: Annotated[Data, Parameter(name="*", parse=OF_A_SPLIT)] = DEFAULTS.data,
 ) -> None:
     """Write a flat folder as train/ and val/: stratified, near duplicates and groups on one side, with a manifest.
 
@@ -119,6 +124,12 @@ def split_folder(
     chosen = validate(dataclasses.replace(DEFAULTS, data=dataclasses.replace(flags, folder=str(data)))).data
     root, name = locate(chosen.folder)
     index = build_index(root, name, chosen)
+    if index.layout == "split":
+        raise BadData(
+            "The folder is split already: it has train/ and val/.",
+            where=str(root),
+            mend="use it as it is, or give a folder with one sub-folder a class",
+        )
     for warning in (*index.warnings, *index.split_warnings):
         say(f"  warning: {warning}")
     try:

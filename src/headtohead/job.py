@@ -9,8 +9,7 @@ import torch
 
 from headtohead.contender_names import probe_backbones
 from headtohead.data.folder import locate
-from headtohead.data.index import ImageFiles, Index
-from headtohead.data.leaks import Duplicates
+from headtohead.data.index import ImageFiles, Index, read_index
 from headtohead.data.pixels import DecodedImages, decoded
 from headtohead.data.views import Preprocess
 from headtohead.device import choose_bf16, choose_device
@@ -53,10 +52,7 @@ class Job:
 
     def index(self) -> Index:
         """The run's images."""
-        index = Index.from_json(read_json(self.run.data))
-        if self.run.duplicates.exists():
-            return dataclasses.replace(index, duplicates=Duplicates.from_json(read_json(self.run.duplicates)))
-        return index
+        return read_index(self.run)
 
     def files(self, split: str) -> ImageFiles:
         """The images of a split, decoded at each access."""

@@ -15,7 +15,6 @@ from headtohead.contender_names import contender_names
 from headtohead.contenders import contenders_of
 from headtohead.data.audit import audit_folder
 from headtohead.data.index import ImageFiles, index_of, labels
-from headtohead.data.leaks import Duplicates
 from headtohead.data.pixels import decoded
 from headtohead.data.views import own_preprocess
 from headtohead.device import environment, make_deterministic
@@ -42,11 +41,14 @@ def prepare_data(job: Job) -> None:
     write_audit(job.run, audit)
     console.print(*audit_text(audit), sep="\n")
     index = index_of(audit, job.settings.data)
-    if index.duplicates.pairs:
-        write_audit(job.run, audit, [dataclasses.asdict(pair) for pair in index.duplicates.pairs])
+    if job.run.data.exists() and read_json(job.run.data).get("samples") != [vars(s) for s in index.samples]:
+        raise RunFolderMismatch(  # `duplicates.json` was lost, and what was done since stands on `data.json`
+            "The images, or how this version splits them, are not those that the run began with.",
+            where=str(job.root),
+            mend="put the old images back, or start anew in another folder with --out",
+        )
     for warning in index.split_warnings:
         say(f"  warning: {warning}")
-    say_duplicates(index.duplicates)
     side = job.settings.cnn.side
     files = ImageFiles(job.root, index.of("train"))
     to = own_preprocess(decoded(files, 2 * side, "decoding train"), side)
@@ -55,18 +57,6 @@ def prepare_data(job: Job) -> None:
     say(f"  {len(index.classes)} classes; images: " + ", ".join(f"{n} {split}" for split, n in counts.items()))
     write_json(job.run.duplicates, index.duplicates.to_json())
     write_json(job.run.data, index.to_json())
-
-
-def say_duplicates(found: Duplicates) -> None:
-    """The first of the duplicates, leaks and conflicting labels first."""
-    if not found.pairs:
-        return
-    say(
-        f"  {len(found.pairs)} pairs of duplicates in {len(found.clusters)} clusters; "
-        f"val images leaked: {len(found.leaked)}"
-    )
-    for pair in found.pairs[:5]:
-        say(f"    {pair.where}, {pair.kind}: {pair.a} ~ {pair.b}")
 
 
 def check(job: Job) -> None:
@@ -188,7 +178,7 @@ class Stage:
 
 
 STAGES = (
-    Stage("data", prepare_data, lambda job: job.run.data.exists()),
+    Stage("data", prepare_data, lambda job: job.run.data.exists() and job.run.duplicates.exists()),
     Stage("check", check, lambda job: job.run.checks.exists()),
     Stage("train", train, is_trained),
     Stage("profile", profile, lambda job: job.run.cost.exists()),

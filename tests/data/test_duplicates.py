@@ -1,6 +1,7 @@
 """Planted copies are found, different images are not taken for copies."""
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +10,15 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from headtohead.data import duplicates as d
+from headtohead.data.alignment import Apart, Floats, Thumbnails
 from headtohead.data.decode import decode, digest
 from headtohead.data.fingerprint import fingerprint, thumbnail
+from headtohead.data.folder import Found
 from headtohead.data.index import build_index
 from headtohead.data.leaks import Duplicates, place
 from headtohead.data.sets import builtin_folder
+from headtohead.report.evidence import evidence
+from headtohead.report.text import speaker
 from headtohead.settings import Data
 
 
@@ -93,6 +98,29 @@ def test_no_false_alarm_on_photographs(shared_data: Path) -> None:
     assert build_index(shared_data / "clothing", "x", Data()).duplicates == Duplicates()
 
 
+@pytest.mark.parametrize(("spread", "num_clusters"), [(2, 1), (40, 400)])
+def test_the_work_does_not_grow_with_the_square_where_all_images_look_alike(
+    spread: float, num_clusters: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One picture with other noise each time: all are copies, or none is."""
+    base, rng = np.asarray(some_builtin(4000)[0], float), np.random.default_rng(0)
+    n, looked_at = 400, []
+    coarse = [np.kron(rng.normal(0, spread, (7, 7, 1)), np.ones((4, 4, 1))) for _ in range(n)]
+    pictures = [Image.fromarray(np.clip(base + some, 0, 255).astype(np.uint8)) for some in coarse]
+    images = [image(f"{k:03d}", picture) for k, picture in enumerate(pictures)]
+    monkeypatch.setattr(d, "MAX_BITS", 64)  # the hashes tell nothing
+
+    def distances(x: Thumbnails, y: Thumbnails, parts: Floats) -> Apart:
+        looked_at.append(len(parts))
+        return apart(x, y, parts)
+
+    apart = d.distances
+    monkeypatch.setattr(d, "distances", distances)
+    pairs = d.find_pairs(images)
+    assert len(set(d.clusters(n, [(p.a, p.b) for p in pairs]).tolist())) == num_clusters
+    assert n <= sum(looked_at) <= 2 * d.MOST * n  # of n * n, both ways round, plain and mirrored twice that
+
+
 def noise(seed: int, tint: tuple[int, int, int] = (0, 0, 0)) -> Image.Image:
     small = np.random.default_rng(seed).integers(40, 180, (6, 6, 1)) + np.array(tint)
     return Image.fromarray(small.astype(np.uint8)).resize((60, 60), Image.Resampling.BICUBIC)
@@ -108,7 +136,10 @@ def test_bytes_come_before_pixels_before_near_and_copies_form_a_star() -> None:
         image("d", jpeg(picture, 80)),
         image("e", noise(1)),
     ]
-    pairs = [(p.a, p.b, p.kind) for p in d.find_pairs(images)]
+    found = d.find_pairs([*images, image("f", ImageOps.mirror(jpeg(picture, 70)))])
+    for pair in found:  # the words are in the table of translations
+        assert re.search("[а-я]", evidence(pair.evidence, speaker("ru")))
+    pairs = [(p.a, p.b, p.kind) for p in found if p.b < 5]
     assert pairs == [(0, 1, "bytes"), (0, 2, "pixels"), (0, 3, "near")]
     assert d.clusters(5, [(0, 1), (0, 2), (0, 3)]).tolist() == [0, 0, 0, 0, 1]
 
@@ -133,9 +164,8 @@ def test_a_fingerprint_is_of_pixels_not_of_the_file() -> None:
 def test_where_pairs_lie_and_what_is_leaked() -> None:
     pairs = [d.Pair(0, 1, "near", 1.0, ""), d.Pair(1, 2, "near", 2.0, ""), d.Pair(3, 4, "bytes", 0.0, "")]
     files = ["t", "u", "v", "w", "x", "alone"]
-    cls = dict(zip(files, "aabaab", strict=True))
-    split = dict(zip(files, ("train", "tune", "val", "val", "val", "val"), strict=True))
-    found = place(files, pairs, cls, split)
+    splits = ("train", "tune", "val", "val", "val", "val")
+    found = place([Found(*of) for of in zip(files, "aabaab", splits, strict=True)], pairs)
     assert [(p.a, p.b, p.where) for p in found.pairs] == [
         ("u", "v", "across classes and splits"), ("t", "u", "within a class"), ("w", "x", "within a class"),
     ]  # fmt: skip

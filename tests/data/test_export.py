@@ -36,6 +36,33 @@ def test_round_trip_with_links_manifest_and_names_that_collide(tmp_path: Path, i
     assert {s.digest: s.split for s in again.samples} == place
 
 
+def test_only_flags_that_a_split_depends_on_are_taken(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for flag, value in (("--folder", "x"), ("--workers", "2"), ("--tune-share", "0.3"), ("--min-crop", "0.3")):
+        with pytest.raises(SystemExit):
+            main(["data", "split", str(images), str(tmp_path / "out"), flag, value])
+        assert f"Unknown option: {flag}" in capsys.readouterr().err.replace("\n", " ")
+    assert not (tmp_path / "out").exists()
+    (images / "class-0" / "empty.png").write_bytes(b"")
+    flags = ["--split-seed", "3", "--group-pattern", r"(class-0/00)", "--on-bad", "leave-out"]
+    main(["data", "split", str(images), str(tmp_path / "out"), *flags])
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["settings"]["split_seed"] == 3
+    assert len({s["split"] for s in manifest["samples"] if s["source"].startswith("class-0/00")}) == 1
+    assert manifest["left_out"] == ["class-0/empty.png: zero-byte: empty file"]
+
+
+def test_a_folder_that_is_split_already_is_refused(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["data", "split", str(images), str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as stop:
+        main(["data", "split", str(tmp_path / "out"), str(tmp_path / "again")])
+    assert stop.value.code == 2
+    assert "split already" in capsys.readouterr().err
+
+
 def test_copies_where_asked_or_where_links_cannot_be(
     tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,10 +9,12 @@ from headtohead.data.duplicates import Pair
 from headtohead.data.facts import Facts
 from headtohead.data.folder import Found
 from headtohead.data.groups import group_images, group_names, split_warnings
-from headtohead.data.index import Index, build_index, earlier_split
+from headtohead.data.index import Index, build_index, earlier_split, read_index
 from headtohead.data.opening import Opened
-from headtohead.errors import BadData, BadSettings
-from headtohead.settings import Data, Settings, validate
+from headtohead.errors import BadData, BadSettings, RunFolderMismatch
+from headtohead.rundir import RunDir, read_json, write_json
+from headtohead.settings import Data, Settings
+from headtohead.settings_rules import validate
 
 FILES = ["a/p1_x.png", "a/p1_y.png", "a/v/p2_x.png", "a/v/p3.png", "b/p2_z.png", "b/q.png"]
 IMAGES = [Opened(Found(file, file[0], ""), f"{n}" * 64, Facts()) for n, file in enumerate(FILES)]
@@ -93,3 +95,27 @@ def test_an_earlier_split_that_cannot_be_read(tmp_path: Path, images: Path) -> N
         with pytest.raises(BadData, match="earlier split"):
             build_index(images, "x", Data(keep_split=str(file)))
     assert earlier_split("") == {}
+
+
+def test_what_another_version_wrote_down_is_one_clear_error(images: Path, tmp_path: Path) -> None:
+    run, index = RunDir(tmp_path / "run"), build_index(images, "x", Data())
+    write_json(run.data, index.to_json())
+    write_json(run.duplicates, index.duplicates.to_json())
+    assert read_index(run) == index
+    content = read_json(run.data)
+    sample = content["samples"][0]
+    for other in (
+        {key: value for key, value in content.items() if key != "layout"},
+        content | {"of_a_later_version": 1},
+        content | {"samples": [sample | {"of_a_later_version": 1}]},
+        content | {"samples": [{"file": "a"}]},
+        ["not a table"],
+    ):
+        write_json(run.data, other)
+        with pytest.raises(RunFolderMismatch, match="another version") as error:
+            read_index(run)
+        assert "--out" in error.value.mend
+    write_json(run.data, content)
+    run.duplicates.unlink()
+    with pytest.raises(RunFolderMismatch, match=r"duplicates\.json"):
+        read_index(run)

@@ -17,7 +17,8 @@ from headtohead.models import weights as sources
 from headtohead.models.backbones import load_backbone
 from headtohead.models.weights import BUILTIN_FOLDER, announced, find_weights
 from headtohead.rundir import RunDir, read_json
-from headtohead.settings import BUILTIN, Settings, problems
+from headtohead.settings import BUILTIN, Settings
+from headtohead.settings_rules import problems
 
 AUGREG = Settings().backbone[0]
 

@@ -11,7 +11,8 @@ from headtohead.data.batches import FeatureBatches
 from headtohead.errors import TrainingDiverged
 from headtohead.models.backbones import build_head
 from headtohead.probe.sweep import STEPS, sweep
-from headtohead.settings import Probe, Settings, problems
+from headtohead.settings import Probe, Settings
+from headtohead.settings_rules import problems
 from headtohead.training.loop import OPTIMIZERS, Plan, accuracy, predict, train
 
 PLAN = Plan(seed=0, epochs=12, learning_rate=1.0, weight_decay=9.0, warmup_share=0.1, clip_norm=1.0)
@@ -79,6 +80,16 @@ def test_it_repeats_to_the_bit() -> None:
     first, second = (sweep(*batches_of(), PLAN, 4, GRIDS) for _ in range(2))
     assert torch.equal(first.weights, second.weights)
     assert first.table == second.table
+
+
+def test_tune_is_scored_alike_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = sweep(*batches_of(), PLAN, 4, GRIDS)
+    monkeypatch.setattr("headtohead.probe.sweep.NUM_LOGITS", 7 * 4 * 18)  # seven rows
+    pieces = sweep(*batches_of(), PLAN, 4, GRIDS)
+    assert torch.equal(whole.weights, pieces.weights)
+    for a, b in zip(whole.table, pieces.table, strict=True):
+        assert a["tune_loss"] == pytest.approx(b["tune_loss"], rel=1e-6)
+        assert a["tune_accuracy"] == b["tune_accuracy"]
 
 
 def test_points_that_diverge_are_named() -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from headtohead.report.budget import by_images, by_seconds, faster, from_how_much, label_budget, leads, outcome
+from headtohead.report.budget import by_images, cnn_epochs, from_how_much, label_budget, outcome
 from headtohead.report.results import Results, read_results
+from headtohead.report.seconds import by_seconds, faster, in_hand, leads
 from headtohead.report.text import speaker
 from headtohead.rundir import RunDir
 
@@ -18,7 +19,7 @@ EN, RU = speaker("en"), speaker("ru")
 def made(size: int | str, cnn: float, probe: float, half: float = 0.05) -> dict[str, Any]:
     """A size with accuracies, and intervals of `half` around every number."""
     row = lambda value: {"mean": value, "low": value - half, "high": value + half, "per_draw": [value]}  # noqa: E731
-    both = lambda value: {"accuracy": row(value), "macro_f1": row(value), "chosen": [{"epochs": 7}]}  # noqa: E731
+    both = lambda value: {"accuracy": row(value), "macro_f1": row(value), "chosen": [{"epochs": 80, "best_epoch": 20}]}  # noqa: E731
     knn = (cnn + probe) / 2
     return {
         "images_per_class": size,
@@ -112,6 +113,17 @@ def test_many_changes_of_the_lead_are_counted() -> None:
     assert leads(many, EN) == "the probe leads from 1.00 s on, the lead changes 5 times, the probe from 7.00 s on"
 
 
+def test_what_each_has_after_the_others_time() -> None:
+    found = timed([(1, "cnn"), (43, "probe")], 60, 44)
+    assert in_hand(found, EN) == (
+        "After 44 s, the whole time of the probe, the CNN stands at 40.0 % (50.0 % at its own end). "
+        "After 60 s, the whole time of the CNN, the probe stands at 90.0 % (90.0 % at its own end)."
+    )
+    found["contenders"]["probe"]["after"]["cnn"] = 0.0
+    assert "the probe has no epoch behind it yet (90.0 % at its own end)" in in_hand(found, EN)
+    assert "голова не закончила и эпохи" in in_hand(found, RU)
+
+
 @pytest.mark.parametrize("say", [EN, RU])
 def test_the_section_has_both_figures_and_every_size(say: Any) -> None:
     points = [made(5, 0.2, 0.7), made("all", 0.5, 0.9)]
@@ -123,6 +135,17 @@ def test_the_section_has_both_figures_and_every_size(say: Any) -> None:
         "+50.0 [+45.0, +55.0]",
     ):
         assert part in body
+
+
+def test_where_the_cnn_is_cut_short_and_may_still_gain() -> None:
+    points = [made(5, 0.2, 0.7), made(50, 0.4, 0.7), made("all", 0.5, 0.9)]
+    whole = results(points, timed([(1, "cnn")], 60, 44))
+    assert cnn_epochs(whole, points, EN) == "The CNN is trained for 80 epochs, as in the main training."
+    points[1]["contenders"]["cnn"]["chosen"] = [{"epochs": 32, "best_epoch": 31}]
+    text = cnn_epochs(whole, points, EN)
+    assert "at most about 16000 image passes, which leaves fewer epochs (at images a class): 32 (50);" in text
+    assert "At 50 all its trainings were best in their last tenth: **longer ones may still gain**." in text
+    assert "32 (50)" in cnn_epochs(whole, points, RU)
 
 
 def test_left_out_is_said_and_concludes_nothing() -> None:

@@ -2,14 +2,16 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from headtohead.data.decode import sniff
+from headtohead.data.duplicates import Image, Pair, find_pairs
 from headtohead.data.facts import Facts
 from headtohead.data.findings import FOLDER_FINDINGS, IMAGE_FINDINGS, Case, Finding, Scene, findings
 from headtohead.data.folder import Folder, scan
+from headtohead.data.leaks import Duplicates, place
 from headtohead.data.opening import Opened, in_order, open_all
 from headtohead.errors import BadData
 from headtohead.names import printable
@@ -41,6 +43,7 @@ class Audit:
     used: tuple[Opened, ...]  # those that can be decoded and that the policy keeps
     left_out: tuple[LeftOut, ...]
     findings: tuple[Finding, ...]
+    pairs: tuple[Pair, ...]  # of images that are one, by their numbers in `used`
     problems: tuple[str, ...]  # why the folder cannot be used as the settings stand
 
     def require_usable(self) -> None:
@@ -56,6 +59,13 @@ class Audit:
     def warnings(self) -> tuple[str, ...]:
         """The findings to look at, a sentence each; images that are left out are listed there."""
         return tuple(finding.sentence() for finding in self.findings if finding.severity == "warning")
+
+    def duplicates(self) -> Duplicates:
+        """The pairs where they lie: in classes, and in `train/` and `val/` where these are given.
+
+        A split of our own tears no pair, so that a flat folder has no leaks.
+        """
+        return place([image.found for image in self.used], self.pairs)
 
     def histograms(self) -> dict[str, dict[str, int]]:
         """Format, mode and short side of the images that can be decoded -> number of them, in sorted order."""
@@ -75,6 +85,7 @@ class Audit:
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in `audit.json`."""
+        duplicates = self.duplicates()
         return {
             "name": self.name,
             "layout": self.folder.layout,
@@ -92,6 +103,8 @@ class Audit:
                 }
                 for finding in self.findings
             ],
+            "pairs": [asdict(pair) for pair in duplicates.pairs],
+            "leaked": duplicates.leaked,
             "left_out": [vars(image) for image in self.left_out],
             "files": [_row(image) for image in self.opened],
         }
@@ -129,7 +142,17 @@ def audit_folder(root: Path, name: str, settings: Data) -> Audit:
     problems = [*folder.problems, *(line for finding in stops for line in _stop(finding, {*left_out}))]
     if gone := sorted({*folder.classes} - {image.found.cls for image in used}):
         problems.append(f"no image is left of: {', '.join(map(printable, gone))}")
-    return Audit(name, folder, tuple(opened), tuple(used), tuple(left_out.values()), tuple(found), tuple(problems))
+    pairs = find_pairs([Image(image.found.file, image.digest, image.facts.print) for image in used])
+    return Audit(
+        name,
+        folder,
+        tuple(opened),
+        tuple(used),
+        tuple(left_out.values()),
+        tuple(found),
+        tuple(pairs),
+        tuple(problems),
+    )
 
 
 def _stop(finding: Finding, left_out: set[str]) -> list[str]:

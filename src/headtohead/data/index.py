@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from headtohead.data.audit import Audit, audit_folder
 from headtohead.data.decode import Pixels, decode, digest
-from headtohead.data.duplicates import Image, find_pairs
 from headtohead.data.groups import group_images, group_names, split_warnings
 from headtohead.data.leaks import NO_DUPLICATES, Duplicates, place
 from headtohead.data.split import assign
-from headtohead.errors import BadData
+from headtohead.errors import BadData, RunFolderMismatch
 from headtohead.names import printable
+from headtohead.rundir import RunDir, read_json
 from headtohead.settings import Data
 
 SPLITS = ("train", "tune", "val")
@@ -79,6 +79,19 @@ class Index:
         return cls(**content)
 
 
+def read_index(run: RunDir) -> Index:
+    """The images of a run. RunFolderMismatch where they were not written down by this version, whole."""
+    try:
+        index = Index.from_json(read_json(run.data))
+        return replace(index, duplicates=Duplicates.from_json(read_json(run.duplicates)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunFolderMismatch(
+            f"The images of this run cannot be read; another version of headtohead made it, perhaps ({error!r}).",
+            where=f"{run.data}, {run.duplicates.name}",
+            mend="start anew in another folder with --out",
+        ) from error
+
+
 def labels(samples: list[Sample]) -> NDArray[np.int64]:
     """Class numbers, (N,)."""
     return np.array([sample.label for sample in samples], dtype=np.int64)
@@ -93,8 +106,7 @@ def index_of(audit: Audit, settings: Data) -> Index:
     """Split the images that an audit keeps. BadData for all that makes the folder unusable."""
     audit.require_usable()
     folder, used = audit.folder, list(audit.used)
-    pairs = find_pairs([Image(o.found.file, o.digest, o.facts.print) for o in used])
-    groups = group_images(used, pairs, settings).tolist()
+    groups = group_images(used, audit.pairs, settings).tolist()
     splits = assign(
         used,
         val_share=settings.val_share,
@@ -113,7 +125,6 @@ def index_of(audit: Audit, settings: Data) -> Index:
         )
     heights, widths = [o.facts.height for o in used], [o.facts.width for o in used]
     split_of = {o.found.file: split for split in SPLITS for o in splits[split]}
-    files = [o.found.file for o in used]
     group = group_names(used, groups)
     return Index(
         name=audit.name,
@@ -135,7 +146,7 @@ def index_of(audit: Audit, settings: Data) -> Index:
             "width_min": min(widths),
             "width_max": max(widths),
         },
-        duplicates=place(files, pairs, {o.found.file: o.found.cls for o in used}, split_of),
+        duplicates=place([replace(o.found, split=split_of[o.found.file]) for o in used], audit.pairs),
     )
 
 

@@ -1,11 +1,12 @@
 """Duplicates as a run knows them (`duplicates.json`): where each pair lies, and which `val` images are leaked."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from headtohead.data.duplicates import Pair, clusters
+from headtohead.data.folder import Found
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,11 @@ class Duplicates:
 NO_DUPLICATES = Duplicates()
 
 
-def place(files: Sequence[str], pairs: Sequence[Pair], cls: Mapping[str, str], split: Mapping[str, str]) -> Duplicates:
-    """`cls` and `split` by file. A leak is a pair between `val` and the rest: `tune` is part of the training images."""
-    is_val = {file: split[file] == "val" for file in files}
+def place(images: Sequence[Found], pairs: Sequence[Pair]) -> Duplicates:
+    """A leak is a pair between `val` and the rest: `tune` is part of the training images."""
+    files = [image.file for image in images]
+    cls = {image.file: image.cls for image in images}
+    is_val = {image.file: image.split == "val" for image in images}
 
     def where(a: str, b: str) -> str:
         crossed = [name for name, of in (("classes", cls), ("splits", is_val)) if of[a] != of[b]]

@@ -14,10 +14,16 @@ SHOWN = {"cnn": COLORS["cnn"], "probe": COLORS["probe"], "knn": "#6a994e"}
 TITLES = {"cnn": "small CNN", "probe": "linear probe", "knn": "nearest neighbours, same features"}
 
 
+def is_cut_short(points: list[Json]) -> bool:
+    """Whether any of the CNN's small trainings has fewer epochs than the main one."""
+    epochs = [p["contenders"]["cnn"]["chosen"][0]["epochs"] for p in points]
+    return min(epochs) < epochs[-1]
+
+
 def budget_curve(points: list[Json], path: Path) -> None:
     """Accuracy and macro-F1 by images per class, with intervals; each draw a dot.
 
-    The CNN's last point is not joined to the others: it is the main training's, which is longer.
+    The CNN's last point is the main training's, and joined to the others only where these are not shorter.
     """
     figure = Figure(figsize=(10, 3.8))
     axes = figure.subplots(1, 2, sharey=True)
@@ -26,7 +32,7 @@ def budget_curve(points: list[Json], path: Path) -> None:
         for shift, (name, color) in zip((0.97, 1.0, 1.03), SHOWN.items(), strict=True):
             rows = [p["contenders"][name][metric] for p in points]
             x = [shift * value for value in at]
-            joined = len(x) - 1 if name == "cnn" else len(x)
+            joined = len(x) - (name == "cnn" and is_cut_short(points))
             axis.plot(x[:joined], [row["mean"] for row in rows[:joined]], "-", color=color, lw=1.2)
             for place, row in zip(x, rows, strict=True):
                 axis.plot([place, place], [row["low"], row["high"]], color=color, lw=2, alpha=0.6)

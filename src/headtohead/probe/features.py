@@ -48,6 +48,8 @@ class Features:
         """(V, N, D) of a pooling; "both": class token and mean of the patch tokens side by side, (V, N, 2 D)."""
         values = torch.from_numpy(self.values)
         if pooling == "both":
+            if self.poolings == ("cls", "mean"):  # as they lie: nothing is copied
+                return values.flatten(2)
             return values[:, :, [self.poolings.index("cls"), self.poolings.index("mean")]].flatten(2)
         return values[:, :, self.poolings.index(pooling)]
 

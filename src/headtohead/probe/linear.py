@@ -124,7 +124,7 @@ def fit_logreg(task: Task) -> Fit:
         loss = Logistic(task, basis, strength := relative * basis.typical)
         if not ignorant:
             loss(loss.flat(w, b))
-            ignorant = loss.norm
+            ignorant = max(loss.norm, 1e-12)  # nothing to learn: balanced classes, constant features
         goal = TOLERANCE * ignorant
 
         def enough(_: Floats, loss: Logistic = loss, goal: float = goal) -> None:

@@ -20,8 +20,7 @@ from headtohead.progress import track
 from headtohead.training.loop import Plan
 from headtohead.training.schedule import learning_rate
 
-# Rows of `tune` scored at a time, against (rows, G * C) of logits.
-CHUNK = 8192
+NUM_LOGITS = 4_000_000  # at a time, when `tune` is scored: rows times classes times heads
 
 Grids = dict[str, tuple[tuple[float, ...], tuple[float, ...]]]  # optimizer -> (learning rates, weight decays)
 
@@ -193,8 +192,9 @@ def score(theta: torch.Tensor, tune: Batches) -> tuple[torch.Tensor, torch.Tenso
     """Mean cross-entropy and accuracy of each head on `tune`, (G,) float64."""
     losses = torch.zeros(theta.shape[1], dtype=torch.float64, device=theta.device)
     right, count = torch.zeros_like(losses), 0
+    rows = max(1, NUM_LOGITS // (theta.shape[0] * theta.shape[1]))
     for all_x, all_y in tune(0):
-        for x, y in zip(all_x.split(CHUNK), all_y.split(CHUNK), strict=True):
+        for x, y in zip(all_x.split(rows), all_y.split(rows), strict=True):
             logits = logits_of(theta, with_ones(x))
             of_label = logits[torch.arange(len(x), device=x.device), y]
             losses += (logits.logsumexp(1) - of_label).double().sum(0)

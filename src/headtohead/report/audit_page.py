@@ -15,6 +15,8 @@ from headtohead.data.audit import Audit
 from headtohead.data.decode import Unreadable, decode
 from headtohead.data.findings import FINDINGS
 from headtohead.names import printable
+from headtohead.report.evidence import evidence
+from headtohead.report.leaks import kind_name, where_name
 from headtohead.report.text import capital, speaker
 from headtohead.rundir import RunDir, write_json, write_text
 
@@ -30,13 +32,9 @@ PAGE = jinja2.Environment(
 PAGE.filters["printable"] = printable
 
 
-def write_audit(run: RunDir, audit: Audit, pairs: Sequence[Json] = ()) -> None:
-    """Write `audit.json` and its page in both languages.
-
-    `pairs` of images that are alike, most telling first: `kind`, files `a` and `b`, `distance`, `evidence`, and
-    perhaps `where` they lie.
-    """
-    content = audit.to_json() | {"pairs": list(pairs)}
+def write_audit(run: RunDir, audit: Audit) -> None:
+    """Write `audit.json` and its page in both languages."""
+    content = audit.to_json()
     thumbs = thumbnails(
         audit.folder.root, _shown(content, {image.found.file for image in audit.opened if not image.facts.bad})
     )
@@ -56,6 +54,9 @@ def page(content: Json, thumbs: dict[str, str], language: str) -> str:
         thumbs_per_finding=THUMBS_PER_FINDING,
         listed=LISTED,
         num_pairs=PAIRS,
+        where_name=where_name,
+        kind_name=kind_name,
+        evidence=evidence,
         language=language,
         say=speaker(language),
     )

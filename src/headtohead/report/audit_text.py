@@ -8,10 +8,12 @@ from rich.text import Text
 
 from headtohead.data.audit import Audit
 from headtohead.data.findings import FINDINGS
+from headtohead.data.leaks import Duplicates
 from headtohead.names import printable
 
 EXAMPLES = 3  # of each finding; all stand in audit.json
 CLASSES = 40
+PAIRS = 10
 STYLES = {"problem": "red", "warning": "yellow", "note": ""}
 DONE = {"keep": "", "leave-out": "left out", "stop": "stops the run"}
 
@@ -28,6 +30,8 @@ def audit_text(audit: Audit) -> Iterator[RenderableType]:
     yield _classes(audit)
     if audit.findings:
         yield _findings(audit)
+    if audit.pairs:
+        yield from _pairs(audit.duplicates())
     if audit.left_out:
         yield Text("left out:\n" + "\n".join(f"  {image.sentence()}" for image in audit.left_out))
 
@@ -54,3 +58,16 @@ def _findings(audit: Audit) -> Table:
             Text("\n".join([FINDINGS[finding.name].en, *(f"  {line}" for line in [*cases, *more])])),
         )
     return table
+
+
+def _pairs(found: Duplicates) -> Iterator[RenderableType]:
+    """Leaks first, then labels that contradict each other."""
+    leaked = f"; val images leaked: {len(found.leaked)}" if found.leaked else ""
+    yield Text(f"pairs of images that are one: {len(found.pairs)}, in {len(found.clusters)} clusters{leaked}")
+    table = Table("where", "kind", "distance", "images")
+    for pair in found.pairs[:PAIRS]:
+        names = f"{printable(pair.a)}\n{printable(pair.b)}"
+        table.add_row(pair.where, pair.kind, Text(f"{pair.distance:g}", justify="right"), Text(names))
+    if len(found.pairs) > PAIRS:
+        table.add_row(f"and {len(found.pairs) - PAIRS} more", "", "", "")
+    yield table

@@ -1,22 +1,14 @@
-"""The section on the label budget and on accuracy against seconds."""
+"""The section on the label budget and on accuracy against seconds; the sentences on the former."""
 
 from typing import Any
 
 from headtohead.report.results import Results
-from headtohead.report.text import Say, Section, capital, pct, points, seconds, table
+from headtohead.report.seconds import clock, faster, in_hand, leads, name_of
+from headtohead.report.text import Say, Section, capital, pct, points, table
 
 Json = dict[str, Any]
 
 METRIC_NAMES = {"accuracy": ("Accuracy on `val`:", "Точность на `val`:"), "macro_f1": ("Macro-F1:", "Macro-F1:")}
-
-
-def name_of(contender: str, say: Say) -> str:
-    """A contender within a sentence, in the nominative."""
-    return {
-        "cnn": say("the CNN", "CNN"),
-        "probe": say("the probe", "голова"),
-        "knn": say("the nearest neighbours", "ближайшие соседи"),
-    }[contender]
 
 
 def leader(point: Json, first: str = "cnn", second: str = "probe") -> str:
@@ -109,70 +101,6 @@ def from_how_much(budget: Json, say: Say) -> str:
     return " ".join(part for part in found if part)
 
 
-def leads(found: Json, say: Say) -> str:
-    """Who leads from which second on."""
-    parts = []
-    for number, phase in enumerate(found["phases"]):
-        t, who = seconds(phase["from"], say), phase["leader"]
-        if who == "tie":
-            parts.append(say(f"they are equal from {t} on", f"с {t} они равны"))
-        elif number == 0:
-            parts.append(say(f"{name_of(who, say)} leads from {t} on", f"с {t} впереди {name_of(who, say)}"))
-        else:
-            parts.append(say(f"{name_of(who, say)} from {t} on", f"с {t} {name_of(who, say)}"))
-    if len(parts) > 4:
-        middle = say(f"the lead changes {len(parts) - 2} times", f"первенство меняется раз: {len(parts) - 2}")
-        parts = [parts[0], middle, parts[-1]]
-    return ", ".join(parts)
-
-
-def faster(found: Json, say: Say) -> str:
-    """Who is faster, in one sentence: by what is in hand at the end, and after the other's whole time."""
-    last, of = found["phases"][-1], found["contenders"]
-    sooner = min(of, key=lambda name: of[name]["total"])
-    later = next(name for name in of if name != sooner)
-    times = say(
-        f"{seconds(of[sooner]['total'], say)} against {seconds(of[later]['total'], say)}",
-        f"{seconds(of[sooner]['total'], say)} против {seconds(of[later]['total'], say)}",
-    )
-    if last["leader"] == "tie":
-        return say(
-            f"Both end with the same accuracy on `tune`; {name_of(sooner, say)} is done sooner ({times}).",
-            f"Точность на `tune` в конце одинакова; раньше заканчивает {name_of(sooner, say)} ({times}).",
-        )
-    if last["leader"] == sooner:
-        return say(
-            f"{capital(name_of(sooner, say))} is done sooner ({times}) and is ahead from {seconds(last['from'], say)} on for good.",
-            f"Раньше заканчивает {name_of(sooner, say)} ({times}), и с {seconds(last['from'], say)} окончательно впереди "
-            f"{name_of(sooner, say)}.",
-        )
-    return say(
-        f"{capital(name_of(sooner, say))} is done sooner ({times}), but {name_of(later, say)} is ahead from "
-        f"{seconds(last['from'], say)} on for good.",
-        f"Раньше заканчивает {name_of(sooner, say)} ({times}), но с {seconds(last['from'], say)} окончательно впереди "
-        f"{name_of(later, say)}.",
-    )
-
-
-def in_hand(found: Json, say: Say) -> str:
-    """What each has after the other's whole time."""
-    text = []
-    for name, other in (("cnn", "probe"), ("probe", "cnn")):
-        mine, whole = found["contenders"][name], found["contenders"][other]["total"]
-        text.append(
-            say(
-                f"After {seconds(whole, say)}, the whole time of {name_of(other, say)}, {name_of(name, say)} has "
-                f"{pct(mine['after'][other])} of its final {pct(mine['final'])}."
-                if mine["after"][other] < mine["final"]
-                else f"After {seconds(whole, say)}, the whole time of {name_of(other, say)}, {name_of(name, say)} has all of "
-                f"its {pct(mine['final'])}.",
-                f"За {seconds(whole, say)}, всё время другой модели, {name_of(name, say)} набирает "
-                f"{pct(mine['after'][other])}, в конце {pct(mine['final'])}.",
-            )
-        )
-    return " ".join(text)
-
-
 def budget_table(budget: Json, metric: str, say: Say) -> str:
     """A row per size."""
     cell = lambda of: f"{100 * of['mean']:.1f} % [{100 * of['low']:.1f}, {100 * of['high']:.1f}]"  # noqa: E731
@@ -197,57 +125,57 @@ def budget_table(budget: Json, metric: str, say: Say) -> str:
     return table(header, rows)
 
 
+def cnn_epochs(r: Results, points_: list[Json], say: Say) -> str:
+    """How long the CNN was trained at each size, and where that may be too short."""
+    of = [(sized(p, say), p["contenders"]["cnn"]["chosen"]) for p in points_]
+    main, passes = of[-1][1][0]["epochs"], r.settings.budget.cnn_passes
+    cut = [f"{chosen[0]['epochs']} ({size})" for size, chosen in of if chosen[0]["epochs"] < main]
+    late = [size for size, chosen in of if all(c["best_epoch"] + 1 > 0.9 * c["epochs"] for c in chosen)]
+    text = say(
+        f"The CNN is trained for {main} epochs, as in the main training",
+        f"CNN обучается столько же эпох ({main}), сколько в основном обучении",
+    )
+    if cut:
+        text += say(
+            f", but for at most about {passes} image passes, which leaves fewer epochs (at images a class): {', '.join(cut)}; "
+            "the last point, longer trained, is therefore not joined to its curve",
+            f", но не больше чем примерно {passes} проходов изображений, и эпох остаётся меньше (при изображениях на класс): "
+            f"{', '.join(cut)}; поэтому последняя точка, где обучение дольше, с её кривой не соединена",
+        )
+    if late:
+        text += say(
+            f". At {', '.join(late)} all its trainings were best in their last tenth: **longer ones may still gain**",
+            f". При {', '.join(late)} все её обучения лучшие в последней десятой части: **более долгие могут дать ещё**",
+        )
+    return text + "."
+
+
 def protocol(r: Results, budget: Json, say: Say) -> str:
     """How the curve came about."""
-    few, level, draws = budget["points"][:-1], pct(budget["confidence"]), budget["draws"]
-    epochs = ", ".join(
-        f"{p['contenders']['cnn']['chosen'][0]['epochs']} ({p['images_per_class']})" for p in few
-    ) or "-"  # fmt: skip
-    main = budget["points"][-1]["contenders"]["cnn"]["chosen"][0]["epochs"]
-    tune = sum(r.data["counts"]["tune"])
+    level, draws, tune = pct(budget["confidence"]), budget["draws"], sum(r.data["counts"]["tune"])
+    epochs = cnn_epochs(r, budget["points"], say)
     return say(
         f"At each size {draws} draws of the training images, the same for all three, each a part of the next larger one; of a "
         f"class with fewer images all are taken. Every choice is made on the whole of `tune` ({tune} images), also where "
         f"fewer are trained on: the CNN's best epoch, the head's optimizer, learning rate, decay and epoch anew for each draw, "
-        f"the number of neighbours. The CNN is trained for about {r.settings.budget.cnn_passes} image passes, in epochs "
-        f"(images a class): {epochs}; the head makes as many passes as in the main training. The last row is that training "
-        f"itself, of {main} epochs and a seed for a draw: the CNN is trained longer there, so it is not joined to the "
-        f"curve. In brackets {level} intervals by a bootstrap of both draws and images; so few draws tell their own spread "
-        "only roughly. Differences are paired, on the same draws and images.",
+        f"the number of neighbours. {epochs} The head makes as many image passes as in the main training. The last row is that "
+        f"training itself, with seeds for draws. In brackets {level} intervals by a bootstrap of both draws and images; so few "
+        "draws tell their own spread only roughly. Differences are paired, on the same draws and images; who is called ahead "
+        "at a size has the interval of the difference in accuracy wholly on its side, each size judged by itself.",
         f"При каждом размере обучающие изображения выбраны несколько раз ({draws}), одинаково для всех трёх; меньшая выборка часть "
         f"следующей большей; если в классе изображений меньше, берутся все. Всё выбирается на целой `tune` (изображений: {tune}), "
         f"даже если для обучения их меньше: лучшая эпоха CNN; оптимизатор, скорость обучения, затухание и эпоха головы, заново для "
-        f"каждой выборки; число соседей. CNN делает около {r.settings.budget.cnn_passes} проходов изображений, в эпохах "
-        f"(изображений на класс): {epochs}; голова делает столько же проходов, сколько в основном обучении. Последняя строка "
-        f"и есть основное обучение: эпох {main}, вместо выборок зёрна; CNN учится там дольше, поэтому с кривой эта "
-        f"точка не соединена. В скобках интервалы {level}, бутстреп и по выборкам, и по изображениям; при столь малом числе "
-        "выборок их собственный разброс известен лишь грубо. Разности парные, на тех же выборках и изображениях.",
-    )
-
-
-def clock(found: Json, say: Say) -> str:
-    """What the seconds count."""
-    before = found["before the head"]
-    return say(
-        "For one seed, means over the seeds: accuracy on `tune` of the epoch that would be taken if the training ended then. "
-        f"Before its first epoch the probe has spent {seconds(before['features'], say)} on the features of `train` and `tune`, "
-        f"decoding included and as if no cache had held any, and {seconds(before['sweep'], say)} on its sweep; the CNN begins "
-        "with its images decoded. These accuracies are for comparing times: `tune` has been chosen on.",
-        "Для одного зерна, в среднем по зёрнам: точность на `tune` той эпохи, которая была бы взята, если бы обучение "
-        f"закончилось в этот момент. До первой эпохи голова тратит {seconds(before['features'], say)} на признаки `train` и `tune`, с "
-        f"декодированием и как если бы в кеше их не было, и {seconds(before['sweep'], say)} на перебор; CNN начинает с уже "
-        "декодированных изображений. Эти точности служат для сравнения времени: по `tune` делались выборы.",
+        f"каждой выборки; число соседей. {epochs} Голова делает столько же проходов изображений, сколько в основном обучении. "
+        f"Последняя строка и есть основное обучение, вместо выборок зёрна. В скобках интервалы {level}, бутстреп и по выборкам, и "
+        "по изображениям; при столь малом числе выборок их собственный разброс известен лишь грубо. Разности парные, на тех же "
+        "выборках и изображениях; впереди названа та модель, на чьей стороне интервал разности точностей лежит целиком, и "
+        "каждый размер судится отдельно.",
     )
 
 
 def by_images(r: Results, say: Say) -> str:
     """The sentence on generalisation for the conclusions; empty where the curve was left out."""
     return f" {outcome(r.budget['points'], ('cnn', 'probe'), say)}" if r.budget else ""
-
-
-def by_seconds(r: Results, say: Say) -> str:
-    """The sentence on speed for the conclusions; empty where the curve was left out."""
-    return f" {faster(r.budget['seconds'], say)}" if r.budget else ""
 
 
 def label_budget(r: Results, say: Say) -> Section:

@@ -3,8 +3,9 @@
 from statistics import mean
 from typing import Any
 
-from headtohead.report.budget import by_images, by_seconds
+from headtohead.report.budget import by_images
 from headtohead.report.results import Results
+from headtohead.report.seconds import by_seconds
 from headtohead.report.text import Say, capital, count, esc, pct, points, profiled_name, seconds
 
 Json = dict[str, Any]
@@ -153,15 +154,12 @@ def generalisation(r: Results, say: Say) -> str:
         )
     tests = r.comparison["pair"]["mcnemar"]
     only = [(t["only_first"], t["only_second"]) for t in tests.values()]
-    return (
-        text
-        + by_images(r, say)
-        + say(
-            f" Averaged over the seeds, the probe alone is right on {mean(b for _, b in only):.1f} images and the CNN alone on "
-            f"{mean(a for a, _ in only):.1f}.",
-            f" В среднем по зёрнам только голова права на {mean(b for _, b in only):.1f} изображения, только CNN на "
-            f"{mean(a for a, _ in only):.1f}.",
-        )
+    text += by_images(r, say)
+    return text + say(
+        f" Averaged over the seeds, the probe alone is right on {mean(b for _, b in only):.1f} images and the CNN alone on "
+        f"{mean(a for a, _ in only):.1f}.",
+        f" В среднем по зёрнам только голова права на {mean(b for _, b in only):.1f} изображения, только CNN на "
+        f"{mean(a for a, _ in only):.1f}.",
     )
 
 

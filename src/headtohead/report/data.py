@@ -1,6 +1,7 @@
 """The section on the images."""
 
 from headtohead.data.findings import FINDINGS
+from headtohead.report.evidence import evidence
 from headtohead.report.results import Json, Results
 from headtohead.report.text import Say, Section, code, esc, table
 
@@ -66,7 +67,7 @@ def findings(audit: Json, say: Say) -> str:
     rows = []
     for f in audit["findings"]:
         kind, cases = FINDINGS[f["name"]], f["cases"]
-        example = code(": ".join(filter(None, (cases[0]["of"], cases[0]["evidence"]))))
+        example = code(": ".join(filter(None, (cases[0]["of"], evidence(cases[0]["evidence"], say)))))
         rows.append(
             (f["name"], severity[f["severity"]], esc(say(kind.en, kind.ru)), len(cases), done[f["policy"]], example)
         )

@@ -33,11 +33,11 @@ def metrics(r: Results, say: Say) -> Section:
     further = [line for pair in r.comparison.get("further_pairs", []) for line in further_pair(r, pair, say)]
     body = [
         say(
-            f"On the same {r.comparison['num_val']} `val` images. Mean ± standard deviation over "
-            f"{len(r.comparison['seeds'])} seeds; in brackets the {level} bootstrap interval "
+            f"On the same {r.comparison['num_val']} `val` images. Mean ± standard deviation over the "
+            f"seeds ({len(r.comparison['seeds'])}); in brackets the {level} bootstrap interval "
             f"({r.comparison['resamples']} resamples of the images).",
             f"На одних и тех же изображениях `val`: {r.comparison['num_val']}. Среднее ± стандартное отклонение по "
-            f"{len(r.comparison['seeds'])} зёрнам; в скобках бутстреп-интервал {level} "
+            f"зёрнам ({len(r.comparison['seeds'])}); в скобках бутстреп-интервал {level} "
             f"({r.comparison['resamples']} перевыборок изображений).",
         ),
         table(["", say("accuracy", "точность"), "macro-F1"], rows),
@@ -72,8 +72,8 @@ def confusions(r: Results, say: Say) -> Section:
         ]
         body.append(table(header, rows))
     note = say(
-        f"Counts over {len(r.comparison['seeds'])} seeds together.",
-        f"Счёт по {len(r.comparison['seeds'])} зёрнам вместе.",
+        f"Counts over all seeds ({len(r.comparison['seeds'])}) together.",
+        f"Счёт по всем зёрнам ({len(r.comparison['seeds'])}) вместе.",
     )
     return Section(say("Confusion matrices", "Матрицы ошибок"), "\n\n".join([note, *body]))
 
