@@ -14,7 +14,8 @@ from headtohead.cli import main
 from headtohead.contender_names import contender_names, title
 from headtohead.contenders import CONTENDERS, contenders_of
 from headtohead.rundir import RunDir
-from headtohead.settings import BUILTIN, Settings, problems
+from headtohead.settings import BUILTIN, Settings
+from headtohead.settings_rules import problems
 
 RESNET = "test_resnet.r160_in1k"  # timm's smallest ResNet, with BatchNorm
 NAMES = ["cnn", "probe", "probe-2", "finetune"]
