@@ -81,7 +81,7 @@ def contender_name(settings: Settings, name: str, say: Say) -> str:
     return {
         "cnn": say("small CNN", "малая CNN"),
         "probe": say("ViT-Tiny, linear probe", "ViT-Tiny, линейная голова"),
-        "finetune": say(f"{first}, fine-tuned", f"{first}, дообучена целиком"),
+        "finetune": say(f"fine-tuned {first}", f"дообученная целиком {first}"),
         "majority": say("largest class", "самый частый класс"),
         "pixels": say("logistic regression, 8x8 px", "логистическая регрессия, 8x8 px"),
     }[name]
