@@ -131,8 +131,8 @@ class Budget:
     """Training images per class, as far as the set goes; all of them are the last point by themselves."""
     draws: int = 3
     """Draws of the images at each size, the same for every model."""
-    cnn_passes: int = 10_000
-    """Image passes of each training of the CNN, whatever the number of images; at least 10 epochs."""
+    cnn_passes: int = 16_000
+    """Most image passes of a training of the CNN, otherwise of as many epochs as the main one; at least 10 epochs."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class Settings:
     on_failed_check: Literal["stop", "warn"] = "stop"
     """What a failed sanity check does."""
     quick: bool = False
-    """Leave out what takes long and is not asked for: the label budget and accuracy against seconds."""
+    """Leave out the label budget, which takes minutes, and accuracy against seconds."""
     data: Data = field(default_factory=Data)
     """The images."""
     training: Training = field(default_factory=Training)
