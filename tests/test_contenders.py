@@ -27,6 +27,9 @@ def test_a_probe_for_every_backbone_in_order() -> None:
     assert contenders_of(settings)["probe-3"] is CONTENDERS["probe"]
     assert title(settings, "probe") == "ViT-Tiny probe"
     assert title(settings, "probe-2") == "linear probe on a"
+    assert title(Settings(backbone=("a", "torchvision/b")), "probe-2") == "linear probe on torchvision/b"
+    assert title(Settings(backbone=("a", "/home/me/w/b.pth")), "probe-2") == "linear probe on b.pth"
+    assert title(Settings(backbone=("/home/me/vit_tiny_x.safetensors",)), "probe") == "ViT-Tiny probe"
     assert title(Settings(backbone=("resnet18",)), "probe") == "linear probe on resnet18"
 
 
