@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from headtohead.cli import main
 from headtohead.contender_names import contender_names, title
 from headtohead.contenders import CONTENDERS, contenders_of
 from headtohead.rundir import RunDir
-from headtohead.settings import BUILTIN, Settings, problems
+from headtohead.settings import BUILTIN, Settings
+from headtohead.settings_rules import problems
 
 RESNET = "test_resnet.r160_in1k"  # timm's smallest ResNet, with BatchNorm
 NAMES = ["cnn", "probe", "probe-2", "finetune"]
@@ -26,6 +28,9 @@ def test_a_probe_for_every_backbone_in_order() -> None:
     assert contenders_of(settings)["probe-3"] is CONTENDERS["probe"]
     assert title(settings, "probe") == "ViT-Tiny probe"
     assert title(settings, "probe-2") == "linear probe on a"
+    assert title(Settings(backbone=("a", "torchvision/b")), "probe-2") == "linear probe on torchvision/b"
+    assert title(Settings(backbone=("a", "/home/me/w/b.pth")), "probe-2") == "linear probe on b.pth"
+    assert title(Settings(backbone=("/home/me/vit_tiny_x.safetensors",)), "probe") == "ViT-Tiny probe"
     assert title(Settings(backbone=("resnet18",)), "probe") == "linear probe on resnet18"
 
 
@@ -74,7 +79,7 @@ def test_each_stands_in_every_table(finished: tuple[RunDir, list[str]]) -> None:
     assert list(models) == ["cnn", "vit", "cached", "vit-2", "cached-2", "finetune"]
     assert models["finetune"]["trainable_parameters"] == models["finetune"]["parameters"]
     assert models["vit-2"]["trainable_parameters"] < models["vit-2"]["parameters"]
-    rows = list(csv.reader(run.metrics.open()))
+    rows = list(csv.reader(run.metrics.read_text().splitlines()))
     assert {row[0] for row in rows[1:]} >= set(NAMES)
     for language in ("en", "ru"):
         report = run.report(language).read_text(encoding="utf-8")
@@ -110,19 +115,23 @@ def test_fine_tuning_moves_the_backbone_and_continues_to_the_same_bits(
     from headtohead.training import loop
 
     again = RunDir(tmp_path / "out")
+    shutil.copytree(run.path, again.path)
+    shutil.rmtree(again.scores("finetune").parent)
+    again.report("ru").unlink()
     line = [str(again.path) if part == str(run.path) else part for part in line]
-    save, calls = loop.TrainState.save, []
+    save, saved = loop.TrainState.save, []
 
     def dies(state: loop.TrainState, path: Path) -> None:
         save(state, path)
-        calls.append(path)
-        if "finetune" in str(path) and len([c for c in calls if "finetune" in str(c)]) == 3:
+        saved.append(path)
+        if len(saved) == 3:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(loop.TrainState, "save", dies)
         with pytest.raises(SystemExit):
-            main(["run", *line])
+            main(["train", *line])
+    assert saved[-1] == again.seed("finetune", 1).last
     main(["train", *line])
     for number in (0, 1):
         assert run.seed("finetune", number).best.read_bytes() == again.seed("finetune", number).best.read_bytes()

@@ -1,5 +1,6 @@
 """The contenders of a run, by name: `cnn`, `probe`, `probe-2`, ... (one per backbone), `finetune`."""
 
+from headtohead.models.names import TORCHVISION
 from headtohead.settings import BUILTIN, Settings
 
 
@@ -13,9 +14,14 @@ def contender_names(settings: Settings) -> tuple[str, ...]:
     return ("cnn", *probe_backbones(settings), *(("finetune",) if "finetune" in settings.contenders else ()))
 
 
+def shown(backbone: str) -> str:
+    """A backbone's name; of a path its last part."""
+    return backbone if backbone.startswith(TORCHVISION) else backbone.rstrip("/").rpartition("/")[2]
+
+
 def is_vit_tiny(backbone: str) -> bool:
     """Whether `backbone` is the assignment's architecture."""
-    return backbone == BUILTIN or backbone.startswith("vit_tiny_")
+    return backbone == BUILTIN or shown(backbone).startswith("vit_tiny_")
 
 
 def title(settings: Settings, name: str) -> str:
@@ -23,5 +29,5 @@ def title(settings: Settings, name: str) -> str:
     probes = probe_backbones(settings)
     if name == "probe" and is_vit_tiny(probes[name]):
         return "ViT-Tiny probe"
-    known = {"cnn": "small CNN", "finetune": f"fine-tuned {settings.backbone[0]}"}
-    return f"linear probe on {probes[name]}" if name in probes else known.get(name, name)
+    known = {"cnn": "small CNN", "finetune": f"fine-tuned {shown(settings.backbone[0])}"}
+    return f"linear probe on {shown(probes[name])}" if name in probes else known.get(name, name)

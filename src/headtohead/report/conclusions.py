@@ -3,6 +3,7 @@
 from statistics import mean
 from typing import Any
 
+from headtohead.contender_names import is_vit_tiny
 from headtohead.report.budget import by_images
 from headtohead.report.results import Results
 from headtohead.report.seconds import by_seconds
@@ -202,16 +203,17 @@ def bottleneck(r: Results, say: Say) -> str:
             f"`{b['operator']}` ({b['operator_ms']:.2f} мс на шаг).",
         )
     cnn, vit, cached = models["cnn"], models["vit"], models["cached"]
+    of_vit = is_vit_tiny(r.settings.backbone[0])
     work = vit["forward_flops_per_image"] / cnn["forward_flops_per_image"]
     speed = cnn["images_per_s"] / vit["images_per_s"]
     saved = cached["images_per_s"] / vit["images_per_s"]
     return text + say(
-        f" A ViT image is {work:.1f} times the CNN's arithmetic ({count(vit['forward_flops_per_image'])} against "
+        f" {'A ViT image' if of_vit else 'An image in the probe'} is {work:.1f} times the CNN's arithmetic ({count(vit['forward_flops_per_image'])} against "
         f"{count(cnn['forward_flops_per_image'])} FLOPs forward), and training on images runs at {vit['images_per_s']:g} "
         f"against {cnn['images_per_s']:g} images/s (the CNN {speed:.1f} times as fast). On cached features the head sees "
         f"{cached['images_per_s']:g} images/s, {saved:.0f} times the rate of the probe on images: since the backbone never "
         "changes, computing it anew every epoch is the avoidable part.",
-        f" Изображение в ViT это в {work:.1f} раза больше вычислений, чем в CNN ({count(vit['forward_flops_per_image'])} "
+        f" Изображение в {'ViT' if of_vit else 'основе'} это в {work:.1f} раза больше вычислений, чем в CNN ({count(vit['forward_flops_per_image'])} "
         f"против {count(cnn['forward_flops_per_image'])} FLOP вперёд), и обучение на изображениях идёт со скоростью "
         f"{vit['images_per_s']:g} против {cnn['images_per_s']:g} изображений/с (CNN быстрее в {speed:.1f} раза). На "
         f"сохранённых признаках голова видит {cached['images_per_s']:g} изображений/с, в {saved:.1f} раза больше, чем на "
@@ -248,7 +250,7 @@ def price(r: Results, say: Say) -> str:
         f"probe {count(models['vit']['parameters'])}. {advice}",
         f"**Чего это стоит?** CNN, зёрен {k}: {seconds(cnn, say)}; голова, зёрен {k}: {seconds(probe, say)}, из них "
         f"{seconds(parts['probe features'], say)} признаки, {seconds(parts['probe sweep'], say)} перебор и "
-        f"{seconds(parts['probe heads'], say)} головы. В применении у CNN {count(models['cnn']['parameters'])} параметров, у ViT с "
+        f"{seconds(parts['probe heads'], say)} головы. В применении у CNN {count(models['cnn']['parameters'])} параметров, у {'ViT' if is_vit_tiny(r.settings.backbone[0]) else 'основы'} с "
         f"головой {count(models['vit']['parameters'])}. {advice}",
     )
 

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from headtohead.contender_names import is_vit_tiny
 from headtohead.report.results import Results
 from headtohead.report.text import Say, Section, contender_name, esc, pct, points, table
+from headtohead.settings import Settings
 
 
 def metrics(r: Results, say: Say) -> Section:
@@ -29,7 +31,7 @@ def metrics(r: Results, say: Say) -> Section:
         )
         for name, support in r.contender("cnn")["per_class"].items()
     ]
-    short = {name: short_name(name) for name in r.contenders}
+    short = {name: short_name(r.settings, name) for name in r.contenders}
     further = [line for pair in r.comparison.get("further_pairs", []) for line in further_pair(r, pair, say)]
     body = [
         say(
@@ -78,9 +80,11 @@ def confusions(r: Results, say: Say) -> Section:
     return Section(say("Confusion matrices", "Матрицы ошибок"), "\n\n".join([note, *body]))
 
 
-def short_name(contender: str) -> str:
+def short_name(settings: Settings, contender: str) -> str:
     """For a table's narrow columns."""
-    return {"cnn": "CNN", "probe": "ViT"}.get(contender, contender)
+    if contender == "probe" and is_vit_tiny(settings.backbone[0]):
+        return "ViT"
+    return "CNN" if contender == "cnn" else contender
 
 
 def paired(difference: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from headtohead.contender_names import is_vit_tiny, shown
 from headtohead.report.budget import label_budget
 from headtohead.report.conclusions import conclusions, verdict
 from headtohead.report.data import data
@@ -27,7 +28,8 @@ def summary(r: Results, say: Say) -> Section:
             f"**Не пройдено проверок: {len(failed)} из {total}; было велено продолжать.**",
         )
     )
-    title = say("Small CNN against ViT-Tiny on", "Малая CNN против ViT-Tiny на данных")
+    of = "ViT-Tiny" if is_vit_tiny(r.settings.backbone[0]) else esc(shown(r.settings.backbone[0]))
+    title = say(f"Small CNN against {of} on", f"Малая CNN против {of} на данных")
     return Section(
         f"{title} {esc(r.data['name'])}",
         "\n\n".join(

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from headtohead.contender_names import is_vit_tiny, probe_backbones
+from headtohead.contender_names import is_vit_tiny, probe_backbones, shown
 from headtohead.names import printable
 from headtohead.settings import Settings
 
@@ -76,12 +76,12 @@ def contender_name(settings: Settings, name: str, say: Say) -> str:
     """How a contender or baseline is called."""
     probes = probe_backbones(settings)
     if name in probes and not (name == "probe" and is_vit_tiny(probes[name])):
-        return say(f"linear probe on {esc(probes[name])}", f"линейная голова на {esc(probes[name])}")
-    first = esc(settings.backbone[0])
+        return say(f"linear probe on {esc(shown(probes[name]))}", f"линейная голова на {esc(shown(probes[name]))}")
+    first = esc(shown(settings.backbone[0]))
     return {
         "cnn": say("small CNN", "малая CNN"),
         "probe": say("ViT-Tiny, linear probe", "ViT-Tiny, линейная голова"),
-        "finetune": say(f"{first}, fine-tuned", f"{first}, дообучена целиком"),
+        "finetune": say(f"fine-tuned {first}", f"дообученная целиком {first}"),
         "majority": say("largest class", "самый частый класс"),
         "pixels": say("logistic regression, 8x8 px", "логистическая регрессия, 8x8 px"),
     }[name]
