@@ -76,8 +76,8 @@ def shared_data() -> Path:
     return Path(folder)
 
 
-def quick(images: Path, weights: Path, out: Path) -> list[str]:
-    """A command line that does everything on a small folder in seconds."""
+def quick(images: Path, weights: Path, out: Path, *, budget: bool = False) -> list[str]:
+    """A command line that does everything on a small folder in seconds; with `budget` the small trainings too."""
     flags = {
         "--out": out, "--weights": weights, "--backbone": BACKBONE, "--seeds": "0 1", "--cnn.side": 24,
         "--cnn.epochs": 12,
@@ -85,4 +85,5 @@ def quick(images: Path, weights: Path, out: Path) -> list[str]:
         "--probe.weight-decays": 0.0, "--profile.steps": 50, "--profile.batch-size": 4, "--evaluation.resamples": 200,
         "--data.val-share": 0.3, "--on-failed-check": "warn", "--precision": "fp32",
     }  # fmt: skip
-    return [str(images), *(part for key, value in flags.items() for part in (key, *str(value).split()))]
+    less = ["--budget.sizes", "2", "4", "--budget.draws", "2", "--budget.cnn-passes", "60"] if budget else ["--quick"]
+    return [str(images), *less, *(part for key, value in flags.items() for part in (key, *str(value).split()))]

@@ -45,9 +45,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
 
 
 def test_the_notice_stands_in_the_files_and_in_the_reports_first_lines(finished: RunDir) -> None:
-    of_backbone = read_json(finished.environment)["backbone"]
+    of_backbone = read_json(finished.environment)["backbones"]["probe"]
     assert of_backbone["source"] == "built-in"
-    assert Settings().backbone in of_backbone["notice"]
+    assert Settings().backbone[0] in of_backbone["notice"]
     for language, words in (("en", "built-in backbone"), ("ru", "встроенной основе")):
         first = finished.report(language).read_text(encoding="utf-8").splitlines()[:6]
         assert any(words in line for line in first)
@@ -63,7 +63,7 @@ def test_its_features_are_ahead_of_those_of_a_random_net(finished: RunDir) -> No
     samples = {split: index.of(split)[::EVERY] for split in ("train", "val")}
     torch.manual_seed(0)
     random = FrozenBackbone(timm.create_model(builtin_weights().name, num_classes=0), bf16=True)
-    to_json = read_json(finished.backbone)["preprocess"]
+    to_json = read_json(finished.backbone())["preprocess"]
     scores = {}
     for name in ("built-in", "random"):
         features = {}

@@ -10,7 +10,9 @@ import pytest
 
 from headtohead.cli import app, main
 from headtohead.data.findings import FINDINGS
-from headtohead.settings import Settings, flatten
+from headtohead.settings import Budget, Settings
+from headtohead.settings_file import flatten
+from headtohead.settings_rules import problems
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -35,9 +37,9 @@ def test_help_is_quick_and_imports_no_torch() -> None:
 def test_every_command_and_setting_is_documented() -> None:
     for readme in (README, README.with_name("README.ru.md")):
         text = readme.read_text(encoding="utf-8")
-        for command in ("run", "check", "train", "profile", "evaluate", "report", "data audit", "data demo",
+        for command in ("run", "check", "train", "profile", "evaluate", "budget", "report", "data audit", "data demo",
                         "data fetch", "data split", "weights path", "weights verify", "cache info", "cache clear",
-                        "init"):  # fmt: skip
+                        "init", "explain normalisation"):  # fmt: skip
             assert f"`headtohead {command}" in text, command
         for key in flatten(Settings()):
             assert f"`{key}`" in text, key
@@ -47,7 +49,8 @@ def test_every_command_and_setting_is_documented() -> None:
 
 def test_all_commands_of_the_app_are_the_documented_ones() -> None:
     names = {name for name in app if not name.startswith("-")}
-    assert names == {"run", "check", "train", "profile", "evaluate", "report", "data", "weights", "cache", "init"}
+    stages = {"run", "check", "train", "profile", "evaluate", "budget", "report"}
+    assert names == stages | {"data", "weights", "cache", "init", "explain"}
 
 
 def test_a_missing_folder_is_named_and_leaves_nothing(
@@ -69,6 +72,21 @@ def test_all_problems_of_settings_are_reported_at_once(capsys: pytest.CaptureFix
     message = fails(capsys, "run", "--profile.steps", "3", "--seeds", "1", "1", "--out", str(tmp_path / "r"))
     assert "profile.steps" in message
     assert "seeds" in message
+
+
+def test_a_label_budget_that_cannot_be_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    flags = ("--budget.sizes", "5", "5", "0", "--budget.draws", "0", "--budget.cnn-passes", "0")
+    message = fails(capsys, "run", *flags, "--out", str(tmp_path / "r"))
+    for wrong in ("one is named twice", "at least 1", "budget.draws", "budget.cnn_passes"):
+        assert wrong in message
+    assert "budget.sizes: at least one" in problems(Settings(budget=Budget(sizes=())))[0]
+
+
+def test_what_quick_leaves_out_cannot_be_asked_for(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path
+) -> None:
+    message = fails(capsys, "budget", str(images), "--quick", "--out", str(tmp_path / "r"))
+    assert "`budget` is what `quick` leaves out" in message
 
 
 def test_a_settings_file_is_read_strictly(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

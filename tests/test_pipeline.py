@@ -29,7 +29,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tu
     folder = tmp_path_factory.mktemp("run")
     images = paint(folder / "<b>pictures")
     (images / "class-0" / "000.png").rename(images / "class-0" / "caf\udce9\n<b>.png")
-    command = quick(images, tiny_weights, folder / "out")
+    command = quick(images, tiny_weights, folder / "out", budget=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         main(["run", *command])
@@ -38,8 +38,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tu
 
 def outcome(run: RunDir) -> dict[str, str]:
     """SHA-256 of everything that training and evaluation decide."""
-    paths = [*run.path.glob("*/seed-*/best.safetensors"), *run.path.glob("*/seed-*/predictions-*.npz"), run.sweep]
-    paths += [run.metrics, run.comparison.parent / "predictions.csv", run.data]
+    paths = [*run.path.glob("*/seed-*/best.safetensors"), *run.path.glob("*/seed-*/predictions-*.npz"), run.sweep()]
+    paths += [*run.path.glob("budget/*"), run.budget_table]
+    paths += [
+        *run.path.glob("probe/panel/*"),
+        run.panel("probe"),
+        run.metrics,
+        run.comparison.parent / "predictions.csv",
+        run.data,
+    ]
     return {str(p.relative_to(run.path)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 
@@ -52,7 +59,8 @@ def test_every_artefact_is_there(finished: tuple[RunDir, list[str]]) -> None:
         run.environment,
         run.data,
         run.checks,
-        run.sweep,
+        run.sweep(),
+        run.panel("probe"),
         run.cost,
         run.comparison,
         run.metrics,
@@ -144,10 +152,46 @@ def test_predictions_csv_gives_the_reported_accuracy(finished: tuple[RunDir, lis
     assert sum(r["true"] == r["cnn-seed-1"] for r in rows) / len(rows) == pytest.approx(found)
 
 
+def test_the_label_budget_has_the_same_draws_for_all_and_ends_with_the_main_training(
+    finished: tuple[RunDir, list[str]],
+) -> None:
+    run, _ = finished
+    found = json.loads(run.budget.read_text())
+    assert [point["images_per_class"] for point in found["points"]] == [2, 4, "all"]
+    assert [point["images"] for point in found["points"]] == [6, 12, 18]
+    for point in found["points"][:2]:
+        drawn = [[chosen["drawn"] for chosen in of["chosen"]] for of in point["contenders"].values()]
+        assert drawn[0] == drawn[1] == drawn[2]
+        assert len({*drawn[0]}) == 2
+    scores = json.loads(run.comparison.read_text())["contenders"]
+    for name in ("cnn", "probe"):
+        last = found["points"][-1]["contenders"][name]
+        for metric in ("accuracy", "macro_f1"):
+            assert last[metric]["per_draw"] == scores[name][metric]["per_seed"]
+    for figure in ("label-budget", "accuracy-against-seconds"):
+        assert (run.figures / f"{figure}.png").stat().st_size > 10_000
+        assert f"figures/{figure}.png" in run.report("ru").read_text()
+
+
+def test_accuracy_against_seconds_is_that_of_the_logs(finished: tuple[RunDir, list[str]]) -> None:
+    run, _ = finished
+    found = json.loads(run.budget.read_text())["seconds"]
+    features = [
+        json.loads(run.features("probe", split).with_suffix(".json").read_text()) for split in ("train", "tune")
+    ]
+    start = sum(of["seconds_from_scratch"] for of in features) + json.loads(run.timings.read_text())["probe sweep"]
+    assert found["contenders"]["probe"]["start"] == pytest.approx(start)
+    log = run.seed("probe", 1).read_log()
+    whole = start + sum(entry["seconds/train"] + entry["seconds/tune"] for entry in log)
+    assert found["contenders"]["probe"]["seeds"][1]["seconds"][-1] == pytest.approx(whole)
+    best = min(log, key=lambda entry: entry["loss/tune"])["accuracy/tune"]
+    assert found["contenders"]["probe"]["seeds"][1]["accuracy"][-1] == best
+
+
 def test_the_backbone_is_proven_frozen(finished: tuple[RunDir, list[str]]) -> None:
     run, _ = finished
     frozen = json.loads(run.scores("probe").read_text())["frozen"]
-    assert frozen["hash_before"] == frozen["hash_after"] == json.loads(run.backbone.read_text())["fingerprint"]
+    assert frozen["hash_before"] == frozen["hash_after"] == json.loads(run.backbone().read_text())["fingerprint"]
 
 
 def test_killed_and_resumed_anywhere_gives_the_same_bits(finished: tuple[RunDir, list[str]], tmp_path: Path) -> None:
@@ -157,7 +201,8 @@ def test_killed_and_resumed_anywhere_gives_the_same_bits(finished: tuple[RunDir,
     command = [str(again.path) if part == str(run.path) else part for part in command]
     line = [sys.executable, "-m", "headtohead", "run", *command]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, "HF_HUB_OFFLINE": "1"}}
-    for landmark in (again.seed("cnn", 0).last, again.seed("probe", 0).last):
+    of_budget = again.budget_predictions("cnn", 4, 0)
+    for landmark in (again.seed("cnn", 0).last, again.seed("probe", 0).last, of_budget):
         process = subprocess.Popen(line, **quiet)
         while process.poll() is None and not landmark.exists():
             time.sleep(0.01)
@@ -255,13 +300,22 @@ def test_a_leak_stops_the_run_until_told_to_go_on(
     assert "going on in spite of failed checks" in capsys.readouterr().err
 
 
-def test_near_leaks_of_a_given_split_are_scored_with_and_without(tmp_path: Path, tiny_weights: Path) -> None:
-    paint(tmp_path / "data" / "train")
-    paint(tmp_path / "data" / "val", per_class=4, seed=1)
-    with Image.open(tmp_path / "data" / "train" / "class-0" / "000.png") as image:
-        image.save(tmp_path / "data" / "val" / "class-0" / "copy.jpg", quality=90)
-    run = RunDir(tmp_path / "out")
-    main(["run", *quick(tmp_path / "data", tiny_weights, run.path)])
+@pytest.fixture(scope="module")
+def leaky(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> RunDir:
+    """A quick run with a near copy of a training image in `val`."""
+    folder = tmp_path_factory.mktemp("leaky")
+    paint(folder / "data" / "train")
+    paint(folder / "data" / "val", per_class=4, seed=1)
+    with Image.open(folder / "data" / "train" / "class-0" / "000.png") as image:
+        image.save(folder / "data" / "val" / "class-0" / "copy.jpg", quality=90)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        main(["run", *quick(folder / "data", tiny_weights, folder / "out")])
+    return RunDir(folder / "out")
+
+
+def test_near_leaks_of_a_given_split_are_scored_with_and_without(leaky: RunDir) -> None:
+    run = leaky
     found = json.loads(run.duplicates.read_text())
     assert found["leaked"] == ["val/class-0/copy.jpg"]
     assert [(p["kind"], p["where"]) for p in found["pairs"]] == [("near", "across splits")]
@@ -275,6 +329,12 @@ def test_near_leaks_of_a_given_split_are_scored_with_and_without(tmp_path: Path,
     assert leaks["contenders"]["probe"]["accuracy"]["without"]["mean"] == pytest.approx(sum(clean) / 2)
     assert "1 of 13 `val` images" in run.report("en").read_text().split("\n\n")[1]
     assert isinstance(json.loads(run.neighbours.read_text())["neighbours"], list)
+
+
+def test_quick_leaves_the_label_budget_out_and_says_so(leaky: RunDir) -> None:
+    assert not leaky.budget.exists()
+    assert "quick = true" in leaky.settings.read_text()
+    assert "left out (`--quick`)" in leaky.report("en").read_text()
 
 
 def test_a_diverging_training_ends_with_a_message(

@@ -17,7 +17,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from headtohead.contenders import predict_probe, train_probe
+from headtohead.contenders.probe import predict_probe, train_probe
 from headtohead.data.index import ImageFiles, labels
 from headtohead.device import make_deterministic
 from headtohead.evaluation import baselines
@@ -30,7 +30,7 @@ from headtohead.progress import say
 from headtohead.rundir import RunDir
 from headtohead.settings import BUILTIN, Data, Probe, Settings
 
-TEACHER = Settings().backbone
+TEACHER = Settings().backbone[0]
 PLAIN = Probe(views=0)
 
 
@@ -38,8 +38,8 @@ def probe_scores(settings: Settings, folder: Path) -> dict[str, Any]:
     """Accuracy and macro-F1 on `val`: mean of the seeds, each seed, bootstrap interval."""
     job = Job.of(settings, RunDir(folder))
     prepare_data(job)
-    train_probe(job)
-    predict_probe(job)
+    train_probe(job, "probe")
+    predict_probe(job, "probe")
     val = [load_predictions(job.run.seed("probe", seed).predictions("val")) for seed in settings.seeds]
     return summary(val, settings)
 
@@ -80,9 +80,9 @@ def main() -> None:
         for number, data in enumerate(arguments.data):
             images = Data(folder=data)
             probes = {
-                "teacher": Settings(backbone=TEACHER, fallback=False, data=images, probe=PLAIN),
-                "built-in": Settings(backbone=BUILTIN, data=images, probe=PLAIN),
-                "random ViT-Tiny": Settings(backbone=TEACHER, weights=str(random_weights), data=images, probe=PLAIN),
+                "teacher": Settings(backbone=(TEACHER,), fallback=False, data=images, probe=PLAIN),
+                "built-in": Settings(backbone=(BUILTIN,), data=images, probe=PLAIN),
+                "random ViT-Tiny": Settings(backbone=(TEACHER,), weights=str(random_weights), data=images, probe=PLAIN),
             }
             figures[data] = {}
             for name, settings in probes.items():

@@ -8,8 +8,9 @@ from cyclopts import App, Parameter
 from cyclopts.argument import ArgumentCollection, update_argument_collection
 
 from headtohead.rundir import RunDir
-from headtohead.settings import BUILTIN, BUILTIN_NAME, Settings, validate
+from headtohead.settings import BUILTIN, BUILTIN_NAME, Settings
 from headtohead.settings_file import read_toml
+from headtohead.settings_rules import validate
 
 DataOrRun = Annotated[
     Path | None,
@@ -42,6 +43,10 @@ def run_folder(data: str, out: str) -> Path:
 def fill_in(called: App, _: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Settings that the command line does not give: from `--settings`, then from the run folder's own."""
     by_name = {argument.name: argument for argument in arguments}
+    if "--contenders" in by_name:  # `--contenders cnn,probe,finetune` as well as with spaces
+        tokens = by_name["--contenders"].tokens
+        words = [(token, word) for token in tokens for word in token.value.split(",")]
+        tokens[:] = [token.evolve(value=word, index=number) for number, (token, word) in enumerate(words)]
     if "--out" not in by_name:
         return
 

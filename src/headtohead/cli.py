@@ -10,6 +10,7 @@ import headtohead
 from headtohead.arguments import DEFAULTS, DataOrRun, File, Flags, Out, fill_in, prepare
 from headtohead.data_commands import data_app
 from headtohead.errors import BadSettings, RunFolderMismatch, UserError
+from headtohead.explain_commands import explain_app
 from headtohead.progress import console, say
 from headtohead.settings import Settings
 from headtohead.settings_file import commented_toml
@@ -27,6 +28,7 @@ app = App(
 weights_app = App(name="weights", help="The backbone's pretrained weights.")
 cache_app = App(name="cache", help="What is kept for later runs in the user's cache folder.")
 app.command(data_app)
+app.command(explain_app)
 app.command(weights_app)
 app.command(cache_app)
 
@@ -81,6 +83,12 @@ def evaluate(data: DataOrRun = None, /, *, out: Out = None, settings: File = Non
 
 
 @app.command
+def budget(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
+    """Train on few images per class, several draws, and compare: who learns more from how much, and who is faster."""
+    stages(data, out, flags, "budget")
+
+
+@app.command
 def report(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
     """Write the report of an evaluated run anew, in English and Russian."""
     chosen, folder = prepare(data, out, flags)
@@ -105,13 +113,13 @@ def found_weights(backbone: str, weights: str, fallback: bool) -> "WeightsFile":
 
 
 @weights_app.command
-def path(*, backbone: str = DEFAULTS.backbone, weights: str = "", fallback: bool = True) -> None:
+def path(*, backbone: str = DEFAULTS.backbone[0], weights: str = "", fallback: bool = True) -> None:
     """Print the file that the backbone's weights would be read from.
 
     Parameters
     ----------
     backbone
-        Any timm model name, or `builtin`.
+        Any timm or torchvision model name, a path, or `builtin`.
     weights
         File or folder to look at first.
     fallback
@@ -121,13 +129,13 @@ def path(*, backbone: str = DEFAULTS.backbone, weights: str = "", fallback: bool
 
 
 @weights_app.command
-def verify(*, backbone: str = DEFAULTS.backbone, weights: str = "", fallback: bool = True) -> None:
+def verify(*, backbone: str = DEFAULTS.backbone[0], weights: str = "", fallback: bool = True) -> None:
     """Load the weights, every key of them, and print their fingerprint and preprocessing.
 
     Parameters
     ----------
     backbone
-        Any timm model name, or `builtin`.
+        Any timm or torchvision model name, a path, or `builtin`.
     weights
         File or folder to look at first.
     fallback

@@ -11,7 +11,8 @@ from rich.console import Console
 from headtohead.arguments import DEFAULTS, DataOrRun, File, Flags, Out, prepare
 from headtohead.errors import BadData, BadSettings
 from headtohead.progress import say
-from headtohead.settings import Data, validate
+from headtohead.settings import Data
+from headtohead.settings_rules import validate
 
 # Which of the settings under `[data]` a split into train and val depends on.
 OF_A_SPLIT = re.compile("^(flags|val_share|split_seed|group_.*|keep_split|on_bad|leave_out|stop_at)$")

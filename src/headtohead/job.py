@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from headtohead.contender_names import probe_backbones
 from headtohead.data.folder import locate
 from headtohead.data.index import ImageFiles, Index, read_index
 from headtohead.data.pixels import DecodedImages, decoded
@@ -22,6 +23,11 @@ from headtohead.training.loop import Plan
 
 # What a small CNN is trained on when no number of epochs is set: small sets need more epochs than large ones.
 IMAGE_PASSES = 70_000
+
+
+def num_epochs(num_images: int, image_passes: int) -> int:
+    """As many as make about `image_passes`, at least 10."""
+    return max(10, round(image_passes / num_images))
 
 
 @dataclass(frozen=True)
@@ -62,20 +68,33 @@ class Job:
         return Preprocess(self.settings.cnn.side, "bilinear", 1.0, index.mean, index.std)
 
     @cached_property
-    def weights(self) -> WeightsFile:
-        """The backbone's weights. A run keeps to the built-in ones, or to others, as it began."""
-        s = self.settings
-        began = read_json(self.run.backbone) if self.run.backbone.exists() else {}
-        if began.get("source") == "built-in" and not s.weights:
-            return builtin_weights(began["notice"])
-        return find_weights(s.backbone, s.weights, fallback=s.fallback and not began)
+    def all_weights(self) -> dict[str, WeightsFile]:
+        """Those of every probe's backbone. A run keeps to the built-in ones, or to others, as it began."""
+        s, found = self.settings, {}
+        if len(s.backbone) > 1 and Path(s.weights).expanduser().is_file():
+            raise BadSettings(
+                f"--weights names one file, but there are {len(s.backbone)} backbones.",
+                where=s.weights,
+                mend="give a folder that holds `<backbone>.safetensors` of each",
+            )
+        for name, backbone in probe_backbones(s).items():
+            began = read_json(self.run.backbone(name)) if self.run.backbone(name).exists() else {}
+            if began.get("source") == "built-in" and not s.weights:
+                found[name] = builtin_weights(began["notice"])
+            else:
+                found[name] = find_weights(backbone, s.weights, fallback=s.fallback and not began)
+        return found
 
-    def backbone(self) -> Backbone:
-        """The frozen backbone; the first call fixes which weights are this run's."""
-        backbone = load_backbone(self.weights, bf16=self.bf16, device=self.device)
-        if not self.run.backbone.exists():
-            write_json(self.run.backbone, backbone.to_json())
-        elif read_json(self.run.backbone)["fingerprint"] != backbone.fingerprint:
+    def weights(self, contender: str) -> WeightsFile:
+        """Of a probe's backbone."""
+        return self.all_weights[contender]
+
+    def backbone(self, contender: str) -> Backbone:
+        """The frozen backbone of a probe; the first call fixes which weights are this run's."""
+        backbone = load_backbone(self.weights(contender), bf16=self.bf16, device=self.device)
+        if not self.run.backbone(contender).exists():
+            write_json(self.run.backbone(contender), backbone.to_json())
+        elif read_json(self.run.backbone(contender))["fingerprint"] != backbone.fingerprint:
             raise RunFolderMismatch(
                 "These weights are not those that the run began with.",
                 where=str(backbone.weights.path),
@@ -87,9 +106,19 @@ class Job:
         """How the CNN is trained."""
         cnn = self.settings.cnn
         return dataclasses.replace(
-            self._plan(seed, cnn.epochs or max(10, round(IMAGE_PASSES / len(self.index().of("train"))))),
+            self._plan(seed, cnn.epochs or num_epochs(len(self.index().of("train")), IMAGE_PASSES)),
             learning_rate=cnn.learning_rate,
             weight_decay=cnn.weight_decay,
+            bf16=self.bf16,
+        )
+
+    def finetune_plan(self, seed: int) -> Plan:
+        """How the whole backbone is trained."""
+        of = self.settings.finetune
+        return dataclasses.replace(
+            self._plan(seed, of.epochs),
+            learning_rate=of.learning_rate,
+            weight_decay=of.weight_decay,
             bf16=self.bf16,
         )
 

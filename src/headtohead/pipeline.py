@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from headtohead.budget import label_budget
 from headtohead.checks.sanity import CHECKS, run_check
-from headtohead.contenders import CONTENDERS
+from headtohead.contender_names import contender_names
+from headtohead.contenders import contenders_of
 from headtohead.data.audit import audit_folder
 from headtohead.data.index import ImageFiles, index_of, labels
 from headtohead.data.pixels import decoded
 from headtohead.data.views import own_preprocess
 from headtohead.device import environment, make_deterministic
-from headtohead.errors import CheckFailed, RunFolderMismatch
+from headtohead.errors import BadSettings, CheckFailed, RunFolderMismatch
 from headtohead.evaluation import baselines
 from headtohead.evaluation.neighbours import MIN_SIMILARITY, neighbours
 from headtohead.evaluation.predictions import save_predictions
@@ -59,12 +61,12 @@ def prepare_data(job: Job) -> None:
 
 def check(job: Job) -> None:
     """Every sanity check on every contender, on copies."""
-    contexts = [contender.context(job) for contender in CONTENDERS.values()]
+    contexts = [contender.context(job, name) for name, contender in contenders_of(job.settings).items()]
     todo = [(one, context) for context in contexts for one in CHECKS]
     results = [run_check(one, context) for one, context in track(todo, "sanity checks", len(todo))]
     for result in results:
         verdict_word = "ok    " if result.passed else "FAILED"
-        say(f"  {verdict_word} {result.contender:<5} {result.check}: {result.evidence}")
+        say(f"  {verdict_word} {result.contender:<8} {result.check}: {result.evidence}")
     write_json(
         job.run.checks,
         {
@@ -93,25 +95,26 @@ def enforce_checks(job: Job) -> None:
 
 def train(job: Job) -> None:
     """Every contender, every seed."""
-    for contender in CONTENDERS.values():
-        contender.train(job)
+    for name, contender in contenders_of(job.settings).items():
+        contender.train(job, name)
 
 
 def profile(job: Job) -> None:
     """Cost and trace of every profiled model, on copies."""
     steps = job.settings.profile.steps
     costs = {}
-    for contender in CONTENDERS.values():
-        for name, profiled in contender.profiled(job).items():
+    for contender, kind in contenders_of(job.settings).items():
+        for name, profiled in kind.profiled(job, contender).items():
             say(f"  {profiled.title}")
             model, plan = profiled.build(), profiled.plan
             found = {
                 "title": profiled.title,
+                "contender": contender,
                 "batch_size": min(job.settings.profile.batch_size, len(job.files("train"))),
             }
             found |= {
                 "device": str(job.device),
-                "precision": "bf16 autocast" if job.bf16 and name != "cached" else "fp32",
+                "precision": "bf16 autocast" if job.bf16 and not name.startswith("cached") else "fp32",
             }
             found |= cost.parameters(model)
             found["forward_flops_per_image"] = cost.forward_flops(model, profiled.example)
@@ -127,8 +130,8 @@ def profile(job: Job) -> None:
 
 def evaluate(job: Job) -> None:
     """Predict `val`, once, after every choice; then all numbers from the predictions on disk."""
-    for contender in CONTENDERS.values():
-        contender.predict(job)
+    for name, contender in contenders_of(job.settings).items():
+        contender.predict(job, name)
     index = job.index()
     thumbs = {}
     for split in ("train", "tune", "val"):
@@ -141,16 +144,16 @@ def evaluate(job: Job) -> None:
     pixels = baselines.pixels(thumbs["train"], thumbs["tune"], thumbs["val"][0])
     save_predictions(job.run.baselines / "pixels.npz", index, "val", np.asarray(pixels))
     write_json(job.run.neighbours, {"min_similarity": MIN_SIMILARITY, "neighbours": look_alikes(job)})
-    summarise_run(job.run, job.settings, tuple(CONTENDERS))
+    summarise_run(job.run, job.settings)
 
 
 def look_alikes(job: Job) -> list[dict[str, Any]]:
-    """Neighbours across classes and splits in the backbone's features of the plain views."""
+    """Neighbours across classes and splits in the first backbone's features of the plain views."""
     samples, views = [], []
     for split in ("train", "tune", "val"):
         of = job.index().of(split)
         samples += of
-        views += [features[0] for features in read_features(job.run, split, len(of))]
+        views.append(read_features(job.run.features("probe", split)).headline[0].numpy())
     files, splits = [s.file for s in samples], [s.split for s in samples]
     return neighbours(np.concatenate(views), files, labels(samples), splits)
 
@@ -160,48 +163,73 @@ def report(job: Job) -> None:
     write_reports(job.run)
 
 
+def is_trained(job: Job) -> bool:
+    """Whether every contender is."""
+    return all(job.run.scores(name).exists() for name in contender_names(job.settings))
+
+
 @dataclass(frozen=True)
 class Stage:
     """A stage, and how to tell that it is done."""
 
     name: str
     work: Callable[[Job], None]
-    is_done: Callable[[RunDir], bool]
+    is_done: Callable[[Job], bool]
 
 
 STAGES = (
-    Stage("data", prepare_data, lambda run: run.data.exists() and run.duplicates.exists()),
-    Stage("check", check, lambda run: run.checks.exists()),
-    Stage("train", train, lambda run: all(run.scores(name).exists() for name in CONTENDERS)),
-    Stage("profile", profile, lambda run: run.cost.exists()),
-    Stage("evaluate", evaluate, lambda run: run.comparison.exists()),
-    Stage("report", report, lambda run: run.is_finished),
+    Stage("data", prepare_data, lambda job: job.run.data.exists() and job.run.duplicates.exists()),
+    Stage("check", check, lambda job: job.run.checks.exists()),
+    Stage("train", train, is_trained),
+    Stage("profile", profile, lambda job: job.run.cost.exists()),
+    Stage("evaluate", evaluate, lambda job: job.run.comparison.exists()),
+    Stage("budget", label_budget, lambda job: job.run.budget.exists()),
+    Stage("report", report, lambda job: job.run.is_finished),
 )
+
+
+def stages_of(settings: Settings) -> tuple[Stage, ...]:
+    """Those of a run, in order."""
+    return tuple(stage for stage in STAGES if not (settings.quick and stage.name == "budget"))
+
+
+def opened(settings: Settings, run: RunDir) -> Job:
+    """A run whose images are audited and split, for what needs no other stage."""
+    make_deterministic()
+    job = Job.of(settings, run)
+    announced(job.weights("probe"))
+    if not run.data.exists():
+        prepare_data(job)
+    return job
 
 
 def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
     """Do the stages up to and with `upto` that are not done yet; with `only`, the earlier ones must be."""
+    stages = stages_of(settings)
+    names = [stage.name for stage in stages]
+    if upto not in names:
+        raise BadSettings(f"`{upto}` is what `quick` leaves out.", mend="start a run without --quick (--out)")
     make_deterministic()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # the audit tells of what Pillow complains about
-    names = [stage.name for stage in STAGES]
-    todo = STAGES[: names.index(upto) + 1]
+    todo = stages[: names.index(upto) + 1]
     # Scanning the folder has no command of its own: it is part of `check`.
-    missing = [stage.name for stage in todo[:-1] if not stage.is_done(run) and stage.name != "data"]
+    job = Job.of(settings, run)
+    missing = [stage.name for stage in todo[:-1] if not stage.is_done(job) and stage.name != "data"]
     if only and missing:
         raise RunFolderMismatch(
             f"`{upto}` needs what `{missing[0]}` makes.",
             where=str(run.path),
             mend=f"run `headtohead {missing[0]}` first",
         )
-    job = Job.of(settings, run)
-    weights = announced(job.weights)  # missing ones better now than after minutes of training
-    of_backbone = {"name": weights.name, "source": weights.source, "notice": weights.notice}
-    write_json(run.environment, environment(job.device, job.bf16) | {"backbone": of_backbone})
+    # Missing weights better now than after minutes of training.
+    found = {name: announced(weights) for name, weights in job.all_weights.items()}
+    backbones = {name: {"name": w.name, "source": w.source, "notice": w.notice} for name, w in found.items()}
+    write_json(run.environment, environment(job.device, job.bf16) | {"backbones": backbones})
     for number, stage in enumerate(todo, 1):
-        if stage.is_done(run):
-            say(f"[{number}/{len(STAGES)}] {stage.name}: done before")
+        if stage.is_done(job):
+            say(f"[{number}/{len(stages)}] {stage.name}: done before")
         else:
-            say(f"[{number}/{len(STAGES)}] {stage.name}")
+            say(f"[{number}/{len(stages)}] {stage.name}")
             started = perf_counter()
             stage.work(job)
             run.record_seconds(stage.name, perf_counter() - started)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from headtohead.errors import RunFolderMismatch
-from headtohead.settings import Settings, differing
-from headtohead.settings_file import parse, read_toml, to_toml
+from headtohead.settings import Settings
+from headtohead.settings_file import differing, parse, read_toml, to_toml
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -128,14 +128,23 @@ class RunDir:
     def checks(self) -> Path:
         return self.path / "checks.json"
 
-    @property
-    def backbone(self) -> Path:
+    def backbone(self, contender: str = "probe") -> Path:
         """Which weights the run began with; no others are taken to continue it."""
-        return self.path / "probe" / "backbone.json"
+        return self.path / contender / "backbone.json"
 
-    @property
-    def sweep(self) -> Path:
-        return self.path / "probe" / "sweep.json"
+    def sweep(self, contender: str = "probe") -> Path:
+        return self.path / contender / "sweep.json"
+
+    def panel(self, contender: str) -> Path:
+        """The heads beside the headline: what was tried, what was chosen."""
+        return self.path / contender / "panel.json"
+
+    def panel_head(self, contender: str, variant: str) -> Path:
+        return self.path / contender / "panel" / f"{variant}.safetensors"
+
+    def panel_predictions(self, contender: str, variant: str) -> Path:
+        """Predicted probabilities for every image of `val`."""
+        return self.path / contender / "panel" / f"{variant}-val.npz"
 
     @property
     def cost(self) -> Path:
@@ -157,6 +166,31 @@ class RunDir:
     def baselines(self) -> Path:
         return self.path / "baselines"
 
+    @property
+    def budget(self) -> Path:
+        """Accuracy by number of training images, and by seconds."""
+        return self.path / "budget.json"
+
+    @property
+    def budget_table(self) -> Path:
+        return self.path / "budget.csv"
+
+    def budget_predictions(self, contender: str, size: int, draw: int) -> Path:
+        """Of a training on `size` images per class, 0 being all: probabilities for every image of `val`."""
+        return self.path / "budget" / f"{contender}-{size or 'all'}-draw-{draw}.npz"
+
+    def budget_choice(self, contender: str, size: int, draw: int) -> Path:
+        """What that training chose on `tune`."""
+        return self.budget_predictions(contender, size, draw).with_suffix(".json")
+
+    @property
+    def normalisation(self) -> Path:
+        """What a wrong mean and standard deviation cost."""
+        return self.path / "normalisation.json"
+
+    def normalisation_page(self, language: str) -> Path:
+        return self.path / ("normalisation.md" if language == "en" else f"normalisation.{language}.md")
+
     def report(self, language: str) -> Path:
         return self.path / ("report.md" if language == "en" else f"report.{language}.md")
 
@@ -167,8 +201,8 @@ class RunDir:
     def seed(self, contender: str, seed: int) -> SeedDir:
         return SeedDir(self.path / contender / f"seed-{seed}")
 
-    def features(self, split: str, chunk: int) -> Path:
-        return self.path / "probe" / f"features-{split}-{chunk:03d}.safetensors"
+    def features(self, contender: str, split: str) -> Path:
+        return self.path / contender / f"features-{split}.npy"
 
     def trace(self, name: str) -> Path:
         return self.path / "profile" / f"{name}.trace.json.gz"

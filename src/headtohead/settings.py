@@ -3,13 +3,10 @@
 `cnn.epochs` here is `epochs` under `[cnn]` in a settings file and `--cnn.epochs` on the command line.
 """
 
-import re
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from headtohead.errors import BadSettings
 from headtohead.finding_names import FolderFindingName, ImageFindingName
-from headtohead.names import is_raw_byte, printable
 
 BUILTIN = "builtin"  # what comes with the package: as a data folder the set, as a backbone the ViT-Tiny
 BUILTIN_NAME = "fashion-mnist-mini"
@@ -92,10 +89,50 @@ class Probe:
     """Augmented views per training image, cached beside the plain one."""
     epochs: int = 30
     """Passes over the training images; each draws one of the views."""
+    optimizers: tuple[Literal["adamw", "sgd"], ...] = ("adamw", "sgd")
+    """Optimizers to choose from on `tune`, each with its own grid."""
     learning_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2)
-    """Learning rates to choose from on `tune`."""
+    """Learning rates of AdamW to choose from on `tune`."""
     weight_decays: tuple[float, ...] = (0.0, 0.1, 1.0, 10.0)
-    """Weight decays to choose from on `tune`."""
+    """Weight decays of AdamW to choose from on `tune`."""
+    sgd_learning_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+    """Learning rates of SGD to choose from on `tune`."""
+    sgd_weight_decays: tuple[float, ...] = (0.0, 0.01, 0.1)
+    """Weight decays of SGD to choose from on `tune`."""
+
+    def grids(self) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+        """Learning rates and weight decays of each optimizer that is tried."""
+        of_all = {
+            "adamw": (self.learning_rates, self.weight_decays),
+            "sgd": (self.sgd_learning_rates, self.sgd_weight_decays),
+        }
+        return {name: of_all[name] for name in self.optimizers}
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """The whole backbone with its head, trained on augmented images; only with `finetune` among the contenders."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    epochs: int = 5
+    """Passes over the training images."""
+    learning_rate: float = 1e-4
+    """Peak learning rate of AdamW."""
+    weight_decay: float = 0.05
+    """Weight decay of AdamW."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What is learned from few images: trainings on parts of `train`."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    sizes: tuple[int, ...] = (5, 10, 20, 50, 100, 200, 500)
+    """Training images per class, as far as the set goes; all of them are the last point by themselves."""
+    draws: int = 3
+    """Draws of the images at each size, the same for every model."""
+    cnn_passes: int = 16_000
+    """Most image passes of a training of the CNN, otherwise of as many epochs as the main one; at least 10 epochs."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +164,12 @@ class Settings:
     __pydantic_config__: ClassVar[Any] = STRICT
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds, fixed in advance, the same for both models."""
-    backbone: str = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
-    """Frozen backbone: any timm model name, or `builtin`."""
+    backbone: tuple[str, ...] = ("vit_tiny_patch16_224.augreg_in21k_ft_in1k",)
+    """Frozen backbones, a probe each, the first in the headline: a timm or torchvision model, a path, or `builtin`."""
+    contenders: tuple[Literal["cnn", "probe", "finetune"], ...] = ("cnn", "probe")
+    """Who competes: `cnn` and `probe` always, `finetune` (all of the first backbone is trained) if named."""
     weights: str = ""
-    """File or folder with the backbone's weights; else HEADTOHEAD_WEIGHTS, the hub's cache, the hub."""
+    """File or folder with the backbones' weights; else HEADTOHEAD_WEIGHTS, the hub's cache, the hub."""
     fallback: bool = True
     """Whether the built-in backbone may stand in, with a notice, where a ViT-Tiny's weights cannot be had."""
     device: str = "auto"
@@ -139,6 +178,8 @@ class Settings:
     """Of the CNN and the backbone; `auto`: bf16 autocast where the processor computes in it."""
     on_failed_check: Literal["stop", "warn"] = "stop"
     """What a failed sanity check does."""
+    quick: bool = False
+    """Leave out the label budget, which takes minutes, and accuracy against seconds."""
     data: Data = field(default_factory=Data)
     """The images."""
     training: Training = field(default_factory=Training)
@@ -147,88 +188,11 @@ class Settings:
     """The CNN."""
     probe: Probe = field(default_factory=Probe)
     """The probe."""
+    finetune: Finetune = field(default_factory=Finetune)
+    """Fine-tuning."""
+    budget: Budget = field(default_factory=Budget)
+    """The label budget."""
     profile: Profile = field(default_factory=Profile)
     """The profiler."""
     evaluation: Evaluation = field(default_factory=Evaluation)
     """The evaluation."""
-
-
-# These change how a run is done, not what comes out: they may differ when a run is continued.
-# (Weights are held to by their fingerprint, not by where they lie.)
-FREE = ("weights", "fallback", "on_failed_check", "data.workers")
-
-
-def problems(s: Settings) -> list[str]:
-    """Everything that is wrong with `s`, one line each; empty when all is well."""
-    rules = [
-        (len(s.seeds) > 0, "seeds: at least one is needed"),
-        (len(set(s.seeds)) == len(s.seeds), f"seeds: {list(s.seeds)} names one twice"),
-        (all(seed >= 0 for seed in s.seeds), "seeds: none may be negative"),
-        (not (s.weights and s.backbone == BUILTIN), "weights: the built-in backbone brings its own"),
-        (0 < s.data.val_share < 1, f"data.val_share: {s.data.val_share} is not between 0 and 1"),
-        (0 < s.data.tune_share < 1, f"data.tune_share: {s.data.tune_share} is not between 0 and 1"),
-        (
-            is_pattern(s.data.group_pattern),
-            f"data.group_pattern: `{s.data.group_pattern}` is not a regular expression with exactly one group (...)",
-        ),
-        (0 < s.data.min_crop <= 1, f"data.min_crop: {s.data.min_crop} is not in (0, 1]"),
-        (s.data.split_seed >= 0, "data.split_seed: may not be negative"),
-        (
-            not (both := sorted({*s.data.leave_out} & {*s.data.stop_at})),
-            f"data.leave_out and data.stop_at: both name {', '.join(both)}",
-        ),
-        (
-            not any(map(is_raw_byte, s.data.folder)),
-            f"data.folder: {printable(s.data.folder)} is not UTF-8 and cannot be written down; rename it, or enter it",
-        ),
-        (s.data.workers >= 0, "data.workers: may not be negative"),
-        (s.training.batch_size >= 2, "training.batch_size: BatchNorm needs at least 2"),
-        (0 <= s.training.warmup_share < 1, "training.warmup_share: must be in [0, 1)"),
-        (s.training.clip_norm > 0, "training.clip_norm: must be positive"),
-        (s.cnn.side >= 16, "cnn.side: three poolings need at least 16 px"),
-        (s.cnn.epochs >= 0, "cnn.epochs: may not be negative"),
-        (s.cnn.learning_rate > 0, "cnn.learning_rate: must be positive"),
-        (s.cnn.weight_decay >= 0, "cnn.weight_decay: may not be negative"),
-        (0 <= s.cnn.dropout < 1, "cnn.dropout: must be in [0, 1)"),
-        (s.probe.views >= 0, "probe.views: may not be negative"),
-        (s.probe.epochs >= 1, "probe.epochs: must be at least 1"),
-        (len(s.probe.learning_rates) > 0, "probe.learning_rates: at least one is needed"),
-        (all(lr > 0 for lr in s.probe.learning_rates), "probe.learning_rates: all must be positive"),
-        (len(s.probe.weight_decays) > 0, "probe.weight_decays: at least one is needed"),
-        (all(wd >= 0 for wd in s.probe.weight_decays), "probe.weight_decays: none may be negative"),
-        (50 <= s.profile.steps <= 100, f"profile.steps: {s.profile.steps} is not within 50 to 100"),
-        (s.profile.batch_size >= 2, "profile.batch_size: BatchNorm needs at least 2"),
-        (0.5 <= s.evaluation.confidence < 1, "evaluation.confidence: must be in [0.5, 1)"),
-        (s.evaluation.resamples >= 100, "evaluation.resamples: at least 100 are needed"),
-    ]
-    return [line for holds, line in rules if not holds]
-
-
-def is_pattern(text: str) -> bool:
-    """Whether `text` is empty or a regular expression with one group."""
-    try:
-        return not text or re.compile(text).groups == 1
-    except re.error:
-        return False
-
-
-def validate(settings: Settings) -> Settings:
-    """`settings` themselves, or BadSettings with all that is wrong with them."""
-    if wrong := problems(settings):
-        raise BadSettings("These settings cannot be:\n  " + "\n  ".join(wrong), mend="change them and run again")
-    return settings
-
-
-def flatten(settings: Any, prefix: str = "") -> dict[str, Any]:
-    """`{"cnn.epochs": 40, ...}` of a settings tree."""
-    flat: dict[str, Any] = {}
-    for f in fields(settings):
-        value = getattr(settings, f.name)
-        flat |= flatten(value, f"{prefix}{f.name}.") if is_dataclass(value) else {prefix + f.name: value}
-    return flat
-
-
-def differing(a: Settings, b: Settings) -> list[str]:
-    """The keys in which two settings would give different results."""
-    left, right = flatten(a), flatten(b)
-    return [key for key in left if left[key] != right[key] and key not in FREE]

@@ -1,14 +1,18 @@
-"""Settings as TOML: read strictly, written whole, written with explanations."""
+"""Settings as TOML: read strictly, written whole, written with explanations; and compared key by key."""
 
 import json
 import tomllib
 import typing
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from headtohead.errors import BadSettings
 from headtohead.settings import Settings
+
+# These change how a run is done, not what comes out: they may differ when a run is continued.
+# (Weights are held to by their fingerprint, not by where they lie.)
+FREE = ("weights", "fallback", "on_failed_check", "data.workers")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -84,3 +88,18 @@ def commented_toml() -> str:
         if is_dataclass(section):
             add(typing.cast(type, section), written[name], name)
     return "\n".join(lines) + "\n"
+
+
+def flatten(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """`{"cnn.epochs": 40, ...}` of a settings tree."""
+    flat: dict[str, Any] = {}
+    for f in fields(settings):
+        value = getattr(settings, f.name)
+        flat |= flatten(value, f"{prefix}{f.name}.") if is_dataclass(value) else {prefix + f.name: value}
+    return flat
+
+
+def differing(a: Settings, b: Settings) -> list[str]:
+    """The keys in which two settings would give different results."""
+    left, right = flatten(a), flatten(b)
+    return [key for key in left if left[key] != right[key] and key not in FREE]

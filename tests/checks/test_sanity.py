@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,10 +12,12 @@ from headtohead.checks.context import CheckContext, CheckResult
 from headtohead.checks.sanity import CHECKS, run_check
 from headtohead.data.index import Index, Sample
 from headtohead.data.leaks import Duplicates, Placed
+from headtohead.data.views import Preprocess, normalise
 from headtohead.models.backbones import FrozenBackbone, LinearProbe, state_hash
 from headtohead.models.cnn import build_cnn
 from headtohead.training.loop import Plan
 
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 BY_NAME = {check.__name__: check for check in CHECKS}
 PLAN = Plan(seed=0, epochs=1, learning_rate=3e-3, weight_decay=0.0, warmup_share=0.0, clip_norm=5.0)
 
@@ -169,3 +172,41 @@ def test_a_near_copy_in_two_splits_is_a_leak() -> None:
     assert "a/1 ~ a/2 (near: 1.5 levels apart)" in result.evidence
     inside = dataclasses.replace(pair, where="within a class")
     assert answer("no_image_in_two_splits", index=dataclasses.replace(leaky, duplicates=Duplicates((inside,)))).passed
+
+
+HALF = ((0.5,) * 3, (0.5,) * 3)
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def as_input(mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
+    """Random pixels as a net of these statistics gets them."""
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32), dtype=np.uint8))
+    return normalise(pixels, Preprocess(32, "bicubic", 1.0, mean, std))
+
+
+@pytest.mark.parametrize("published", [HALF, IMAGENET])
+def test_pixels_normalised_as_published_are_pixels_again(published: Statistics) -> None:
+    result = answer("input_as_pretrained", images=as_input(*published), published=published)
+    assert result.passed
+    assert result.value == 0
+
+
+@pytest.mark.parametrize(
+    ("published", "images"),
+    [
+        (HALF, as_input(*IMAGENET)),
+        (IMAGENET, as_input(*HALF)),
+        (HALF, as_input((0.0,) * 3, (1.0,) * 3)),  # 0 .. 1
+        (HALF, as_input((0.0,) * 3, (1 / 255,) * 3)),  # 0 .. 255
+        (HALF, (as_input(*HALF) - 0.5) / 0.5),  # twice
+        (IMAGENET, as_input(*IMAGENET).flip(1)),  # BGR
+    ],
+)
+def test_pixels_normalised_otherwise_are_found(published: Statistics, images: torch.Tensor) -> None:
+    result = answer("input_as_pretrained", images=images, published=published)
+    assert not result.passed
+    assert result.value > 0.2
+
+
+def test_a_net_from_scratch_has_nothing_to_be_held_to() -> None:
+    assert answer("input_as_pretrained").evidence == "not pretrained"

@@ -23,7 +23,8 @@ from headtohead.report.audit_page import THUMBS, write_audit
 from headtohead.report.evidence import evidence
 from headtohead.report.text import speaker
 from headtohead.rundir import RunDir, read_json, write_json
-from headtohead.settings import Data, Settings, problems
+from headtohead.settings import Data, Settings
+from headtohead.settings_rules import problems
 
 STRUCTURE = ("absent-in-val", "numeric-class-names")  # these rename the classes that others are planted in
 

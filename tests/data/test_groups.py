@@ -13,7 +13,8 @@ from headtohead.data.index import Index, build_index, earlier_split, read_index
 from headtohead.data.opening import Opened
 from headtohead.errors import BadData, BadSettings, RunFolderMismatch
 from headtohead.rundir import RunDir, read_json, write_json
-from headtohead.settings import Data, Settings, validate
+from headtohead.settings import Data, Settings
+from headtohead.settings_rules import validate
 
 FILES = ["a/p1_x.png", "a/p1_y.png", "a/v/p2_x.png", "a/v/p3.png", "b/p2_z.png", "b/q.png"]
 IMAGES = [Opened(Found(file, file[0], ""), f"{n}" * 64, Facts()) for n, file in enumerate(FILES)]

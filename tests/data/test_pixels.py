@@ -102,7 +102,7 @@ def test_a_name_stands_for_all_that_pixels_depend_on(monkeypatch: pytest.MonkeyP
         patch.setattr(pixels, "version", lambda _: "1.2.3")
         names.add(transform(16))
     with monkeypatch.context() as patch:
-        patch.setattr(pixels.features, "version", lambda _: "1.2.3")
+        patch.setattr(decoding.features, "version", lambda _: "1.2.3")
         names.add(transform(16))
     assert len(names) == 5
     assert importlib.metadata.version("pillow") in transform(16)

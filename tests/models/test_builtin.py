@@ -17,9 +17,10 @@ from headtohead.models import weights as sources
 from headtohead.models.backbones import load_backbone
 from headtohead.models.weights import BUILTIN_FOLDER, announced, find_weights
 from headtohead.rundir import RunDir, read_json
-from headtohead.settings import BUILTIN, Settings, problems
+from headtohead.settings import BUILTIN, Settings
+from headtohead.settings_rules import problems
 
-AUGREG = Settings().backbone
+AUGREG = Settings().backbone[0]
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_the_weights_commands_know_it(nothing_else: None, capsys: pytest.Capture
 
 
 def test_weights_for_the_built_in_backbone_are_a_contradiction() -> None:
-    assert problems(Settings(backbone=BUILTIN, weights="x.safetensors")) == [
+    assert problems(Settings(backbone=(BUILTIN,), weights="x.safetensors")) == [
         "weights: the built-in backbone brings its own"
     ]
 
@@ -121,11 +122,11 @@ def test_a_run_keeps_to_the_backbone_that_it_began_with(
     run = RunDir(tmp_path / "run")
     job = lambda settings: Job.of(settings, run)  # noqa: E731
     settings = Settings()
-    began = job(settings).backbone()
-    assert read_json(run.backbone)["source"] == "built-in"
+    began = job(settings).backbone("probe")
+    assert read_json(run.backbone())["source"] == "built-in"
     # The hub is back: the run goes on with what it began with.
     monkeypatch.setattr(sources, "_in_hub_cache", lambda _: tiny_weights / f"{BACKBONE}.safetensors")
-    again = job(settings).backbone()
+    again = job(settings).backbone("probe")
     assert again.fingerprint == began.fingerprint
     assert again.weights.notice == began.weights.notice != ""
 
@@ -134,10 +135,10 @@ def test_a_run_with_other_weights_never_changes_to_the_built_in_ones(
     nothing_else: None, tmp_path: Path, tiny_weights: Path
 ) -> None:
     run = RunDir(tmp_path / "run")
-    run.backbone.parent.mkdir(parents=True)
-    run.backbone.write_text('{"source": "hub", "fingerprint": "0", "notice": ""}')
+    run.backbone().parent.mkdir(parents=True)
+    run.backbone().write_text('{"source": "hub", "fingerprint": "0", "notice": ""}')
     with pytest.raises(WeightsNotFound):
-        _ = Job.of(Settings(), run).weights
+        _ = Job.of(Settings(), run).weights("probe")
 
 
 @pytest.fixture(params=["accepts and is silent", "drops every packet"])

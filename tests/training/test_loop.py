@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -119,14 +120,18 @@ def test_the_first_layer_whose_output_is_not_finite_is_named() -> None:
     assert first_non_finite(model, torch.full((2, 4), math.inf)) == "the input"
 
 
-def test_a_step_is_that_of_plain_adamw() -> None:
+@pytest.mark.parametrize(
+    ("name", "build"),
+    [("adamw", torch.optim.AdamW), ("sgd", lambda of, **more: torch.optim.SGD(of, momentum=0.9, **more))],
+)
+def test_a_step_is_that_of_torch_s_optimizer(name: str, build: Callable[..., torch.optim.Optimizer]) -> None:
     torch.manual_seed(0)
     ours, theirs = nn.Linear(5, 3), nn.Linear(5, 3)
     theirs.load_state_dict(ours.state_dict())
     x, y = torch.randn(6, 5), torch.tensor([0, 1, 2, 0, 1, 2])
-    plan = dataclasses.replace(PLAN, clip_norm=1e9)
+    plan = dataclasses.replace(PLAN, clip_norm=1e9, optimizer=name)
     optimizer = build_optimizer(ours, plan)
-    reference = torch.optim.AdamW(theirs.parameters(), lr=0.02, weight_decay=plan.weight_decay)
+    reference = build(theirs.parameters(), lr=0.02, weight_decay=plan.weight_decay)
     for _ in range(3):
         train_step(ours, optimizer, x, y, 0.02, plan)
         reference.zero_grad()

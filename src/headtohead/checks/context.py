@@ -28,6 +28,8 @@ class CheckContext:
     entering: Callable[[torch.Tensor], torch.Tensor]  # images -> what enters the trained part
     plan: Plan
     own_statistics: bool  # normalised by its own training images, not by those of pretraining
+    # Mean and standard deviation that the pretraining is published with, whatever was used here; None: not pretrained.
+    published: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     frozen: str = ""  # name of the frozen part within `build()`; "" for none
 
 

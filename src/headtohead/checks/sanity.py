@@ -17,6 +17,9 @@ from headtohead.models.backbones import state_hash
 from headtohead.training.loop import accuracy, build_optimizer, train_step, trainable
 
 OVERFIT_STEPS = 150
+# A pixel is a whole grey level, 0 to 255; float32 brings a level back to within 0.001.
+OFF_GRID = 0.02  # levels
+MAX_OFF_GRID = 0.001  # share of the values
 
 
 def answer(
@@ -170,6 +173,31 @@ def input_is_normalised(context: CheckContext) -> CheckResult:
     )
 
 
+def input_as_pretrained(context: CheckContext) -> CheckResult:
+    """Un-normalised as the pretraining is published, what enters a pretrained net are pixels again: k / 255 in [0, 1].
+
+    A wrong mean or standard deviation, none at all, or one taken twice leaves most values between the levels or out of
+    range; the loss and the accuracy show it as a few points less, if at all.
+    """
+    threshold = f"<= {MAX_OFF_GRID:.1%} of the values"
+    if context.published is None:
+        return answer(context, 0, threshold, True, "not pretrained", "")
+    mean, std = (torch.tensor(of, device=context.images.device).view(1, -1, 1, 1) for of in context.published)
+    levels = 255 * (context.images * std + mean)
+    between = ((levels - levels.round()).abs() > OFF_GRID).float().mean().item()
+    outside = ((levels < -OFF_GRID) | (levels > 255 + OFF_GRID)).float().mean().item()
+    worst = max(between, outside)
+    return answer(
+        context,
+        worst,
+        threshold,
+        worst <= MAX_OFF_GRID,
+        f"with the published mean {context.published[0]} and std {context.published[1]} undone, {between:.1%} of the "
+        f"values lie between whole grey levels (by more than {OFF_GRID}), {outside:.1%} outside 0 .. 255",
+        "normalise once, pixels scaled to 0..1 before, with mean and std of the weights' own config",
+    )
+
+
 def no_image_in_two_splits(context: CheckContext) -> CheckResult:
     """No image stands in more than one of train, tune and val, by its bytes, its pixels, or nearly its pixels."""
     where: dict[str, set[str]] = defaultdict(set)
@@ -193,6 +221,7 @@ def no_image_in_two_splits(context: CheckContext) -> CheckResult:
 CHECKS: tuple[Callable[[CheckContext], CheckResult], ...] = (
     no_image_in_two_splits,
     input_is_normalised,
+    input_as_pretrained,
     loss_at_initialisation,
     gradients_where_they_belong,
     frozen_part_stays,

@@ -43,8 +43,7 @@ class ImageBatches:
     """Batches of images, normalised: (B, 3, S, S) float32 and (B,) int64, on `device`.
 
     With a `seed` augmented, with None plain. Shuffled: only whole batches; else in order, all images.
-    `first_index` is the number of the first image where `images` are a part of more. `workers` threads prepare batches
-    ahead; 0: each is prepared when it is asked for.
+    `workers` threads prepare batches ahead; 0: each is prepared when it is asked for.
     """
 
     def __init__(
@@ -57,12 +56,11 @@ class ImageBatches:
         seed: int | None = None,
         shuffle: bool = False,
         min_area: float = 1.0,
-        first_index: int = 0,
         workers: int = 0,
         device: torch.device | str = "cpu",
     ):
         self.images, self.labels, self.to = images, torch.from_numpy(labels), to
-        self.seed, self.shuffle, self.min_area, self.first_index = seed, shuffle, min_area, first_index
+        self.seed, self.shuffle, self.min_area = seed, shuffle, min_area
         self.batch_size = min(batch_size, len(images))
         self.workers, self.device = workers, device
 
@@ -83,7 +81,7 @@ class ImageBatches:
         images = (self.images[i] for i in part.tolist())
         if self.seed is None:
             return plain_views(images, len(part), self.to)
-        return random_views(list(images), self.to, self.min_area, self.first_index + part, CROP, self.seed, epoch)
+        return random_views(list(images), self.to, self.min_area, part, CROP, self.seed, epoch)
 
 
 class FeatureBatches:

@@ -16,8 +16,8 @@ from headtohead.progress import say
 if sys.platform != "win32":
     import fcntl
 
-PIXELS = "pixels"
-BOUNDED = (PIXELS,)  # the kinds that `bound` is of, each
+PIXELS, FEATURES = "pixels", "features"
+BOUNDED = (PIXELS, FEATURES)  # the kinds that `bound` is of, each
 BOUND = "HEADTOHEAD_CACHE_GB"  # a variable and not a setting: it is the machine's, not the run's
 DEFAULT_GB = 4.0
 

@@ -16,12 +16,17 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), RGB
 
 # To be raised with every change of what `decode` or `shrink` give: stored pixels are found by it.
 DECODING = 2
+
+
+def codecs() -> list[str]:
+    """The decoders besides Pillow's own, with their versions."""
+    return [f"{name}{features.version(name)}" for name in ("jpg", "webp", "libtiff")]
 
 
 class Images(Protocol):

@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from PIL import features
-
 from headtohead.data.ahead import ahead
 from headtohead.data.cache import BOUND, PIXELS, bound, cache_folder
-from headtohead.data.decode import DECODING, Pixels, shrink
+from headtohead.data.decode import DECODING, Pixels, codecs, shrink
 from headtohead.data.index import ImageFiles
 from headtohead.data.store import Store
 from headtohead.progress import say, track
@@ -38,8 +36,7 @@ class DecodedImages:
 
 def transform(short_side: int) -> str:
     """A name of everything that the pixels depend on besides the file."""
-    codecs = [f"{name}{features.version(name)}" for name in ("jpg", "webp", "libtiff")]
-    return "-".join([f"v{DECODING}", f"short{short_side}", f"pillow{version('pillow')}", *codecs])
+    return "-".join([f"v{DECODING}", f"short{short_side}", f"pillow{version('pillow')}", *codecs()])
 
 
 def decoded(files: ImageFiles, short_side: int, label: str) -> DecodedImages:

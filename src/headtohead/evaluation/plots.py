@@ -10,8 +10,17 @@ from numpy.typing import NDArray
 from headtohead.names import printable
 from headtohead.rundir import write_atomically
 
-COLORS = {"cnn": "#d1603d", "probe": "#2f6690"}
-NAMES = {"cnn": "small CNN", "probe": "ViT-Tiny probe"}
+COLORS = {"cnn": "#d1603d", "probe": "#2f6690", "finetune": "#6a994e"}
+FURTHER = ("#7d5ba6", "#e0a458", "#3aa6a0", "#b56576")  # probes on further backbones
+BASELINE = "#777777"
+
+
+def color_of(contender: str) -> str:
+    """The same in every figure."""
+    kind, _, number = contender.partition("-")
+    if kind == "probe" and number:
+        return FURTHER[(int(number) - 2) % len(FURTHER)]
+    return COLORS.get(contender, BASELINE)
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -19,7 +28,7 @@ def save(figure: Figure, path: Path) -> None:
     write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=130, bbox_inches="tight"))
 
 
-def curves(logs: dict[str, list[list[dict[str, Any]]]], path: Path) -> None:
+def curves(logs: dict[str, list[list[dict[str, Any]]]], titles: dict[str, str], path: Path) -> None:
     """Loss and accuracy by epoch, on train (dashed) and tune, a thin line per seed. `logs[contender][seed][epoch]`."""
     figure = Figure(figsize=(10, 3.6))
     axes = figure.subplots(1, 2)
@@ -28,12 +37,12 @@ def curves(logs: dict[str, list[list[dict[str, Any]]]], path: Path) -> None:
             for split, style in (("train", "--"), ("tune", "-")):
                 for number, log in enumerate(seeds):
                     values = [entry[f"{quantity}/{split}"] for entry in log]
-                    label = f"{NAMES[contender]}, {split}" if number == 0 else None
+                    label = f"{titles[contender]}, {split}" if number == 0 else None
                     axis.plot(
                         range(1, len(log) + 1),
                         values,
                         style,
-                        color=COLORS[contender],
+                        color=color_of(contender),
                         alpha=0.7,
                         lw=1.1,
                         label=label,
@@ -68,17 +77,19 @@ def confusion(matrix: NDArray[Any], classes: tuple[str, ...], title: str, path: 
     save(figure, path)
 
 
-def scores(contenders: dict[str, dict[str, Any]], path: Path) -> None:
+def scores(contenders: dict[str, dict[str, Any]], titles: dict[str, str], path: Path) -> None:
     """Accuracy and macro-F1 with their intervals, one row per contender."""
     figure = Figure(figsize=(8, 0.55 * len(contenders) + 1.2))
     axes = figure.subplots(1, 2, sharey=True)
     for axis, metric in zip(axes, ("accuracy", "macro_f1"), strict=True):
         for y, (name, found) in enumerate(contenders.items()):
             row = found[metric]
-            color = COLORS.get(name, "#777777")
+            color = color_of(name)
             axis.plot([row["low"], row["high"]], [y, y], color=color, lw=2)
             axis.plot(row["per_seed"], [y] * len(row["per_seed"]), "o", color=color, ms=4)
-        axis.set_yticks(range(len(contenders)), [NAMES.get(name, name) for name in contenders])
+        axis.set_yticks(
+            range(len(contenders)), [printable(titles.get(name, name)).replace("$", r"\$") for name in contenders]
+        )
         axis.set_title(metric.replace("_", "-"))
         axis.set_xlim(0, 1)
         axis.grid(alpha=0.3)

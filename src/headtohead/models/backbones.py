@@ -3,16 +3,19 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import timm
 import torch
 from timm.data.config import resolve_model_data_config
-from timm.models import load_state_dict
+from timm.models import VisionTransformer, load_state_dict
 from torch import nn
 
 from headtohead.data.views import Preprocess
 from headtohead.errors import WeightsNotFound
+from headtohead.models.names import TORCHVISION
+from headtohead.models.torchvision_nets import build_torchvision, take_classifier_off, torchvision_preprocess
 from headtohead.models.weights import WeightsFile, architecture
 
 
@@ -31,12 +34,19 @@ class FrozenBackbone(nn.Module):
 
     Input (B, 3, S, S), output features (B, D) float32. Gradients alone are not enough: in train mode BatchNorm
     moves its statistics and dropout drops.
+
+    `poolings` are the ways in which it makes one vector of an image, its own first: the class token ("cls") and the
+    mean of the patch tokens ("mean") of a ViT; "pooled" for any other net.
     """
 
     def __init__(self, body: nn.Module, *, bf16: bool = False):
         super().__init__()
         self.body = body.requires_grad_(False)
         self.bf16 = bf16
+        self.poolings: tuple[str, ...] = ("pooled",)
+        # Not its sub-classes: those with further tokens pool in ways of their own.
+        if type(body) is VisionTransformer and body.has_class_token and body.global_pool in ("token", "avg"):
+            self.poolings = ("cls", "mean") if body.global_pool == "token" else ("mean", "cls")
         super().train(False)
 
     def train(self, mode: bool = True) -> "FrozenBackbone":
@@ -44,9 +54,19 @@ class FrozenBackbone(nn.Module):
         return self
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-            features: torch.Tensor = self.body(x)
-        return features.float()
+        return self.pooled(x)[:, 0]
+
+    @torch.no_grad()
+    def pooled(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, P, D) float32, in the order of `poolings`."""
+        body: Any = self.body
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            if self.poolings == ("pooled",):
+                vector: torch.Tensor = body(x)
+                return vector.float()[:, None]
+            tokens = body.forward_features(x)
+            kinds = [{"cls": "token", "mean": "avg"}[pooling] for pooling in self.poolings]
+            return torch.stack([body.fc_norm(body.pool(tokens, kind)).float() for kind in kinds], dim=1)
 
 
 class LinearProbe(nn.Module):
@@ -102,17 +122,53 @@ class Backbone:
         }
 
 
-def load_backbone(weights: WeightsFile, *, bf16: bool = False, device: torch.device | str = "cpu") -> Backbone:
-    """The backbone with the weights of `weights`, frozen. Every key of the file must find its tensor."""
-    config = architecture(weights.name)
+def published_statistics(weights: WeightsFile) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of RGB in 0..1 that the weights are published with, looked up and not taken from
+    what a `Backbone` uses: in the file's own config, else in the library's."""
+    if weights.name.startswith(TORCHVISION):
+        to = torchvision_preprocess(weights.name)
+        return to.mean, to.std
+    config = architecture(weights.name) | weights.config
+    return tuple(config["mean"]), tuple(config["std"])
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a weights file. Nothing but tensors is taken out of a pickle."""
     try:
-        state = load_state_dict(str(weights.path), weights_only=True)
+        state: dict[str, torch.Tensor] = load_state_dict(str(path), weights_only=True)
+        return state
     except Exception as error:
         raise WeightsNotFound(
             f"The file holds no weights that can be read safely: {error}",
-            where=str(weights.path),
+            where=str(path),
             mend="use a safetensors file",
         ) from error
+
+
+def do_not_fit(weights: WeightsFile, error: RuntimeError) -> WeightsNotFound:
+    """The error of a file whose tensors are not those of the net."""
+    return WeightsNotFound(
+        f"The weights do not fit {weights.name}: {error}", where=str(weights.path), mend="name the right --backbone"
+    )
+
+
+def load_torchvision(weights: WeightsFile, *, bf16: bool, device: torch.device | str) -> Backbone:
+    """As `load_backbone`, of a torchvision model: what feeds its last linear layer are the features."""
+    body = build_torchvision(weights.name)
+    try:
+        body.load_state_dict(read_state(weights.path))
+    except RuntimeError as error:
+        raise do_not_fit(weights, error) from error
+    num_features = take_classifier_off(body, weights.name)
+    net = FrozenBackbone(body, bf16=bf16).to(device)
+    return Backbone(net, num_features, torchvision_preprocess(weights.name), state_hash(body.state_dict()), weights)
+
+
+def load_backbone(weights: WeightsFile, *, bf16: bool = False, device: torch.device | str = "cpu") -> Backbone:
+    """The backbone with the weights of `weights`, frozen. Every key of the file must find its tensor."""
+    if weights.name.startswith(TORCHVISION):
+        return load_torchvision(weights, bf16=bf16, device=device)
+    config, state = architecture(weights.name), read_state(weights.path)
     # timm loads strictly only when the number of classes is that of the file, so the head is asked for as it is
     # there and taken off afterwards: nothing can be left unmatched in silence.
     head = config["classifier"] if isinstance(config["classifier"], str) else config["classifier"][0]
@@ -127,14 +183,14 @@ def load_backbone(weights: WeightsFile, *, bf16: bool = False, device: torch.dev
             | {"state_dict": state, "num_classes": num_classes, "custom_load": False},
         )
     except RuntimeError as error:
-        raise WeightsNotFound(
-            f"The weights do not fit {weights.name}: {error}",
-            where=str(weights.path),
-            mend="name the right --backbone",
-        ) from error
+        raise do_not_fit(weights, error) from error
     body.reset_classifier(0)
     body.pretrained_cfg.pop("state_dict")  # or the net would carry its weights twice
     data = resolve_model_data_config(body)
+    if bf16 and torch.device(device).type == "cpu":  # measured: see benchmarks/README.md
+        for module in body.modules():
+            if hasattr(module, "fused_attn"):
+                module.fused_attn = False
     net = FrozenBackbone(body, bf16=bf16).to(device)
     preprocess = Preprocess(
         size=data["input_size"][-1],

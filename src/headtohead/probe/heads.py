@@ -1,64 +1,58 @@
-"""The linear head: learning rate and weight decay chosen on `tune`, then one training per seed."""
+"""The heads of the panel: a solver is a function `Task -> Fit`, how its fit predicts, and a line in `HEADS`."""
 
-from itertools import product
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
-from torch import nn
 
-from headtohead.data.batches import FeatureBatches
-from headtohead.models.backbones import build_head
-from headtohead.progress import track
-from headtohead.training.loop import Plan, accuracy, predict, train
-
-
-def new_head(features: torch.Tensor, num_classes: int, seed: int) -> nn.Linear:
-    """A head for features (V, N, D), on their device."""
-    return build_head(features.shape[-1], num_classes, seed).to(features.device)
+from headtohead.data.batches import Batch, Batches, FeatureBatches
+from headtohead.probe.knn import fit_knn, predict_knn
+from headtohead.probe.linear import fit_logreg, fit_ridge, predict_ridge, predict_softmax
+from headtohead.probe.sweep import sweep
+from headtohead.probe.task import Fit, Predict, Task
 
 
-def sweep(
-    batches: FeatureBatches,
-    tune: FeatureBatches,
-    plan: Plan,
-    num_classes: int,
-    learning_rates: tuple[float, ...],
-    weight_decays: tuple[float, ...],
-) -> dict[str, Any]:
-    """Train a head at every pair of the grid with the first seed; the lowest loss on `tune` wins.
+@dataclass(frozen=True)
+class Solver:
+    """Fits a head, choosing its hyper-parameters on `tune`, and predicts with it."""
 
-    The winner is flagged `at_edge` where it is the first or last of at least two learning rates, or of at least
-    two weight decays (but for 0, a natural end).
-    """
-    table = []
-    grid = list(product(learning_rates, weight_decays))
-    for lr, decay in track(grid, "sweep on tune", len(grid)):
-        head = new_head(batches.features, num_classes, plan.seed)
-        state = train(head, batches, tune, plan.with_choice(lr, decay))
-        head.load_state_dict(state.best_weights)
-        loss, logits, labels = predict(head, tune)
-        table.append(
-            {
-                "learning_rate": lr,
-                "weight_decay": decay,
-                "tune_loss": loss,
-                "tune_accuracy": accuracy(logits, labels),
-                "best_epoch": state.best_epoch,
-            }
-        )
-    best = min(table, key=lambda row: row["tune_loss"])
-    at_edge = [
-        key
-        for key, values, ends in (
-            ("learning_rate", learning_rates, (min(learning_rates), max(learning_rates))),
-            ("weight_decay", weight_decays, (max(weight_decays), *(d for d in (min(weight_decays),) if d > 0))),
-        )
-        if len(values) > 1 and best[key] in ends
-    ]
-    return {
-        "seed": plan.seed,
-        "chosen_by": "lowest tune loss",
-        "best": best,
-        "at_edge": at_edge,
-        "table": table,
-    }
+    fit: Callable[[Task], Fit]
+    predict: Predict
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """Batches with their features shifted and scaled."""
+
+    batches: Batches
+    shift: torch.Tensor  # (D,)
+    scale: torch.Tensor  # (D,)
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        for x, y in self.batches(epoch):
+            yield (x - self.shift) / self.scale, y
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+def fit_sgd(task: Task) -> Fit:
+    """The head by steps on mini-batches, as the headline's: the whole grid in one pass."""
+    shift, scale = (torch.from_numpy(values).to(task.train) for values in (task.shift, task.scale))
+    batches: Batches = FeatureBatches(task.train, task.y_train, batch_size=task.batch_size, seed=task.plan.seed)
+    tune: Batches = FeatureBatches(task.tune[None], task.y_tune)
+    if task.standardised:
+        batches, tune = Standardised(batches, shift, scale), Standardised(tune, shift, scale)
+    found = sweep(batches, tune, task.plan, task.num_classes, task.grids)
+    best = found.best_weights.double()
+    weight = best[:, :-1] / scale
+    arrays = {"weight": weight.cpu().numpy(), "bias": (best[:, -1] - weight @ shift.double()).cpu().numpy()}
+    return Fit(found.table, found.best, found.at_edge, arrays)
+
+
+HEADS: dict[str, Solver] = {
+    "sgd": Solver(fit_sgd, predict_softmax),
+    "logreg": Solver(fit_logreg, predict_softmax),
+    "ridge": Solver(fit_ridge, predict_ridge),
+    "knn": Solver(fit_knn, predict_knn),
+}

@@ -3,7 +3,9 @@
 from statistics import mean
 from typing import Any
 
+from headtohead.report.budget import by_images
 from headtohead.report.results import Results
+from headtohead.report.seconds import by_seconds
 from headtohead.report.text import Say, capital, count, esc, pct, points, profiled_name, seconds
 
 Json = dict[str, Any]
@@ -77,7 +79,7 @@ def convergence(r: Results, say: Say) -> str:
     """Who converges faster, in epochs and in seconds."""
     c, p = r.contender("cnn")["convergence"], r.contender("probe")["convergence"]
     average = lambda rows, key: mean(row[key] for row in rows)  # noqa: E731
-    features = r.timings.get("probe features", 0.0)
+    features = r.features_s()
     c_epochs, p_epochs = average(c, "epochs"), average(p, "epochs")
     c_s, p_s = average(c, "seconds"), average(p, "seconds")
     faster = say("the probe", "голове") if p_epochs < c_epochs else say("the CNN", "CNN")
@@ -91,6 +93,7 @@ def convergence(r: Results, say: Say) -> str:
     )
     whole = p_s + features
     first = say("the probe", "голова") if whole < c_s else say("the CNN", "CNN")
+    after = unfinished(c, say) + by_seconds(r, say)
     return say(
         f"**Who converges faster?** To 90 % of its own final accuracy on `tune` ({average(c, 'final'):.3f} the CNN, "
         f"{average(p, 'final'):.3f} the probe; means over the seeds): {by_epochs}. In the loop this is {seconds(c_s, say)} for "
@@ -98,14 +101,14 @@ def convergence(r: Results, say: Say) -> str:
         f"seeds. Counting them in full for one seed, {first} is there first ({seconds(c_s, say)} CNN, {seconds(whole, say)} probe). "
         f"The best epoch by `tune` loss was, over the seeds, {', '.join(str(x['best_epoch'] + 1) for x in c)} of "
         f"{c[0]['num_epochs']} for the CNN and {', '.join(str(x['best_epoch'] + 1) for x in p)} of "
-        f"{p[0]['num_epochs']} for the probe." + unfinished(c, say),
+        f"{p[0]['num_epochs']} for the probe." + after,
         f"**Кто сходится быстрее?** До 90 % собственной конечной точности на `tune` ({average(c, 'final'):.3f} у CNN, "
         f"{average(p, 'final'):.3f} у головы; средние по зёрнам): {by_epochs}. В цикле это {seconds(c_s, say)} у CNN и "
         f"{seconds(p_s, say)} у головы; признаки для головы стоят до того {seconds(features, say)}, один раз на все зёрна. Если "
         f"отнести их целиком на одно зерно, первой приходит {first} ({seconds(c_s, say)} CNN, {seconds(whole, say)} голова). "
         f"Лучшая эпоха по потерям на `tune`, по зёрнам: {', '.join(str(x['best_epoch'] + 1) for x in c)} из "
         f"{c[0]['num_epochs']} у CNN и {', '.join(str(x['best_epoch'] + 1) for x in p)} из "
-        f"{p[0]['num_epochs']} у головы." + unfinished(c, say),
+        f"{p[0]['num_epochs']} у головы." + after,
     )
 
 
@@ -151,6 +154,7 @@ def generalisation(r: Results, say: Say) -> str:
         )
     tests = r.comparison["pair"]["mcnemar"]
     only = [(t["only_first"], t["only_second"]) for t in tests.values()]
+    text += by_images(r, say)
     return text + say(
         f" Averaged over the seeds, the probe alone is right on {mean(b for _, b in only):.1f} images and the CNN alone on "
         f"{mean(a for a, _ in only):.1f}.",
@@ -188,7 +192,7 @@ def bottleneck(r: Results, say: Say) -> str:
     models = r.cost["models"]
     text = say("**Where is the bottleneck?**", "**Где узкое место?**")
     for name, m in models.items():
-        title, b = capital(profiled_name(name, say)), m["bottleneck"]
+        title, b = capital(profiled_name(r.settings, name, say)), m["bottleneck"]
         text += say(
             f" {title}: `{b['part']}` takes {pct(b['share'])} of a step of {m['step']['median_ms']:.2f} ms, so that "
             f"without it training would be at most {b['speedup_limit']:.1f} times as fast; the costliest operator is "
@@ -220,7 +224,11 @@ def price(r: Results, say: Say) -> str:
     t, k = r.timings, len(r.comparison["seeds"])
     in_loop = {c: sum(row["seconds_all"] for row in r.contender(c)["convergence"]) for c in ("cnn", "probe")}
     cnn = in_loop["cnn"]
-    parts = {name: t.get(name, 0.0) for name in ("probe features", "probe sweep")} | {"probe heads": in_loop["probe"]}
+    parts = {
+        "probe features": r.features_s(),
+        "probe sweep": t.get("probe sweep", 0.0),
+        "probe heads": in_loop["probe"],
+    }
     probe = sum(parts.values())
     d = r.comparison["pair"]["difference"]["accuracy"]
     gap = f"{abs(100 * d['mean']):.1f}"

@@ -20,9 +20,9 @@ def leak_line(r: Results, say: Say) -> str:
         if name in ("cnn", "probe"):
             row = found["accuracy"]
             text += say(
-                f" Without them the accuracy of {contender_name(name, say)} is {pct(row['without']['mean'])} instead of "
+                f" Without them the accuracy of {contender_name(r.settings, name, say)} is {pct(row['without']['mean'])} instead of "
                 f"{pct(row['all']['mean'])}.",
-                f" Без них точность ({contender_name(name, say)}) равна {pct(row['without']['mean'])} вместо "
+                f" Без них точность ({contender_name(r.settings, name, say)}) равна {pct(row['without']['mean'])} вместо "
                 f"{pct(row['all']['mean'])}.",
             )
     return text
@@ -56,7 +56,7 @@ def scores(r: Results, say: Say) -> list[str]:
     gap = lambda row: f"{points(row['mean'])} [{points(row['low'])}, {points(row['high'])}]"  # noqa: E731
     rows = [
         (
-            contender_name(name, say),
+            contender_name(r.settings, name, say),
             {"accuracy": say("accuracy", "точность"), "macro_f1": "macro-F1"}[metric],
             cell(row["all"]),
             cell(row["without"]),

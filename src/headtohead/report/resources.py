@@ -16,7 +16,7 @@ def memory_kind(kind: str, say: Say) -> str:
 def resources(r: Results, say: Say) -> Section:
     """The profile."""
     models = r.cost["models"]
-    header = [say("per training step", "на шаг обучения"), *(profiled_name(name, say) for name in models)]
+    header = [say("per training step", "на шаг обучения"), *(profiled_name(r.settings, name, say) for name in models)]
     ms = lambda s: f"{s['median_ms']:.2f} [{s['p10_ms']:.2f}, {s['p90_ms']:.2f}]"  # noqa: E731
     lines: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
         (say("batch, device, precision", "пакет, устройство, точность"),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from headtohead.contender_names import contender_names, probe_backbones
 from headtohead.rundir import RunDir, read_json
 from headtohead.settings import Settings
 
@@ -17,15 +18,37 @@ class Results:
     environment: Json
     data: Json
     checks: Json
-    backbone: Json
-    sweep: Json
-    frozen: Json
+    backbones: dict[str, Json]  # of each probe
+    sweeps: dict[str, Json]
+    features: dict[str, dict[str, Json]]  # of each probe, what those of train and tune took
+    frozen_proofs: dict[str, Json]
     cost: Json
     comparison: Json
     timings: Json
     audit: Json | None  # a run of an older version has none
     duplicates: Json  # empty where they were not looked for
     neighbours: list[Json]
+    panels: dict[str, Json]  # by contender; a run of an older version has none
+    budget: Json | None  # None where it was left out
+
+    def features_s(self, contender: str = "probe") -> float:
+        """Seconds for the features that the heads were trained and chosen on, had the cache held none."""
+        return float(sum(of["seconds_from_scratch"] for of in self.features[contender].values()))
+
+    @property
+    def backbone(self) -> Json:
+        """The headline probe's."""
+        return self.backbones["probe"]
+
+    @property
+    def sweep(self) -> Json:
+        """The headline probe's."""
+        return self.sweeps["probe"]
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        """All that were trained, in the order of the tables."""
+        return contender_names(self.settings)
 
     def contender(self, name: str) -> Json:
         """Scores of a contender or baseline."""
@@ -37,18 +60,25 @@ def read_results(run: RunDir) -> Results:
     """Read a run folder."""
     settings = run.own_settings()
     assert settings is not None, "a finished evaluation has settings"
+    probes = probe_backbones(settings)
     return Results(
         settings=settings,
         environment=read_json(run.environment),
         data=read_json(run.data),
         checks=read_json(run.checks),
-        backbone=read_json(run.backbone),
-        sweep=read_json(run.sweep),
-        frozen=read_json(run.scores("probe"))["frozen"],
+        backbones={name: read_json(run.backbone(name)) for name in probes},
+        sweeps={name: read_json(run.sweep(name)) for name in probes},
+        features={
+            name: {split: read_json(run.features(name, split).with_suffix(".json")) for split in ("train", "tune")}
+            for name in probes
+        },
+        frozen_proofs={name: read_json(run.scores(name))["frozen"] for name in probes},
         cost=read_json(run.cost),
         comparison=read_json(run.comparison),
         timings=read_json(run.timings) if run.timings.exists() else {},
         audit=read_json(run.audit) if run.audit.exists() else None,
         duplicates=read_json(run.duplicates) if run.duplicates.exists() else {},
         neighbours=read_json(run.neighbours)["neighbours"] if run.neighbours.exists() else [],
+        panels={name: read_json(run.panel(name)) for name in read_json(run.comparison).get("panel", {})},
+        budget=read_json(run.budget) if run.budget.exists() else None,
     )

@@ -5,7 +5,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from headtohead.contender_names import is_vit_tiny, probe_backbones
 from headtohead.names import printable
+from headtohead.settings import Settings
 
 Say = Callable[[str, str], str]  # (English, Russian) -> the one of the report
 
@@ -70,20 +72,31 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def contender_name(name: str, say: Say) -> str:
+def contender_name(settings: Settings, name: str, say: Say) -> str:
     """How a contender or baseline is called."""
+    probes = probe_backbones(settings)
+    if name in probes and not (name == "probe" and is_vit_tiny(probes[name])):
+        return say(f"linear probe on {esc(probes[name])}", f"линейная голова на {esc(probes[name])}")
+    first = esc(settings.backbone[0])
     return {
         "cnn": say("small CNN", "малая CNN"),
         "probe": say("ViT-Tiny, linear probe", "ViT-Tiny, линейная голова"),
+        "finetune": say(f"{first}, fine-tuned", f"{first}, дообучена целиком"),
         "majority": say("largest class", "самый частый класс"),
         "pixels": say("logistic regression, 8x8 px", "логистическая регрессия, 8x8 px"),
     }[name]
 
 
-def profiled_name(name: str, say: Say) -> str:
-    """How a profiled model is called."""
-    return {
-        "cnn": say("small CNN", "малая CNN"),
-        "vit": say("ViT-Tiny probe on images", "ViT-Tiny с головой на изображениях"),
-        "cached": say("probe on cached features", "голова на сохранённых признаках"),
-    }[name]
+def profiled_name(settings: Settings, name: str, say: Say) -> str:
+    """How a profiled model is called: `vit-2` is that of `probe-2` on images, `cached-2` its head on features."""
+    kind, dash, number = name.partition("-")
+    if kind not in ("vit", "cached"):
+        return contender_name(settings, name, say)
+    if name == "cached":
+        return say("probe on cached features", "голова на сохранённых признаках")
+    if name == "vit" and is_vit_tiny(settings.backbone[0]):
+        return say("ViT-Tiny probe on images", "ViT-Tiny с головой на изображениях")
+    probe = contender_name(settings, f"probe{dash}{number}", say)
+    if kind == "vit":
+        return say(f"{probe}, on images", f"{probe}, на изображениях")
+    return say(f"{probe}, on cached features", f"{probe}, на сохранённых признаках")

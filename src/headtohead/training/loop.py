@@ -1,8 +1,9 @@
 """The training loop. It trains the CNN on images and the linear head on cached features alike."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import TypeVar
 
@@ -23,6 +24,11 @@ from headtohead.training.schedule import learning_rate
 
 T = TypeVar("T")
 
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "sgd": partial(torch.optim.SGD, momentum=0.9),
+}
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -35,10 +41,11 @@ class Plan:
     warmup_share: float
     clip_norm: float
     bf16: bool = False
+    optimizer: str = "adamw"  # of OPTIMIZERS
 
-    def with_choice(self, learning_rate: float, weight_decay: float) -> "Plan":
+    def with_choice(self, optimizer: str, learning_rate: float, weight_decay: float) -> "Plan":
         """The same plan with what was chosen on `tune`."""
-        return replace(self, learning_rate=learning_rate, weight_decay=weight_decay)
+        return replace(self, optimizer=optimizer, learning_rate=learning_rate, weight_decay=weight_decay)
 
 
 def train(
@@ -142,8 +149,8 @@ def predict(model: nn.Module, batches: Batches, bf16: bool = False) -> tuple[flo
 
 
 def build_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
-    """AdamW over what can be trained, and only that."""
-    return torch.optim.AdamW(trainable(model), lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    """The plan's optimizer over what can be trained, and only that."""
+    return OPTIMIZERS[plan.optimizer](trainable(model), lr=plan.learning_rate, weight_decay=plan.weight_decay)
 
 
 def dropout_seed(seed: int, epoch: int) -> int:
@@ -212,5 +219,5 @@ def diverged(model: nn.Module, x: torch.Tensor, epoch: int, step: int, lr: float
         f"The loss or its gradient is not a finite number at epoch {epoch}, step {step}: "
         f"first seen in {first_non_finite(model, x)}.",
         where=f"learning rate {lr:.3g}",
-        mend="lower cnn.learning_rate, probe.learning_rates or training.clip_norm, in a new folder (--out)",
+        mend="lower cnn.learning_rate, the probe's learning rates or training.clip_norm, in a new folder (--out)",
     )

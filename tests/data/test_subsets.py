@@ -1,0 +1,70 @@
+"""Draws are nested, functions of content; repeated batches are the old ones in a row."""
+
+import hashlib
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headtohead.data.batches import FeatureBatches, starts
+from headtohead.data.index import Sample
+from headtohead.data.subsets import Repeated, draw, even_batch
+
+
+def samples(counts: tuple[int, ...] = (9, 4, 20), folder: str = "a") -> list[Sample]:
+    return [
+        Sample(f"{folder}/{label}-{n}.png", label, "train", hashlib.sha256(f"{label}-{n}".encode()).hexdigest())
+        for label, count in enumerate(counts)
+        for n in range(count)
+    ]
+
+
+@given(st.integers(0, 5), st.integers(0, 5), st.integers(1, 25), st.integers(1, 25))
+def test_a_draw_has_its_size_and_lies_within_the_larger_one(seed: int, number: int, a: int, b: int) -> None:
+    of = samples()
+    small, large = draw(of, min(a, b), number, seed), draw(of, max(a, b), number, seed)
+    assert Counter(of[i].label for i in small) == {k: min(count, min(a, b)) for k, count in enumerate((9, 4, 20))}
+    assert len({*small}) == len(small)
+    assert [i for i in large if i in {*small}] == small  # in the same order too
+
+
+def test_a_draw_is_a_function_of_content_alone() -> None:
+    of, elsewhere = samples(), samples(folder="z/y")
+    moved = [elsewhere[i] for i in np.random.default_rng(0).permutation(len(of))]
+    for number in range(3):
+        assert [of[i].digest for i in draw(of, 3, number, 0)] == [moved[i].digest for i in draw(moved, 3, number, 0)]
+
+
+def test_draws_and_seeds_differ() -> None:
+    of = samples((30, 30))
+    assert len({frozenset(draw(of, 5, number, seed)) for number in range(4) for seed in range(4)}) == 16
+
+
+def test_more_images_of_one_class_leave_the_draw_of_the_others() -> None:
+    few, more = samples((9, 4)), samples((9, 40))
+    first = lambda of: {of[i].digest for i in draw(of, 3, 0, 0) if of[i].label == 0}  # noqa: E731
+    assert first(few) == first(more)
+
+
+@pytest.mark.parametrize(("num_samples", "expected"), [(100, 50), (50, 50), (870, 62), (64, 64), (65, 32), (3, 3)])
+def test_even_batches_leave_next_to_nothing_over(num_samples: int, expected: int) -> None:
+    size = even_batch(num_samples, 64)
+    assert size == expected
+    assert num_samples - size * len(starts(num_samples, size)) < len(starts(num_samples, size))
+
+
+def test_even_batches_are_never_of_a_single_image() -> None:
+    assert even_batch(3, 2) == 2
+
+
+def test_repeated_batches_are_the_epochs_in_a_row() -> None:
+    once = FeatureBatches(torch.randn(2, 10, 3), np.arange(10), batch_size=5, seed=0)
+    thrice = Repeated(once, 3)
+    assert len(thrice) == 6 == len(list(thrice(1)))
+    expected = [batch for epoch in (3, 4, 5) for batch in once(epoch)]
+    for (x, y), (x_once, y_once) in zip(thrice(1), expected, strict=True):
+        assert torch.equal(x, x_once)
+        assert torch.equal(y, y_once)

@@ -1,0 +1,85 @@
+"""`explain normalisation`: only mean and std differ, the right one is the weights' own, and the cost is paired."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import BACKBONE, quick
+
+from headtohead.cli import main
+from headtohead.data.views import Preprocess
+from headtohead.evaluation.predictions import load_predictions
+from headtohead.normalisation import HALF, IMAGENET, folder, statistics
+from headtohead.report.normalisation import conclusion
+from headtohead.report.text import speaker
+from headtohead.rundir import RunDir
+
+
+def preprocess(mean: tuple[float, ...], std: tuple[float, ...]) -> Preprocess:
+    return Preprocess(224, "bicubic", 0.9, mean, std)
+
+
+def test_the_usual_wrong_ones_are_those_that_are_not_right() -> None:
+    raw = {"none, 0 to 1", "none, 0 to 255"}
+    assert set(statistics(preprocess(*HALF))) == {"right", "imagenet"} | raw
+    assert set(statistics(preprocess(*IMAGENET))) == {"right", "half"} | raw
+    assert set(statistics(preprocess((0.1, 0.2, 0.3), HALF[1]))) == {"right", "half", "imagenet"} | raw
+    for to in statistics(preprocess(*HALF)).values():
+        assert (to.size, to.interpolation, to.crop_pct) == (224, "bicubic", 0.9)
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tuple[RunDir, list[str]]:
+    from conftest import paint
+
+    folder = tmp_path_factory.mktemp("normalisation")
+    line = ["explain", "normalisation", *quick(paint(folder / "pictures"), tiny_weights, folder / "out")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        main(line)
+    return RunDir(folder / "out"), line
+
+
+def test_the_cost_is_the_right_minus_the_wrong_on_the_same_images(command: tuple[RunDir, list[str]]) -> None:
+    run, _ = command
+    found = json.loads(run.normalisation.read_text())
+    assert found["backbone"] == BACKBONE
+    assert [v["name"] for v in found["variants"]] == ["right", "imagenet", "none, 0 to 1", "none, 0 to 255"]
+
+    def accuracy(name: str) -> float:
+        runs = [load_predictions(run.seed(folder(name), seed).predictions("val")) for seed in (0, 1)]
+        return float(np.mean([(run.predicted == run.labels).mean() for run in runs]))
+
+    for variant in found["variants"]:
+        assert variant["accuracy"]["mean"] == pytest.approx(accuracy(variant["name"]))
+        if variant["name"] != "right":
+            assert variant["cost"]["accuracy"]["mean"] == pytest.approx(accuracy("right") - accuracy(variant["name"]))
+    features = {v["name"]: np.load(run.features(folder(v["name"]), "val")) for v in found["variants"]}
+    assert all(of.shape == features["right"].shape for of in features.values())
+    assert not any(np.allclose(of, features["right"]) for name, of in features.items() if name != "right")
+
+
+def test_both_pages_name_every_variant_and_the_same_command_again_is_the_same(
+    command: tuple[RunDir, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, line = command
+    for language, word in (("en", "wrong: ImageNet's"), ("ru", "неверно: от ImageNet")):
+        page = run.normalisation_page(language).read_text(encoding="utf-8")
+        assert word in page
+        assert page.count("\n|") == 1 + 1 + 4 - 1 + 1
+    before = run.normalisation.read_bytes()
+    main(line)
+    assert run.normalisation.read_bytes() == before
+    assert "right: the weights' own" in capsys.readouterr().out
+
+
+def test_the_conclusion_follows_the_interval() -> None:
+    cost = lambda low, high: {"accuracy": {"mean": 0.0, "low": low, "high": high}}  # noqa: E731
+    intervals = {"imagenet": (0.01, 0.1), "none, 0 to 1": (-0.1, 0.1), "none, 0 to 255": (-0.2, -0.1)}
+    variants = [{"name": name, "cost": cost(*of)} for name, of in intervals.items()]
+    text = conclusion({"variants": [{"name": "right"}, *variants], "num_val": 7}, speaker("en"))
+    worse, unsure, better = text.split("told apart")[0], text.split("told apart")[1], text.split("Better")[1]
+    assert "ImageNet" in worse
+    assert "0 to 1" in unsure.split("Better")[0]
+    assert "0 to 255" in better
