@@ -169,7 +169,10 @@ def clear(kind: str = "", /) -> None:
     from headtohead.data import cache
 
     freed, left = cache.clear(kind)
-    say(f"Deleted {freed / 1e6:.1f} MB." + (f" {left} files could not be deleted." if left else ""))
+    say(
+        f"Deleted {freed / 1e6:.1f} MB."
+        + (f" {left} files could not be deleted; perhaps they are in use." if left else "")
+    )
 
 
 @app.command

@@ -23,6 +23,7 @@ class Site(ThreadingHTTPServer):
         self.shift = 0  # how far the range sent lies beside the one asked for
         self.cuts: list[int] = []
         self.stalls = False  # after a cut: keep the connection open and send nothing
+        self.redirects: dict[str, str] = {}  # name -> Location
         self.statuses: list[int] = []  # taken one a response, instead of the file
         self.asked: list[tuple[str, str]] = []  # (name, Range header)
 
@@ -43,6 +44,8 @@ class Handler(BaseHTTPRequestHandler):
         site.asked.append((name, wanted))
         if site.statuses:
             return self.answer(site.statuses.pop(0), b"no", {})
+        if name in site.redirects:
+            return self.answer(302, b"", {"Location": site.redirects[name]})
         if name not in site.files:
             return self.answer(404, b"no such file", {})
         content, headers = site.files[name], {"ETag": site.etag}

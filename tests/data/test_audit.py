@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from headtohead.cli import main
 from headtohead.data.audit import Audit, audit_folder
 from headtohead.data.facts import facts_of, warnings_to_facts
 from headtohead.data.index import Index, build_index, index_of
-from headtohead.data.opening import AHEAD, in_order
 from headtohead.errors import BadData
 from headtohead.report.audit_page import THUMBS, write_audit
 from headtohead.report.evidence import evidence
@@ -293,23 +291,6 @@ def test_a_decoders_warnings_become_facts_and_others_are_still_heard() -> None:
     assert {len(f.warnings) for f in facts[::2]} == {1}
     assert {f.warnings for f in facts[1::2]} == {()}
     assert heard == ["something else"]
-
-
-def test_work_in_order_is_never_far_ahead() -> None:
-    taken = 0
-    furthest = 0
-
-    def items() -> Iterator[int]:
-        nonlocal furthest
-        for number in range(1000):
-            furthest = max(furthest, number - taken)
-            yield number
-
-    with ThreadPoolExecutor(4) as pool:
-        for taken, got in enumerate(in_order(pool, lambda number: 2 * number, items())):
-            assert got == 2 * taken
-    assert taken == 999
-    assert furthest <= AHEAD + 1
 
 
 @pytest.mark.slow

@@ -1,5 +1,8 @@
 """The cache folder: listed and cleared by kind."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,7 +91,41 @@ def test_what_cannot_be_deleted_is_counted(
 def test_the_built_in_set_needs_no_cache_that_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr(sets, "write_builtin", lambda target: (target / "train").mkdir(parents=True))
     folder = sets.builtin_folder()
-    assert (folder / "train").is_dir()
+    assert len(list(folder.glob("train/*/*.png"))) > 2000
     assert tmp_path not in folder.parents
+
+
+def test_a_built_in_set_that_is_not_whole_is_written_anew(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = sets.builtin_folder()
+    some = sorted(folder.glob("val/*/*.png"))[7]
+    content = some.read_bytes()
+    some.unlink()
+    shutil.rmtree(folder / "train")  # a clearing that was killed
+    write = sets.write_builtin
+
+    def late(target: Path) -> None:
+        write(target)
+        raise FileNotFoundError  # another process was quicker
+
+    monkeypatch.setattr(sets, "write_builtin", late)
+    assert sets.builtin_folder() == folder
+    assert some.read_bytes() == content
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such locks")
+def test_what_a_process_keeps_is_not_cleared_until_it_ends(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = (
+        "import sys; from pathlib import Path; from headtohead.data.cache import keep; keep(Path(sys.argv[1]));"
+        "print(flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(cache / "pixels")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        main(["cache", "clear"])
+        assert "2 files could not be deleted; perhaps they are in use" in capsys.readouterr().err
+        assert [kind.name for kind in kinds()] == ["pixels"]
+        process.kill()
+    assert clear() == (10, 0)

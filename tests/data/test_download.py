@@ -112,6 +112,23 @@ def test_what_is_not_there(site: Site, tmp_path: Path) -> None:
     assert len(site.asked) == 1
 
 
+@pytest.mark.parametrize("where", ["file:///etc/hostname", "ftp://127.0.0.1/a.bin", "/round"])
+def test_a_redirect_leads_to_http_alone_and_not_in_circles(site: Site, tmp_path: Path, where: str) -> None:
+    site.redirects = {"moved": "/a.bin", "round": where}
+    download(f"{site.address}/moved", SIZE, tmp_path / "p", Counted())
+    assert (tmp_path / "p").read_bytes() == CONTENT
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1"):
+        download(f"{site.address}/round", SIZE, tmp_path / "q", Counted())
+    assert not (tmp_path / "q").exists()
+
+
+def test_a_validator_that_cannot_be_sent_back_is_not_used(site: Site, tmp_path: Path) -> None:
+    site.etag, site.cuts = '"é"', [100_000]
+    download(f"{site.address}/a.bin", SIZE, tmp_path / "p", Counted())
+    assert (tmp_path / "p").read_bytes() == CONTENT
+    assert site.asked[1] == ("a.bin", "bytes=100000-")
+
+
 def test_passing_faults_of_the_server_are_waited_out(site: Site, tmp_path: Path) -> None:
     site.statuses = [503, 429]
     download(f"{site.address}/a.bin", SIZE, tmp_path / "p", Counted())

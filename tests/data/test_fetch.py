@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from local_server import Site, serving
 from PIL import Image
 from scipy.io import savemat
@@ -306,6 +307,30 @@ def test_killed_in_the_writing_the_same_command_needs_no_server(site: Site, tmp_
     fetch(data_set, tmp_path / "images", mirror=site.address)
     assert len(site.asked) == asked
     assert len(scan(tmp_path / "images").files) == 12
+
+
+def test_two_calls_at_once_do_not_write_one_file(site: Site, tmp_path: Path) -> None:
+    data_set = small("beans", tmp_path / "published")
+    publish(site, tmp_path / "published")
+    unfinished = tmp_path / ".tmp-images-beans"
+    unfinished.mkdir()
+    with FileLock(unfinished / "lock"):
+        for other in ({"mirror": site.address}, {"archives": tmp_path / "published"}):
+            with pytest.raises(BadData, match="Another call") as error:
+                fetch(data_set, tmp_path / "images", **other)  # type: ignore[arg-type]
+            assert error.value.where == str(unfinished)
+    assert site.asked == []
+    fetch(data_set, tmp_path / "images", mirror=site.address)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "published"]
+
+
+def test_killed_between_the_last_name_and_the_cleaning_the_next_call_cleans(site: Site, tmp_path: Path) -> None:
+    data_set = small("beans", tmp_path / "published")
+    fetch(data_set, tmp_path / "images", archives=tmp_path / "published")
+    (tmp_path / ".tmp-images-beans" / "files").mkdir(parents=True)
+    with pytest.raises(BadData, match="not empty"):
+        fetch(data_set, tmp_path / "images", mirror=site.address)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "published"]
 
 
 def test_files_brought_from_elsewhere(tmp_path: Path) -> None:

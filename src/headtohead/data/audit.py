@@ -1,18 +1,19 @@
 """The audit: every file opened, everything that was found, and what the policy makes of it. Changes nothing."""
 
+import os
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from headtohead.data.ahead import ahead
 from headtohead.data.decode import sniff
 from headtohead.data.duplicates import Image, Pair, find_pairs
 from headtohead.data.facts import Facts
 from headtohead.data.findings import FOLDER_FINDINGS, IMAGE_FINDINGS, Case, Finding, Scene, findings
 from headtohead.data.folder import Folder, scan
 from headtohead.data.leaks import Duplicates, place
-from headtohead.data.opening import Opened, in_order, open_all
+from headtohead.data.opening import Opened, open_all
 from headtohead.errors import BadData
 from headtohead.names import printable
 from headtohead.settings import Data
@@ -170,5 +171,4 @@ def ignored_with_kind(folder: Folder) -> list[Case]:
         found = sniff(path) if is_candidate else ""
         return f"an image ({found}) with an extension that is not read" if found else ""
 
-    with ThreadPoolExecutor() as pool:
-        return list(zip(folder.ignored, in_order(pool, kind, folder.ignored), strict=True))
+    return list(zip(folder.ignored, ahead(kind, folder.ignored, os.cpu_count() or 1), strict=True))

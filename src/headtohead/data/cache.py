@@ -1,6 +1,7 @@
 """The user's cache folder: a sub-folder for each kind of thing, listed, bounded and cleared by name."""
 
 import os
+import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ import platformdirs
 
 from headtohead.errors import BadSettings
 from headtohead.progress import say
+
+if sys.platform != "win32":
+    import fcntl
 
 PIXELS, FEATURES = "pixels", "features"
 BOUNDED = (PIXELS, FEATURES)  # the kinds that `bound` is of, each
@@ -56,6 +60,29 @@ def _temporary() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="headtohead-", ignore_cleanup_errors=True)
 
 
+@cache
+def keep(folder: Path) -> None:
+    """Keep `clear` off the files of a kind for as long as this process lives, where the system has such locks."""
+    if sys.platform != "win32":
+        with suppress(OSError):  # not there, or a file system without locks
+            handle = os.open(folder, os.O_RDONLY)  # left open: the lock ends with the process
+            fcntl.flock(handle, fcntl.LOCK_SH)
+
+
+def _is_kept(folder: Path) -> bool:
+    """Whether a process has asked to `keep` it."""
+    if sys.platform != "win32":
+        with suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            finally:
+                os.close(handle)
+    return False
+
+
 def bound() -> int:
     """Bytes that a bounded kind may take: HEADTOHEAD_CACHE_GB, in 10^9 bytes. BadSettings if that is no such number."""
     text = os.environ.get(BOUND, "")
@@ -86,7 +113,7 @@ def clear(kind: str = "") -> tuple[int, int]:
     """Delete the files of a kind, or of all: (bytes deleted, files left since they could not be).
 
     Links are not followed. Processes that read or fill the pixels go on: what they have mapped stays theirs, what
-    they lack they compute.
+    they lack they compute. The built-in set stays while a process uses it.
     """
     present = kinds()
     if kind and kind not in {one.name for one in present}:
@@ -94,7 +121,9 @@ def clear(kind: str = "") -> tuple[int, int]:
         raise BadSettings(f"The cache holds no `{kind}`.", where=str(cache_root()), mend=f"it holds: {names}")
     freed = left = 0
     for one in present:
-        if kind in ("", one.name):
+        if kind in ("", one.name) and _is_kept(one.path):
+            left += one.files
+        elif kind in ("", one.name):
             for parent, folders, files in os.walk(one.path, topdown=False):
                 for path in (Path(parent, name) for name in files):
                     try:

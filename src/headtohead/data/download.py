@@ -27,8 +27,9 @@ def _host(url: str) -> str:
 
 def _validator(response: httpx.Response) -> str:
     """What If-Range takes: a strong ETag, else the date of the last change, else nothing."""
-    etag = response.headers.get("ETag", "")
-    return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
+    etag, date = (response.headers.get(name, "") for name in ("ETag", "Last-Modified"))
+    validator: str = etag if etag and not etag.startswith("W/") else date
+    return validator if validator.isascii() else ""  # others could not be sent back
 
 
 def _request(client: httpx.Client, url: str, size: int, part: Path, moved: Callable[[int], object]) -> bool:

@@ -1,7 +1,6 @@
 """Fetch a data set: download, verify, and write it as a folder of images with a manifest."""
 
 import hashlib
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from filelock import FileLock, Timeout
 
 import headtohead
 from headtohead.data.archive import hostile, is_portable
@@ -19,6 +19,8 @@ from headtohead.data.download import Unavailable, download
 from headtohead.errors import BadData, BadSettings, DownloadFailed
 from headtohead.progress import download_bar, track
 from headtohead.rundir import write_json
+
+MANIFEST = "manifest.json"
 
 
 def _sha256(path: Path) -> str:
@@ -200,27 +202,23 @@ def fetch(data_set: DataSet, target: Path, *, url: str = "", mirror: str = "", a
         raise BadSettings("--url, --mirror and --archives exclude each other.", mend="give one of them")
     addresses = _addresses(data_set, url, mirror)
     target = target.expanduser().resolve()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise BadData("The folder is not empty.", where=str(target), mend="name a new folder")
     unfinished = target.with_name(f".tmp-{target.name}-{data_set.name}")
     try:
-        if archives is None:
-            archives = unfinished / "files"
-            sources = _download_all(data_set, addresses, archives)
-        else:
-            sources = _check_given(data_set, archives)
-        pictures = unfinished / f"pictures-{os.getpid()}"  # two calls at once do not write into one folder
-        shutil.rmtree(pictures, ignore_errors=True)
-        try:
-            counts = _write_pictures(data_set, archives, pictures)
-        except DownloadFailed:  # these bytes will never do
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
-        write_json(pictures / "manifest.json", _manifest(data_set, sources, counts))
-        if target.exists():
-            target.rmdir()
-        pictures.replace(target)
-        shutil.rmtree(unfinished, ignore_errors=True)
+        _require_empty(target, unfinished)
+        unfinished.mkdir(parents=True, exist_ok=True)
+        with FileLock(unfinished / "lock", timeout=0):
+            _require_empty(target, unfinished)  # another call may have finished just now
+            try:
+                _fetch(data_set, target, unfinished, addresses, archives)
+            finally:
+                if archives is not None:  # nothing to continue from
+                    shutil.rmtree(unfinished, ignore_errors=True)
+    except Timeout as error:
+        raise BadData(
+            "Another call is fetching this set into this folder.",
+            where=str(unfinished),
+            mend="wait for it; or end it, and the same command continues",
+        ) from error
     except OSError as error:
         raise BadData(
             f"Files cannot be read or written: {error.strerror or error}",
@@ -228,3 +226,34 @@ def fetch(data_set: DataSet, target: Path, *, url: str = "", mirror: str = "", a
             mend="make room or name another folder; the same command continues",
         ) from error
     return target
+
+
+def _require_empty(target: Path, unfinished: Path) -> None:
+    """BadData where there is something at `target` already."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        if (target / MANIFEST).exists():  # of a call that was killed when all but the cleaning was done
+            shutil.rmtree(unfinished, ignore_errors=True)
+        raise BadData("The folder is not empty.", where=str(target), mend="name a new folder")
+
+
+def _fetch(
+    data_set: DataSet, target: Path, unfinished: Path, addresses: dict[str, tuple[str, ...]], archives: Path | None
+) -> None:
+    """Do it, within `unfinished`."""
+    if archives is None:
+        archives = unfinished / "files"
+        sources = _download_all(data_set, addresses, archives)
+    else:
+        sources = _check_given(data_set, archives)
+    pictures = unfinished / "pictures"
+    shutil.rmtree(pictures, ignore_errors=True)  # of a killed call
+    try:
+        counts = _write_pictures(data_set, archives, pictures)
+    except DownloadFailed:  # these bytes will never do
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    write_json(pictures / MANIFEST, _manifest(data_set, sources, counts))
+    if target.exists():
+        target.rmdir()
+    pictures.replace(target)
+    shutil.rmtree(unfinished, ignore_errors=True)

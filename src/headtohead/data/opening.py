@@ -2,23 +2,17 @@
 
 import os
 import stat
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
+from headtohead.data.ahead import ahead
 from headtohead.data.decode import digest
 from headtohead.data.factcache import FactCache, cache_file
 from headtohead.data.facts import Facts, facts_of, warnings_to_facts
 from headtohead.data.folder import Found, link_target
 from headtohead.progress import track
 
-A = TypeVar("A")
-B = TypeVar("B")
 MAX_FILE_BYTES = 1 << 30  # nothing larger is read into memory: 16-bit RGB at Pillow's limit of pixels is half of it
-AHEAD = 64  # files waiting for a thread, or for being taken: memory does not grow with the number of images
 
 
 @dataclass(frozen=True)
@@ -57,17 +51,6 @@ def open_file(root: Path, found: Found, cache: FactCache) -> Opened:
 def open_all(root: Path, files: tuple[Found, ...]) -> list[Opened]:
     """All files, readable and not, in their order. No pixels are kept."""
     # Threads, because hashing and decoding release the interpreter lock.
-    with FactCache(cache_file()) as cache, warnings_to_facts(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        opened = in_order(pool, lambda found: open_file(root, found, cache), files)
+    with FactCache(cache_file()) as cache, warnings_to_facts():
+        opened = ahead(lambda found: open_file(root, found, cache), files, os.cpu_count() or 1)
         return list(track(opened, "opening images", len(files)))
-
-
-def in_order(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-    """`map(work, items)` done by the pool, which is never more than `AHEAD` items ahead."""
-    waiting: deque[Future[B]] = deque()
-    for item in items:
-        waiting.append(pool.submit(work, item))
-        if len(waiting) > AHEAD:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

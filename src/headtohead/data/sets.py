@@ -1,5 +1,6 @@
 """The built-in mini set, unpacked to a real ImageFolder that a person can open."""
 
+import os
 import shutil
 from importlib import resources
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from headtohead.data.cache import cache_folder
+from headtohead.data.cache import cache_folder, keep
 from headtohead.errors import BadData
 from headtohead.settings import BUILTIN_NAME
 
@@ -16,32 +17,53 @@ CLASSES = (
 )  # fmt: skip
 
 
+NUM_IMAGES = 4000
+
+
 def write_builtin(target: Path) -> Path:
     """Write the built-in set as `target/{train,val}/{class}/{number}.png`; a folder with content is refused."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise BadData("The folder is not empty.", where=str(target), mend="name a new folder")
-    unfinished = target.with_name(f".tmp-{target.name}")
+    unfinished = target.with_name(f".tmp-{os.getpid()}-{target.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        _unpack(unfinished)
+        if target.exists():
+            target.rmdir()
+        unfinished.replace(target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return target
+
+
+def _unpack(folder: Path) -> None:
     packed = resources.files("headtohead") / "assets" / BUILTIN_NAME
     with resources.as_file(packed / "images.npz") as path, np.load(path, allow_pickle=False) as arrays:
         for split in ("train", "val"):
             for name, images in zip(CLASSES, arrays[split], strict=True):
-                folder = unfinished / split / name
-                folder.mkdir(parents=True)
+                (folder / split / name).mkdir(parents=True)
                 for number, pixels in enumerate(images):
-                    Image.fromarray(pixels).save(folder / f"{number:03d}.png")
+                    Image.fromarray(pixels).save(folder / split / name / f"{number:03d}.png")
     for text in ("README.md", "LICENSE"):
-        (unfinished / text).write_text((packed / text).read_text(encoding="utf-8"), encoding="utf-8")
-    if target.exists():
-        target.rmdir()
-    unfinished.replace(target)
-    return target
+        (folder / text).write_text((packed / text).read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def builtin_folder() -> Path:
-    """The unpacked built-in set in the user's cache folder; written there the first time."""
+    """The unpacked built-in set in the user's cache folder; written there where it is not, or not whole."""
     target = cache_folder(BUILTIN_NAME)
-    if not target.is_dir():
+    was_there = target.exists()
+    if not _is_whole(target):
+        if was_there:  # not one that another process has written just now
+            shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_builtin(target)
+        try:
+            write_builtin(target)
+        except (OSError, BadData):
+            if not _is_whole(target):  # else another process was quicker
+                raise
+    keep(target)
     return target
+
+
+def _is_whole(folder: Path) -> bool:
+    return sum(1 for _ in folder.glob("*/*/*.png")) == NUM_IMAGES
