@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import timm
 import torch
-from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,6 +18,7 @@ from headtohead.data.index import ImageFiles, Index, labels
 from headtohead.data.sets import builtin_folder
 from headtohead.models.backbones import FrozenBackbone
 from headtohead.models.weights import builtin_weights
+from headtohead.probe.features import read_features
 from headtohead.rundir import RunDir, read_json
 from headtohead.settings import Settings
 
@@ -36,7 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     flags = {"--seeds": 0, "--cnn.epochs": 4, "--probe.views": 0, "--profile.steps": 50, "--profile.batch-size": 8}
     nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(out.parent / "hub")}
     env = {key: value for key, value in os.environ.items() if not key.startswith("HEADTOHEAD_")} | nowhere
-    command = [sys.executable, "-m", "headtohead", "run", "--out", str(out), "--on-failed-check", "warn"]
+    command = [sys.executable, "-m", "headtohead", "run", "--out", str(out), "--on-failed-check", "warn", "--quick"]
     command += [str(part) for flag in flags.items() for part in flag]
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -69,8 +69,7 @@ def test_its_features_are_ahead_of_those_of_a_random_net(finished: RunDir) -> No
         features = {}
         for split, of in samples.items():
             if name == "built-in":
-                chunks = sorted(finished.features(split, 0).parent.glob(f"features-{split}-*.safetensors"))
-                features[split] = torch.cat([load_file(c)["features"][0] for c in chunks])[::EVERY].numpy()
+                features[split] = read_features(finished.features("probe", split)).headline[0, ::EVERY].numpy()
             else:
                 features[split] = plain_features(random, of, to_json)
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
