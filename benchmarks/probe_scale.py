@@ -19,6 +19,7 @@ from time import perf_counter, sleep
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from headtohead.data.batches import FeatureBatches
 from headtohead.device import environment, make_deterministic
@@ -104,7 +105,8 @@ def measure(folder: Path, epochs: int) -> dict:
         task = Task(x[None], y, x_tune, y_tune, NUM_CLASSES, moments, False, plan, grids, t.batch_size)
         for name, solver in HEADS.items():
             started = perf_counter()
-            fit = solver.fit(task)
+            with threadpool_limits(1, user_api="blas"):  # as the panel does it
+                fit = solver.fit(task)
             seconds["sweep" if name == "sgd" else name] = perf_counter() - started
             accuracies[name] = round(fit.best["tune_accuracy"], 4)
             assert fit.best.get("converged", True)
