@@ -236,7 +236,8 @@ class Moody(FrozenBackbone):
 def test_the_pace_is_the_fastest_of_those_that_give_the_same_bits(backbone: Backbone) -> None:
     found = measure(backbone.net, backbone.preprocess.size, CPU)
     assert found.chosen in found.tried
-    assert found.chosen.images_per_s == max(each.images_per_s for each in found.tried)
+    fast = [each for each in found.tried if each.images_per_s >= 0.97 * max(of.images_per_s for of in found.tried)]
+    assert found.chosen.batch_size == min(each.batch_size for each in fast)
     assert all(each.images_per_s > 0 for each in found.tried)
     assert Measured.from_json(dataclasses.asdict(found)) == found
     moody = Moody(backbone.net.body)
