@@ -25,6 +25,7 @@ from headtohead.job import Job
 from headtohead.models.backbones import Backbone, build_head, published_statistics
 
 SOURCE = "probe"  # whose weights it starts from
+NUM_CHECKED = 8  # images that the sanity checks look at: hundreds of steps through all of a ViT take long
 
 
 def new_finetuned(job: Job, backbone: Backbone, seed: int) -> nn.Module:
@@ -44,7 +45,7 @@ def finetune_batches(
 def finetune_context(job: Job, name: str) -> CheckContext:
     """For the sanity checks."""
     backbone, seed = job.backbone(SOURCE), job.settings.seeds[0]
-    images, y = checked_images(job, backbone.preprocess)
+    images, y = checked_images(job, backbone.preprocess, NUM_CHECKED)
     build = lambda: new_finetuned(job, backbone, seed)  # noqa: E731
     return CheckContext(
         name,

@@ -77,10 +77,10 @@ def profiled_batches(job: Job, to: Preprocess, batch_size: int) -> ImageBatches:
     return image_batches(job, images, files, to, batch_size, job.settings.seeds[0])
 
 
-def checked_images(job: Job, to: Preprocess) -> tuple[torch.Tensor, torch.Tensor]:
+def checked_images(job: Job, to: Preprocess, count: int = NUM_CHECKED) -> tuple[torch.Tensor, torch.Tensor]:
     """Some plain images as they enter a net, (B, 3, S, S), and their labels (B,)."""
-    files = some(job, NUM_CHECKED)
-    return next(image_batches(job, files, files, to, NUM_CHECKED)(0))
+    files = some(job, count)
+    return next(image_batches(job, files, files, to, count)(0))
 
 
 def fit(
