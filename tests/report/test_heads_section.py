@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from headtohead.evaluation.agreement import ALARMS, alarm
+from headtohead.evaluation.agreement import alarm
+from headtohead.evaluation.alarms import ALARMS
 from headtohead.report.heads import alarm_lines, heads
 from headtohead.report.results import Results, read_results
 from headtohead.report.sections import summary

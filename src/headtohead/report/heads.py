@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from headtohead.evaluation.agreement import ALARMS
+from headtohead.evaluation.alarms import ALARMS
 from headtohead.report.results import Results
 from headtohead.report.text import Say, Section, contender_name, pct, points, table
 
