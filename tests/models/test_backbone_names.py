@@ -87,7 +87,7 @@ def test_without_weights_of_torchvision_the_ways_out_are_named(
     monkeypatch.delenv("HEADTOHEAD_WEIGHTS", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(WeightsNotFound, match=rf"HF_HUB_OFFLINE(.|\n)*{RESNET}"):
-        find_weights("torchvision/resnet1")
+        find_weights("torchvision/resnet18")
     checkpoints = tmp_path / "hub" / "checkpoints"
     checkpoints.mkdir(parents=True)
     (checkpoints / RESNET).write_bytes((resnet / RESNET).read_bytes())

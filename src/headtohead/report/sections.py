@@ -36,9 +36,9 @@ def summary(r: Results, say: Say) -> Section:
             part
             for part in (
                 leak_line(r, say),
+                stand_in(r, say),
                 alarm_lines(r, say),
                 verdict(r, say),
-                stand_in(r, say),
                 gate,
                 "![](figures/scores.png)",
             )
