@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test lint format types clean
+.PHONY: run test slow lint format types clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -15,7 +15,10 @@ run: $(READY)
 	$(BIN)/headtohead run $(ARGS)
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: $(READY)
+	$(BIN)/python -m pytest -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .
