@@ -121,7 +121,7 @@ def profile(job: Job) -> None:
             found |= cost.measure(model, profiled.batches, plan, steps // 4, job.device)
             where, operators = job.run.trace(name), job.run.operators(name)
             trace.record(profiled.title, profiled.build(), profiled.batches, plan, steps, where, operators)
-            found |= trace.summarise(where, steps)
+            found |= trace.summarise(where, steps, profiled.max_trace_mb)
             found["operators"] = cost.top_operators(operators)
             found["bottleneck"] = verdict.bottleneck(found)
             costs[name] = found

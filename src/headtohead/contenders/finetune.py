@@ -25,6 +25,7 @@ from headtohead.job import Job
 from headtohead.models.backbones import Backbone, build_head, published_statistics
 
 SOURCE = "probe"  # whose weights it starts from
+MAX_TRACE_MB = 25.0  # 50 steps through all of a ViT and back have 10
 NUM_CHECKED = 8  # images that the sanity checks look at: hundreds of steps through all of a ViT take long
 
 
@@ -86,7 +87,8 @@ def profiled_finetune(job: Job, name: str) -> dict[str, Profiled]:
     batches = profiled_batches(job, backbone.preprocess, job.settings.profile.batch_size)
     build = lambda: new_finetuned(job, backbone, seed)  # noqa: E731
     called = title(job.settings, name)
-    return {name: Profiled(called, build, batches, next(batches(0))[0][:1], job.finetune_plan(seed))}
+    example = next(batches(0))[0][:1]
+    return {name: Profiled(called, build, batches, example, job.finetune_plan(seed), MAX_TRACE_MB)}
 
 
 def predict_finetune(job: Job, name: str) -> None:

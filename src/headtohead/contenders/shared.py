@@ -14,6 +14,7 @@ from headtohead.data.index import ImageFiles, labels
 from headtohead.data.pixels import decoded
 from headtohead.data.views import Preprocess, generator
 from headtohead.job import Job
+from headtohead.profiling.trace import MAX_MB
 from headtohead.rundir import write_json
 from headtohead.settings_file import to_toml
 from headtohead.training.checkpoint import save_weights, saved_epoch
@@ -34,6 +35,7 @@ class Profiled:
     batches: Batches
     example: torch.Tensor  # one input, (1, ...)
     plan: Plan
+    max_trace_mb: float = MAX_MB
 
 
 @dataclass(frozen=True)
