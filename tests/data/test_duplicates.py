@@ -12,7 +12,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from headtohead.data import duplicates as d
 from headtohead.data.alignment import Apart, Floats, Thumbnails
 from headtohead.data.decode import decode, digest
-from headtohead.data.fingerprint import fingerprint, thumbnail
+from headtohead.data.fingerprint import PRINT, Prints, fingerprint
 from headtohead.data.folder import Found
 from headtohead.data.index import build_index
 from headtohead.data.leaks import Duplicates, place
@@ -53,9 +53,14 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def image(name: str, picture: Image.Image) -> d.Image:
-    pixels = np.asarray(picture.convert("RGB"))
-    return d.Image(name, digest(name.encode()), fingerprint(pixels))
+def image(name: str, picture: Image.Image) -> tuple[str, str, bytes]:
+    """Path, SHA-256 and fingerprint."""
+    return name, digest(name.encode()), fingerprint(np.asarray(picture.convert("RGB")))
+
+
+def find_pairs(images: list[tuple[str, str, bytes]]) -> list[d.Pair]:
+    files, digests, prints = zip(*images, strict=True)
+    return d.find_pairs(files, digests, Prints.of(b"".join(prints)))
 
 
 def some_builtin(every: int) -> list[Image.Image]:
@@ -67,7 +72,7 @@ def planted(originals: list[Image.Image], copy: str) -> tuple[set[tuple[int, int
     n = len(originals)
     images = [image(f"{k}", o) for k, o in enumerate(originals)]
     images += [image(f"{k} {copy}", COPIES[copy](o)) for k, o in enumerate(originals)]
-    return {(p.a, p.b) for p in d.find_pairs(images)}, n
+    return {(p.a, p.b) for p in find_pairs(images)}, n
 
 
 @pytest.mark.parametrize("copy", COPIES)
@@ -85,7 +90,7 @@ def test_planted_copies_of_photographs_are_found_and_nothing_else(copy: str, sha
 
 
 def test_no_false_alarm_on_a_part_of_the_built_in_set() -> None:
-    assert d.find_pairs([image(f"{k}", i) for k, i in enumerate(some_builtin(6))]) == []
+    assert find_pairs([image(f"{k}", i) for k, i in enumerate(some_builtin(6))]) == []
 
 
 @pytest.mark.slow
@@ -116,7 +121,7 @@ def test_the_work_does_not_grow_with_the_square_where_all_images_look_alike(
 
     apart = d.distances
     monkeypatch.setattr(d, "distances", distances)
-    pairs = d.find_pairs(images)
+    pairs = find_pairs(images)
     assert len(set(d.clusters(n, [(p.a, p.b) for p in pairs]).tolist())) == num_clusters
     assert n <= sum(looked_at) <= 2 * d.MOST * n  # of n * n, both ways round, plain and mirrored twice that
 
@@ -131,12 +136,12 @@ def test_bytes_come_before_pixels_before_near_and_copies_form_a_star() -> None:
     one = image("a", picture)
     images = [
         one,
-        d.Image("b", one.digest, one.print),
+        ("b", *one[1:]),
         image("c", picture),
         image("d", jpeg(picture, 80)),
         image("e", noise(1)),
     ]
-    found = d.find_pairs([*images, image("f", ImageOps.mirror(jpeg(picture, 70)))])
+    found = find_pairs([*images, image("f", ImageOps.mirror(jpeg(picture, 70)))])
     for pair in found:  # the words are in the table of translations
         assert re.search("[а-я]", evidence(pair.evidence, speaker("ru")))
     pairs = [(p.a, p.b, p.kind) for p in found if p.b < 5]
@@ -145,9 +150,9 @@ def test_bytes_come_before_pixels_before_near_and_copies_form_a_star() -> None:
 
 
 def test_another_colour_is_another_image_and_flat_images_are_no_copies() -> None:
-    assert d.find_pairs([image("red", noise(0, (60, 0, 0))), image("blue", noise(0, (0, 0, 60)))]) == []
+    assert find_pairs([image("red", noise(0, (60, 0, 0))), image("blue", noise(0, (0, 0, 60)))]) == []
     flat = [Image.new("RGB", (40, 40), (v, v, v)) for v in (10, 11, 200)]
-    assert d.find_pairs([image(str(k), f) for k, f in enumerate(flat)]) == []
+    assert find_pairs([image(str(k), f) for k, f in enumerate(flat)]) == []
 
 
 def test_a_fingerprint_is_of_pixels_not_of_the_file() -> None:
@@ -156,9 +161,10 @@ def test_a_fingerprint_is_of_pixels_not_of_the_file() -> None:
     assert fingerprint(decode(out.getvalue())[0]) == fingerprint(np.asarray(picture))
     # The same bytes in another shape are another image.
     flat = np.zeros((4, 6, 3), np.uint8)
-    assert fingerprint(flat).pixels != fingerprint(flat.reshape(6, 4, 3)).pixels
+    pixels = Prints.of(fingerprint(flat) + fingerprint(flat.reshape(6, 4, 3))).column("pixels")
+    assert (pixels[0] != pixels[1]).any()
     small = np.arange(75, dtype=np.uint8).reshape(5, 5, 3)
-    assert (thumbnail(fingerprint(small)) == small).all()
+    assert (Prints.of(bytes(PRINT.itemsize) + fingerprint(small)).thumbnail(1) == small).all()
 
 
 def test_where_pairs_lie_and_what_is_leaked() -> None:

@@ -14,6 +14,7 @@ from bad_folders import PLANTS, encoded, picture, small
 from headtohead.data import opening
 from headtohead.data.factcache import BATCH, FactCache, cache_file
 from headtohead.data.facts import Facts, facts_of
+from headtohead.data.fingerprint import NOTHING
 from headtohead.data.folder import scan
 from headtohead.data.opening import open_all
 
@@ -23,7 +24,7 @@ def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def never(content: bytes) -> Facts:
+def never(content: bytes) -> tuple[Facts, bytes]:
     raise AssertionError("decoded")
 
 
@@ -35,13 +36,13 @@ def kept(path: Path) -> int:
 
 
 def test_every_fact_comes_back_as_it_was(tmp_path: Path) -> None:
-    facts = facts_of(encoded(picture(), "PNG"))
-    odd = Facts(3, bad="damaged", reason="line\nтекст", warnings=("a", "b"))
+    known = facts_of(encoded(picture(), "PNG"))
+    odd = Facts(3, bad="damaged", reason="line\nтекст", warnings=("a", "b")), NOTHING
     with FactCache(tmp_path / "f.sqlite") as cache:
-        cache.add("one", facts)
-        cache.add("two", odd)
+        cache.add("one", *known)
+        cache.add("two", *odd)
     with FactCache(tmp_path / "f.sqlite") as cache:
-        assert (cache.get("one"), cache.get("two"), cache.get("three")) == (facts, odd, None)
+        assert (cache.get("one"), cache.get("two"), cache.get("three")) == (known, odd, None)
 
 
 def test_the_second_time_nothing_is_decoded_and_all_is_the_same(
@@ -51,20 +52,21 @@ def test_the_second_time_nothing_is_decoded_and_all_is_the_same(
     for name in ("truncated", "animated", "exif-rotated", "not-an-image"):
         PLANTS[name](folder)
     files = scan(folder).files
-    first = open_all(folder, files)
+    first, prints = open_all(folder, files)
     monkeypatch.setattr(opening, "facts_of", never)
-    assert open_all(folder, files) == first
+    again, prints_again = open_all(folder, files)
+    assert (again, prints_again.table.tobytes()) == (first, prints.table.tobytes())
 
 
 def test_a_changed_file_is_noticed_whatever_its_date_and_size(tmp_path: Path) -> None:
     folder = small(tmp_path / "x")
     files = scan(folder).files
     path = folder / files[0].file
-    before = open_all(folder, files)[0]
+    before = open_all(folder, files)[0][0]
     about, content = path.stat(), path.read_bytes()
     path.write_bytes(b"\0" * len(content))
     os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
-    after = open_all(folder, files)[0]
+    after = open_all(folder, files)[0][0]
     assert (before.facts.bad, after.facts.bad) == ("", "not-an-image")
     assert after.digest != before.digest
 
@@ -75,7 +77,7 @@ def test_a_corrupt_file_is_put_aside(tmp_path: Path, damage: str) -> None:
     digests = [f"{n:064x}" for n in range(3000)]
     with FactCache(path) as cache:
         for digest in digests:
-            cache.add(digest, Facts(7))
+            cache.add(digest, Facts(7), NOTHING)
     content = bytearray(path.read_bytes())
     if damage == "all":
         content = bytearray(b"\x55" * 5000)
@@ -85,11 +87,11 @@ def test_a_corrupt_file_is_put_aside(tmp_path: Path, damage: str) -> None:
         del content[len(content) // 2 :]
     path.write_bytes(content)
     with FactCache(path) as cache:
-        assert {cache.get(digest) for digest in digests} <= {None, Facts(7)}
+        assert {cache.get(digest) for digest in digests} <= {None, (Facts(7), NOTHING)}
         for digest in digests:
-            cache.add(digest, Facts(8))
+            cache.add(digest, Facts(8), NOTHING)
     with FactCache(path) as cache:
-        assert all(cache.get(digest) == Facts(8) for digest in digests)
+        assert all(cache.get(digest) == (Facts(8), NOTHING) for digest in digests)
     assert list(tmp_path.glob("f.sqlite.corrupt-*"))
 
 
@@ -97,13 +99,13 @@ def test_a_damaged_entry_is_a_miss(tmp_path: Path) -> None:
     path = tmp_path / "f.sqlite"
     with FactCache(path) as cache:
         for name in ("a", "b", "c"):
-            cache.add(name, Facts(1))
+            cache.add(name, Facts(1), NOTHING)
     with sqlite3.connect(path) as db:
         db.execute("UPDATE facts SET facts = '{' WHERE digest = 'a'")
         db.execute("UPDATE facts SET facts = '{\"size\": 3}' WHERE digest = 'b'")
     db.close()
     with FactCache(path) as cache:
-        assert [cache.get(name) for name in ("a", "b", "c")] == [None, None, Facts(1)]
+        assert [cache.get(name) for name in ("a", "b", "c")] == [None, None, (Facts(1), NOTHING)]
 
 
 @pytest.mark.parametrize("place", ["file/f.sqlite", "folder"])
@@ -111,7 +113,7 @@ def test_where_it_cannot_be_the_audit_goes_on(tmp_path: Path, place: str) -> Non
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "folder").mkdir()
     with FactCache(tmp_path / place) as cache:
-        cache.add("a", Facts(1))
+        cache.add("a", Facts(1), NOTHING)
         assert cache.get("a") is None
 
 
@@ -125,11 +127,12 @@ FILL = f"""
 import sys
 from headtohead.data.factcache import FactCache
 from headtohead.data.facts import Facts
+from headtohead.data.fingerprint import NOTHING
 start, stop = map(int, sys.argv[2:])
 from pathlib import Path
 with FactCache(Path(sys.argv[1])) as cache:
     for n in range(start, stop):
-        cache.add(f"{{n:064x}}", Facts(n))
+        cache.add(f"{{n:064x}}", Facts(n), NOTHING)
         if n == start + {BATCH}:
             print("begun", flush=True)
 """
@@ -148,7 +151,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
         assert process.stdout
         process.stdout.close()
     with FactCache(path) as cache:
-        assert all(cache.get(f"{n:064x}") == Facts(n) for n in range(7000))
+        assert all(cache.get(f"{n:064x}") == (Facts(n), NOTHING) for n in range(7000))
 
 
 def test_killed_at_any_moment_it_is_whole(tmp_path: Path) -> None:
@@ -162,6 +165,6 @@ def test_killed_at_any_moment_it_is_whole(tmp_path: Path) -> None:
         process.wait()
         process.stdout.close()
         with FactCache(path) as cache:
-            assert cache.get(f"{0:064x}") == Facts(0)
+            assert cache.get(f"{0:064x}") == (Facts(0), NOTHING)
         assert kept(path) % BATCH == 0  # whole batches
         assert not list(tmp_path.glob("*.corrupt-*"))

@@ -63,7 +63,7 @@ def damage(content: bytes) -> dict[str, bytes]:
         "a bit of the first pixel": flip(8 + header),
         "a bit of the last pixel": flip(len(content) - 1),
         "a bit of the header": flip(12),
-        "another header of valid JSON": content.replace(b"[5,7,3]", b"[7,5,3]"),
+        "another header of valid JSON": content.replace(b"[5, 7, 3]", b"[7, 5, 3]"),
         "a header that is no index": (2).to_bytes(8, "little") + b"12" + content,
         "a length of 2^63": (2**63).to_bytes(8, "little") + content[8:],
         "cut in the middle": content[: len(content) // 2],

@@ -7,13 +7,12 @@ remains is the distance. Both are seen through a slight blur, which takes away m
 Everything is a product of small matrices, for many pairs at once: L @ image @ R.T samples, blurs or differentiates.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headtohead.data.fingerprint import SIDE, Fingerprint, thumbnail
+from headtohead.data.fingerprint import SIDE, Prints
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
@@ -45,13 +44,13 @@ class Thumbnails:
     width: Ints
 
     @classmethod
-    def of(cls, prints: Sequence[Fingerprint], mirrored: NDArray[np.bool_]) -> "Thumbnails":
+    def of(cls, prints: Prints, mirrored: NDArray[np.bool_]) -> "Thumbnails":
         """Those with `mirrored` (B,) mirrored."""
-        rgb = np.zeros((len(prints), 3, SIDE, SIDE), np.float32)
-        for k, one in enumerate(prints):
-            pixels = thumbnail(one)[:, :: -1 if mirrored[k] else 1]
-            rgb[k, :, : one.height, : one.width] = pixels.transpose(2, 0, 1)
-        return cls(rgb, np.array([p.height for p in prints]), np.array([p.width for p in prints]))
+        rgb = prints.column("thumbnail").transpose(0, 3, 1, 2).astype(np.float32)
+        height, width = (prints.column(side).astype(np.int64) for side in ("height", "width"))
+        for k in np.flatnonzero(mirrored):
+            rgb[k, :, :, : width[k]] = rgb[k, :, :, : width[k]][..., ::-1].copy()
+        return cls(rgb, height, width)
 
     def grey(self) -> Floats:
         """(B, 1, SIDE, SIDE) luminance."""

@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from headtohead.data.ahead import ahead
 from headtohead.data.decode import sniff
-from headtohead.data.duplicates import Image, Pair, find_pairs
+from headtohead.data.duplicates import Pair, find_pairs
 from headtohead.data.facts import Facts
 from headtohead.data.findings import FOLDER_FINDINGS, IMAGE_FINDINGS, Case, Finding, Scene, findings
 from headtohead.data.folder import Folder, scan
@@ -21,7 +23,7 @@ from headtohead.settings import Data
 SIDES = (16, 32, 64, 128, 256, 512, 1024, 2048)  # px, where the bins of the histogram of short sides begin
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """An image that the policy leaves out."""
 
@@ -106,7 +108,7 @@ class Audit:
             ],
             "pairs": [asdict(pair) for pair in duplicates.pairs],
             "leaked": duplicates.leaked,
-            "left_out": [vars(image) for image in self.left_out],
+            "left_out": [asdict(image) for image in self.left_out],
             "files": [_row(image) for image in self.opened],
         }
 
@@ -119,23 +121,24 @@ def _bin(number: int) -> str:
 
 
 def _row(image: Opened) -> dict[str, Any]:
-    """A file with its facts, but for those that are as usual and for the fingerprint, which no reader needs."""
+    """A file with its facts, but for those that are as usual."""
     usual = Facts().to_json()
-    unusual = {key: value for key, value in image.facts.to_json().items() if value != usual[key] and key != "print"}
+    unusual = {key: value for key, value in image.facts.to_json().items() if value != usual[key]}
     return {"file": image.found.file, "sha256": image.digest} | unusual
 
 
 def audit_folder(root: Path, name: str, settings: Data) -> Audit:
     """Scan, open every file, and say all that is to be said, at once. BadData where there is no layout to speak of."""
     folder = scan(root)
-    opened = open_all(root, folder.files)
+    opened, prints = open_all(root, folder.files)
     about_images = findings(IMAGE_FINDINGS, Scene(folder, opened), settings)
     left_out: dict[str, LeftOut] = {}
     for finding in about_images:
         if finding.policy == "leave-out":
             for file, evidence in finding.cases:
                 left_out.setdefault(file, LeftOut(file, finding.name, evidence))
-    used = [image for image in opened if not image.facts.bad and image.found.file not in left_out]
+    is_used = np.array([not image.facts.bad and image.found.file not in left_out for image in opened], bool)
+    used = [image for image, of in zip(opened, is_used, strict=True) if of]
     about_folder = findings(FOLDER_FINDINGS, Scene(folder, used, ignored_with_kind(folder)), settings)
     found = [*about_images, *about_folder]
 
@@ -143,7 +146,7 @@ def audit_folder(root: Path, name: str, settings: Data) -> Audit:
     problems = [*folder.problems, *(line for finding in stops for line in _stop(finding, {*left_out}))]
     if gone := sorted({*folder.classes} - {image.found.cls for image in used}):
         problems.append(f"no image is left of: {', '.join(map(printable, gone))}")
-    pairs = find_pairs([Image(image.found.file, image.digest, image.facts.print) for image in used])
+    pairs = find_pairs([image.found.file for image in used], [image.digest for image in used], prints[is_used])
     return Audit(
         name,
         folder,

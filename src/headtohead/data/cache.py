@@ -16,7 +16,7 @@ from headtohead.progress import say
 if sys.platform != "win32":
     import fcntl
 
-PIXELS, FEATURES = "pixels", "features"
+AUDIT, PIXELS, FEATURES = "audit", "pixels", "features"
 BOUNDED = (PIXELS, FEATURES)  # the kinds that `bound` is of, each
 BOUND = "HEADTOHEAD_CACHE_GB"  # a variable and not a setting: it is the machine's, not the run's
 DEFAULT_GB = 4.0

@@ -16,12 +16,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Picture
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from headtohead.data.alignment import Thumbnails, colours_apart, distances
-from headtohead.data.fingerprint import PARTS, Fingerprint, thumbnail
+from headtohead.data.fingerprint import PARTS, Prints
 from headtohead.progress import track
 
 MAX_BITS = 8  # of 64 between two hashes, for the pixels to be looked at
@@ -30,23 +29,14 @@ MAX_RELATIVE = 0.12  # RMSE after alignment over the image's standard deviation
 MIN_CONTRAST = 2  # levels; of flatter images, black frames say, nothing but equality is asked
 MAX_TINT = 12  # levels between the mean colours: the same shirt in red and in blue is two images
 MOST = 16  # look-alikes of an image whose pixels are looked at
-ROUGH = 8  # px, the side at which it is told which look most alike
-ROWS = 64  # images whose hashes are compared with all others at a time
+ROWS = 64  # images whose hashes are compared with all others at a time,
+COLUMNS = 4096  # with so many of them at once
 BATCH = 256  # pairs aligned together: small enough for the processor's cache
 
 Array = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Image:
-    """What the search needs of an image: path, SHA-256 of the file, fingerprint."""
-
-    file: str
-    digest: str
-    print: Fingerprint
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """Two images that are one, by their numbers."""
 
@@ -57,17 +47,16 @@ class Pair:
     evidence: str
 
 
-def find_pairs(images: Sequence[Image]) -> list[Pair]:
-    """Pairs that tie all copies together, the surest first. Of n exact copies each is paired with the first alone."""
-    found = [*_same(images, [i.digest for i in images], "bytes"), *_same_pixels(images)]
-    first_of: dict[str, int] = {}
-    for number, image in enumerate(images):
-        first_of.setdefault(image.print.pixels, number)
-    found += _near(
-        images, [n for n in first_of.values() if thumbnail(images[n].print).mean(axis=2).std() >= MIN_CONTRAST]
-    )
+def find_pairs(files: Sequence[str], digests: Sequence[str], prints: Prints) -> list[Pair]:
+    """Pairs that tie all copies together, the surest first. Of n exact copies each is paired with the first alone.
+
+    Of every image: its path, the SHA-256 of the file and its fingerprint.
+    """
+    pixels = [row.tobytes().hex() for row in prints.column("pixels")]
+    found = [*_same(digests, range(len(files)), "bytes"), *_same(pixels, _firsts(digests), "pixels")]
+    found += _near(prints, [n for n in _firsts(pixels) if prints.thumbnail(n).mean(axis=2).std() >= MIN_CONTRAST])
     rank = {"bytes": 0, "pixels": 1, "near": 2}
-    return sorted(found, key=lambda p: (rank[p.kind], p.distance, images[p.a].file, images[p.b].file))
+    return sorted(found, key=lambda p: (rank[p.kind], p.distance, files[p.a], files[p.b]))
 
 
 def clusters(num_images: int, links: Sequence[tuple[int, int]]) -> Array:
@@ -77,10 +66,11 @@ def clusters(num_images: int, links: Sequence[tuple[int, int]]) -> Array:
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
-def _same(images: Sequence[Image], keys: Sequence[str], kind: str) -> list[Pair]:
+def _same(keys: Sequence[str], numbers: Sequence[int], kind: str) -> list[Pair]:
+    """Those of the `numbers` whose keys are the same."""
     copies: dict[str, list[int]] = defaultdict(list)
-    for number, key in enumerate(keys):
-        copies[key].append(number)
+    for number in numbers:
+        copies[keys[number]].append(number)
     what = {"bytes": "SHA-256 of the files", "pixels": "SHA-256 of the decoded pixels"}[kind]
     return [
         Pair(first, other, kind, 0.0, f"the same {what}: {key[:12]}")
@@ -89,22 +79,20 @@ def _same(images: Sequence[Image], keys: Sequence[str], kind: str) -> list[Pair]
     ]
 
 
-def _same_pixels(images: Sequence[Image]) -> list[Pair]:
-    """Files of other bytes but the same decoded pixels."""
-    distinct: dict[str, int] = {}
-    for number, image in enumerate(images):
-        distinct.setdefault(image.digest, number)
-    numbers = list(distinct.values())
-    pairs = _same(images, [images[n].print.pixels for n in numbers], "pixels")
-    return [Pair(numbers[p.a], numbers[p.b], p.kind, p.distance, p.evidence) for p in pairs]
+def _firsts(keys: Sequence[str]) -> list[int]:
+    """Where each key stands first."""
+    first: dict[str, int] = {}
+    for number, key in enumerate(keys):
+        first.setdefault(key, number)
+    return list(first.values())
 
 
-def _near(images: Sequence[Image], numbers: list[int]) -> list[Pair]:
-    """Near duplicates among images of different pixels, but for pairs that others tie together already.
+def _near(prints: Prints, numbers: list[int]) -> list[Pair]:
+    """Near duplicates among the images `numbers`, whose pixels differ, but for pairs that others tie together already.
 
     So the work, and what is found, grows with the number of images and not with its square where all are alike.
     """
-    prints = [images[n].print for n in numbers]
+    prints = prints[np.array(numbers, np.int64)]
     cluster = np.arange(len(prints))  # as far as is known
     found = []
     for candidates in _candidates(prints, cluster):
@@ -121,11 +109,11 @@ def _near(images: Sequence[Image], numbers: list[int]) -> list[Pair]:
     return list(best.values())
 
 
-def _aligned(prints: Sequence[Fingerprint], rows: Array) -> Iterator[Pair]:
+def _aligned(prints: Prints, rows: Array) -> Iterator[Pair]:
     """Those of the candidates `rows`, by their numbers in `prints`, that are near by their pixels."""
     b, a, part, mirrored, bits = rows.T
-    x = Thumbnails.of([prints[n] for n in a], np.zeros(len(a), bool))
-    y = Thumbnails.of([prints[n] for n in b], mirrored == 1)
+    x = Thumbnails.of(prints[a], np.zeros(len(a), bool))
+    y = Thumbnails.of(prints[b], mirrored == 1)
     apart = distances(x, y, np.array(PARTS, np.float32)[part])
     near = (apart.levels <= MAX_LEVELS) & (apart.relative <= MAX_RELATIVE)
     near &= colours_apart(x, y) <= MAX_TINT
@@ -138,45 +126,44 @@ def _aligned(prints: Sequence[Fingerprint], rows: Array) -> Iterator[Pair]:
         yield Pair(int(a[k]), int(b[k]), "near", round(float(apart.levels[k]), 2), evidence)
 
 
-def _candidates(prints: Sequence[Fingerprint], cluster: Array) -> Iterator[Array]:
+def _candidates(prints: Prints, cluster: Array) -> Iterator[Array]:
     """(K, 5) of: i, j, the part of j that is nearest to the whole of i, whether i is mirrored, bits between the hashes.
 
     All hashes with all, in blocks of rows: memory grows with the number of images, not with its square. Left out are
     pairs of one `cluster`, which the caller may join from block to block, and of more than MOST look-alikes of an
     image all but the MOST that look most alike.
     """
-    parts = np.array([p.hashes for p in prints], np.uint64).reshape(-1, len(PARTS))
-    mirrored = np.array([p.mirrored for p in prints], np.uint64)
-    rough = np.array([_rough(p) for p in prints], np.float32).reshape(len(prints), 2, ROUGH * ROUGH)
+    parts, mirrored, rough = (prints.column(name) for name in ("hashes", "mirrored", "rough"))
     blocks = [(flip, start) for flip in (0, 1) for start in range(0, len(prints), ROWS)]
     for flip, start in track(blocks, "looking for duplicates", len(blocks)) if len(prints) > 500 else blocks:
         fewest, part = _bits(mirrored[start : start + ROWS] if flip else parts[start : start + ROWS, 0], parts)
         # i within j and j within i are two questions: a crop cannot show the border that its original has.
         alike = (fewest <= MAX_BITS) & (cluster[start : start + ROWS, None] != cluster)
-        crowded = np.flatnonzero(alike.sum(axis=1) > MOST)
-        looks = rough[start + crowded, flip] @ rough[:, 0].T
-        for row, look in zip(crowded, looks, strict=True):
+        for row in np.flatnonzero(alike.sum(axis=1) > MOST):
             among = np.flatnonzero(alike[row])
-            alike[row, among[np.argsort(-look[among], kind="stable")[MOST:]]] = False
+            own = rough[start + row][:, :: -1 if flip else 1]
+            looks = _looks(rough[among]) @ _looks(own[None])[0]
+            alike[row, among[np.argsort(-looks, kind="stable")[MOST:]]] = False
         i, j = np.nonzero(alike)
         yield np.stack([i + start, j, part[i, j], np.full(len(i), flip), fewest[i, j]], axis=1).astype(np.int64)
 
 
 def _bits(own: NDArray[np.uint64], parts: NDArray[np.uint64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """(R, N) fewest bits between `own` (R,) and the `parts` (N, P) of each image, and the part that has them."""
-    fewest = np.bitwise_count(own[:, None] ^ parts[:, 0])
+    fewest = np.empty((len(own), len(parts)), np.uint8)
     part = np.zeros_like(fewest)
-    for number in range(1, parts.shape[1]):
-        bits = np.bitwise_count(own[:, None] ^ parts[:, number])
-        part[bits < fewest] = number
-        np.minimum(fewest, bits, out=fewest)
+    for start in range(0, len(parts), COLUMNS):
+        some = np.s_[:, start : start + COLUMNS]
+        fewest[some] = np.bitwise_count(own[:, None] ^ parts[start : start + COLUMNS, 0])
+        for number in range(1, parts.shape[1]):
+            bits = np.bitwise_count(own[:, None] ^ parts[start : start + COLUMNS, number])
+            part[some][bits < fewest[some]] = number
+            np.minimum(fewest[some], bits, out=fewest[some])
     return fewest, part
 
 
-def _rough(of: Fingerprint) -> NDArray[np.float32]:
-    """(2, ROUGH * ROUGH) the image as it is and mirrored, small, grey, of mean 0 and length 1."""
-    small = Picture.fromarray(thumbnail(of)).convert("L").resize((ROUGH, ROUGH), Picture.Resampling.BOX)
-    grey = np.asarray(small, np.float32)
-    both = np.stack([grey, grey[:, ::-1]]).reshape(2, -1)
-    both -= both.mean(axis=1, keepdims=True)
-    return both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1)
+def _looks(rough: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(B, ROUGH * ROUGH) rough images (B, ROUGH, ROUGH) brought to mean 0 and length 1."""
+    looks = rough.reshape(len(rough), -1).astype(np.float32)
+    looks -= looks.mean(axis=1, keepdims=True)
+    return looks / np.maximum(np.linalg.norm(looks, axis=1, keepdims=True), 1)

@@ -1,4 +1,4 @@
-"""Facts by content, kept in the user's cache folder, so that an image is decoded for the audit once in its life.
+"""Facts and fingerprints by content, in the user's cache folder: an image is decoded for the audit once in its life.
 
 The key is the SHA-256 of the file's bytes: every file is still read and hashed at every audit, and no date is
 trusted. The cache is a help and never a hindrance: where it cannot be used, facts are found anew.
@@ -15,19 +15,19 @@ from types import TracebackType
 from typing import TypeVar
 
 import PIL
-import platformdirs
 
+from headtohead.data.cache import AUDIT, cache_root
 from headtohead.data.facts import VERSION, Facts
+from headtohead.data.fingerprint import PRINT
 
 T = TypeVar("T")
 BATCH = 200  # facts per transaction
-TABLE = "CREATE TABLE IF NOT EXISTS facts (digest TEXT PRIMARY KEY, facts TEXT NOT NULL) WITHOUT ROWID"
+TABLE = "CREATE TABLE IF NOT EXISTS facts (digest TEXT PRIMARY KEY, facts TEXT NOT NULL, print BLOB NOT NULL)"
 
 
 def cache_file() -> Path:
     """Of this version of the decoding code and of Pillow: other versions never see each other's facts."""
-    folder = platformdirs.user_cache_path("headtohead") / "audit"
-    return folder / f"facts-{VERSION}-pillow-{PIL.__version__}.sqlite"
+    return cache_root() / AUDIT / f"facts-{VERSION}-pillow-{PIL.__version__}.sqlite"
 
 
 class FactCache:
@@ -41,7 +41,7 @@ class FactCache:
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
         self._is_off = False
-        self._new: dict[str, str] = {}
+        self._new: dict[str, tuple[str, bytes]] = {}
 
     def __enter__(self) -> "FactCache":
         return self
@@ -54,30 +54,30 @@ class FactCache:
             if self._db is not None:
                 self._db.close()
 
-    def get(self, digest: str) -> Facts | None:
-        """The facts about a content, where they are known."""
-        query = "SELECT facts FROM facts WHERE digest = ?"
+    def get(self, digest: str) -> tuple[Facts, bytes] | None:
+        """The facts about a content and its fingerprint, where they are known."""
+        query = "SELECT facts, print FROM facts WHERE digest = ?"
         with self._lock:
             row = self._attempt(lambda db: db.execute(query, (digest,)).fetchone())
         try:
-            return Facts.from_json(json.loads(row[0])) if row else None
+            return (Facts.from_json(json.loads(row[0])), row[1]) if row and len(row[1]) == PRINT.itemsize else None
         except (ValueError, TypeError, KeyError):  # a damaged entry
             return None
 
-    def add(self, digest: str, facts: Facts) -> None:
-        """Remember the facts about a content."""
+    def add(self, digest: str, facts: Facts, fingerprint: bytes) -> None:
+        """Remember the facts about a content and its fingerprint."""
         with self._lock:
-            self._new[digest] = json.dumps(facts.to_json())
+            self._new[digest] = json.dumps(facts.to_json()), fingerprint
             if len(self._new) >= BATCH:
                 self._write()
 
     def _write(self) -> None:
-        rows = list(self._new.items())
+        rows = [(digest, *known) for digest, known in self._new.items()]
         self._new = {}
 
         def insert(db: sqlite3.Connection) -> None:
             with db:  # one transaction
-                db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
+                db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", rows)
 
         if rows:
             self._attempt(insert)

@@ -1,20 +1,20 @@
 """What the bytes of one image file show, as plain values that can be stored: the file is decoded once, here."""
 
-import base64
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from headtohead.data.decode import Pixels, Unreadable, decode
-from headtohead.data.fingerprint import NOTHING, Fingerprint, fingerprint
+from headtohead.data.fingerprint import NOTHING, fingerprint
 
-VERSION = 2  # raise it with any change of `Facts`, of what they mean, or of how images are decoded
+VERSION = 3  # raise it with any change of `Facts` or `PRINT`, of what they mean, or of how images are decoded
 
 ORIENTATION = 0x0112  # EXIF's tag; 1 is upright
 MAX_WARNINGS = 3  # a hostile file can cause thousands
@@ -22,7 +22,7 @@ MAX_WARNINGS = 3  # a hostile file can cause thousands
 _heard = threading.local()  # the decoder's warnings about the file in this thread's hands
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Of one file's content. Where it cannot be decoded, `bad` is the finding's name and `reason` says why."""
 
@@ -39,20 +39,17 @@ class Facts:
     bad: str = ""
     reason: str = ""
     warnings: tuple[str, ...] = ()
-    print: Fingerprint = NOTHING
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored."""
-        thumbnail = base64.b64encode(self.print.thumbnail).decode("ascii")
-        return vars(self) | {"print": vars(self.print) | {"thumbnail": thumbnail}}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Facts":
         """What `to_json` gave."""
-        of = content["print"]
-        thumbnail = base64.b64decode(of["thumbnail"], validate=True)
-        known = Fingerprint(**of | {"hashes": tuple(of["hashes"]), "thumbnail": thumbnail})
-        return cls(**content | {"warnings": tuple(content["warnings"]), "print": known})
+        # Interned, since the same few words stand for all images.
+        words = {key: sys.intern(content[key]) for key in ("format", "mode", "bad")}
+        return cls(**content | words | {"warnings": tuple(content["warnings"])})
 
 
 @contextmanager
@@ -70,18 +67,18 @@ def warnings_to_facts() -> Iterator[None]:
         yield
 
 
-def facts_of(content: bytes) -> Facts:
-    """Decode `content` and say what it is. Never raises."""
+def facts_of(content: bytes) -> tuple[Facts, bytes]:
+    """Decode `content` and say what it is; and its fingerprint, a record of type `PRINT`. Never raises."""
     header: dict[str, Any] = {}
     _heard.messages = []
     try:
         pixels, _ = decode(content, lambda image: header.update(_of_header(image)))
     except Unreadable as error:
-        return Facts(len(content), **header, bad=error.kind, reason=str(error))
+        return Facts(len(content), **header, bad=error.kind, reason=str(error)), NOTHING
     else:
         header |= {"height": pixels.shape[0], "width": pixels.shape[1]}
         said = tuple(message[:200] for message in dict.fromkeys(_heard.messages))[:MAX_WARNINGS]
-        return Facts(len(content), **header, is_grey=_is_grey(pixels), warnings=said, print=fingerprint(pixels))
+        return Facts(len(content), **header, is_grey=_is_grey(pixels), warnings=said), fingerprint(pixels)
     finally:
         del _heard.messages
 

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from headtohead.data.sets import builtin_folder
 from headtohead.errors import BadData
@@ -16,7 +16,7 @@ EXTENSIONS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
     """One image file: path relative to the root with `/`, class name, split ("" in a flat folder)."""
 
@@ -70,16 +70,16 @@ class _Walk:
         """Relative paths of the images, as deep as they lie, in sorted order."""
         found: list[str] = []
         for parent, names, files in os.walk(folder, onerror=self._refused):
-            at = PurePosixPath(Path(parent).relative_to(self.root).as_posix())
+            at = Path(parent).relative_to(self.root).as_posix()
             # A link to a folder within a class is not followed: it may lead in circles.
             links = {name for name in names if (Path(parent) / name).is_symlink()}
             for name in sorted(links):
-                self._note_link(Path(parent) / name, str(at / name))
-            self.ignored.extend(f"{at / name}/" for name in names if _is_hidden(name) or name in links)
+                self._note_link(Path(parent) / name, f"{at}/{name}")
+            self.ignored.extend(f"{at}/{name}/" for name in names if _is_hidden(name) or name in links)
             names[:] = sorted(name for name in names if not _is_hidden(name) and name not in links)
             for name in sorted(files):
-                is_image = Path(name).suffix.lower() in EXTENSIONS and not _is_hidden(name)
-                (found if is_image else self.ignored).append(str(at / name))
+                is_image = name.lower().endswith(tuple(EXTENSIONS)) and not _is_hidden(name)
+                (found if is_image else self.ignored).append(f"{at}/{name}")
         return found
 
     def _note_link(self, folder: Path, name: str) -> None:

@@ -23,7 +23,7 @@ from headtohead.settings import Data
 SPLITS = ("train", "tune", "val")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One image: path relative to the data folder, class number, split, SHA-256 of the file.
 

@@ -9,7 +9,7 @@ from headtohead.data.duplicates import Pair, clusters
 from headtohead.data.folder import Found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Placed:
     """A pair by its files, and where it lies."""
 

@@ -2,20 +2,26 @@
 
 import os
 import stat
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from headtohead.data.ahead import ahead
+from headtohead.data.cache import AUDIT, cache_folder
 from headtohead.data.decode import digest
 from headtohead.data.factcache import FactCache, cache_file
 from headtohead.data.facts import Facts, facts_of, warnings_to_facts
+from headtohead.data.fingerprint import NOTHING, PRINT, Prints
 from headtohead.data.folder import Found, link_target
 from headtohead.progress import track
 
 MAX_FILE_BYTES = 1 << 30  # nothing larger is read into memory: 16-bit RGB at Pillow's limit of pixels is half of it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Opened:
     """One image file as it was found, and what opening it showed."""
 
@@ -25,32 +31,47 @@ class Opened:
     link: str = ""  # of a symbolic link, what it points to
 
 
-def open_file(root: Path, found: Found, cache: FactCache) -> Opened:
-    """Read, hash and, where the facts about this content are not known, decode one file. Never raises."""
+def open_file(root: Path, found: Found, cache: FactCache) -> tuple[Opened, bytes]:
+    """Read, hash and, where the facts about this content are not known, decode one file. Never raises.
+
+    Also its fingerprint, a record of type `PRINT`.
+    """
     path = root / found.file
     link = ""
     try:
         link = link_target(path, root)
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):  # reading a pipe would wait for ever
-            return Opened(found, "", Facts(bad="unreadable", reason="not a regular file"), link)
+            return Opened(found, "", Facts(bad="unreadable", reason="not a regular file"), link), NOTHING
         if about.st_size > MAX_FILE_BYTES:
             reason = f"a file of {about.st_size / 1e9:.1f} GB"
-            return Opened(found, "", Facts(about.st_size, bad="huge", reason=reason), link)
+            return Opened(found, "", Facts(about.st_size, bad="huge", reason=reason), link), NOTHING
         content = path.read_bytes()
     except OSError as error:
-        return Opened(found, "", Facts(bad="unreadable", reason=error.strerror or str(error)), link)
+        return Opened(found, "", Facts(bad="unreadable", reason=error.strerror or str(error)), link), NOTHING
     name = digest(content)
-    facts = cache.get(name)
-    if facts is None:
-        facts = facts_of(content)
-        cache.add(name, facts)
-    return Opened(found, name, facts, link)
+    known = cache.get(name)
+    if known is None:
+        known = facts_of(content)
+        cache.add(name, *known)
+    facts, fingerprint = known
+    return Opened(found, name, facts, link), fingerprint
 
 
-def open_all(root: Path, files: tuple[Found, ...]) -> list[Opened]:
-    """All files, readable and not, in their order. No pixels are kept."""
+def open_all(root: Path, files: Sequence[Found]) -> tuple[list[Opened], Prints]:
+    """All files, readable and not, in their order, and their fingerprints. No pixels are kept.
+
+    Fingerprints, 3 kB each, are mapped from a nameless file, so that memory does not grow with their number.
+    """
+    opened = []
+    folder = cache_folder(AUDIT)
+    folder.mkdir(parents=True, exist_ok=True)
     # Threads, because hashing and decoding release the interpreter lock.
-    with FactCache(cache_file()) as cache, warnings_to_facts():
-        opened = ahead(lambda found: open_file(root, found, cache), files, os.cpu_count() or 1)
-        return list(track(opened, "opening images", len(files)))
+    with FactCache(cache_file()) as cache, warnings_to_facts(), tempfile.TemporaryFile(dir=folder) as prints:
+        work = ahead(lambda found: open_file(root, found, cache), files, os.cpu_count() or 1)
+        for image, fingerprint in track(work, "opening images", len(files)):
+            opened.append(image)
+            prints.write(fingerprint)
+        prints.flush()
+        table = np.memmap(prints, PRINT, mode="r", shape=(len(files),)) if files else np.zeros(0, PRINT)
+    return opened, Prints(table, np.arange(len(table)))

@@ -67,6 +67,7 @@ def shards(files: ImageFiles, short_side: int, missing: dict[str, int], label: s
         size += pixels.nbytes
         if size >= SHARD_BYTES:
             yield shard
-            shard, size = {}, 0
+            shard.clear()  # and not a new one: whoever took it still holds it
+            size = 0
     if shard:
         yield shard
