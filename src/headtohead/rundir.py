@@ -29,17 +29,23 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    r"""Write `text` as UTF-8, whole or not at all.
-
-    The raw bytes of a name that is not UTF-8 become escapes such as `\udcff`, which JSON reads as it was.
-    """
+    r"""Write `text` as UTF-8, whole or not at all; the raw bytes of a name that is not become escapes (`\udcff`)."""
     content = text.encode("utf-8", errors="backslashreplace")
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as readable JSON, whole or not at all. NaN is refused: JSON has none."""
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    r"""Write `content` as readable JSON, whole or not at all. NaN is refused: JSON has none.
+
+    The raw bytes of a name that is not UTF-8 become escapes such as `\udcff`, which JSON reads as it was.
+    """
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
+            json.dump(content, stream, indent=1, ensure_ascii=False, allow_nan=False)
+            stream.write("\n")
+
+    write_atomically(path, write)
 
 
 def read_json(path: Path) -> Any:

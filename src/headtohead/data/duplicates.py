@@ -10,7 +10,6 @@ false alarm. Not looked for: larger crops, turned or warped images, and several 
 image with more look-alikes than MOST only those that look most alike are compared.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,8 +28,8 @@ MAX_RELATIVE = 0.12  # RMSE after alignment over the image's standard deviation
 MIN_CONTRAST = 2  # levels; of flatter images, black frames say, nothing but equality is asked
 MAX_TINT = 12  # levels between the mean colours: the same shirt in red and in blue is two images
 MOST = 16  # look-alikes of an image whose pixels are looked at
-ROWS = 64  # images whose hashes are compared with all others at a time,
-COLUMNS = 4096  # with so many of them at once
+CELLS = 1 << 18  # pairs of images whose hashes are compared at a time, in at most
+ROWS = 64  # rows
 BATCH = 256  # pairs aligned together: small enough for the processor's cache
 
 Array = NDArray[np.int64]
@@ -67,15 +66,13 @@ def clusters(num_images: int, links: Sequence[tuple[int, int]]) -> Array:
 
 
 def _same(keys: Sequence[str], numbers: Sequence[int], kind: str) -> list[Pair]:
-    """Those of the `numbers` whose keys are the same."""
-    copies: dict[str, list[int]] = defaultdict(list)
-    for number in numbers:
-        copies[keys[number]].append(number)
+    """Those of the `numbers` whose keys are the same, each with the first of them."""
     what = {"bytes": "SHA-256 of the files", "pixels": "SHA-256 of the decoded pixels"}[kind]
+    first: dict[str, int] = {}
     return [
-        Pair(first, other, kind, 0.0, f"the same {what}: {key[:12]}")
-        for key, (first, *others) in copies.items()
-        for other in others
+        Pair(first[key], number, kind, 0.0, f"the same {what}: {key[:12]}")
+        for number, key in ((number, keys[number]) for number in numbers)
+        if first.setdefault(key, number) != number
     ]
 
 
@@ -129,16 +126,17 @@ def _aligned(prints: Prints, rows: Array) -> Iterator[Pair]:
 def _candidates(prints: Prints, cluster: Array) -> Iterator[Array]:
     """(K, 5) of: i, j, the part of j that is nearest to the whole of i, whether i is mirrored, bits between the hashes.
 
-    All hashes with all, in blocks of rows: memory grows with the number of images, not with its square. Left out are
+    All hashes with all, in blocks of rows, the fewer the longer they are, so that memory does not grow. Left out are
     pairs of one `cluster`, which the caller may join from block to block, and of more than MOST look-alikes of an
     image all but the MOST that look most alike.
     """
     parts, mirrored, rough = (prints.column(name) for name in ("hashes", "mirrored", "rough"))
-    blocks = [(flip, start) for flip in (0, 1) for start in range(0, len(prints), ROWS)]
+    rows = min(ROWS, max(1, CELLS // max(1, len(prints))))
+    blocks = [(flip, start) for flip in (0, 1) for start in range(0, len(prints), rows)]
     for flip, start in track(blocks, "looking for duplicates", len(blocks)) if len(prints) > 500 else blocks:
-        fewest, part = _bits(mirrored[start : start + ROWS] if flip else parts[start : start + ROWS, 0], parts)
+        fewest, part = _bits(mirrored[start : start + rows] if flip else parts[start : start + rows, 0], parts)
         # i within j and j within i are two questions: a crop cannot show the border that its original has.
-        alike = (fewest <= MAX_BITS) & (cluster[start : start + ROWS, None] != cluster)
+        alike = (fewest <= MAX_BITS) & (cluster[start : start + rows, None] != cluster)
         for row in np.flatnonzero(alike.sum(axis=1) > MOST):
             among = np.flatnonzero(alike[row])
             own = rough[start + row][:, :: -1 if flip else 1]
@@ -150,15 +148,12 @@ def _candidates(prints: Prints, cluster: Array) -> Iterator[Array]:
 
 def _bits(own: NDArray[np.uint64], parts: NDArray[np.uint64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """(R, N) fewest bits between `own` (R,) and the `parts` (N, P) of each image, and the part that has them."""
-    fewest = np.empty((len(own), len(parts)), np.uint8)
+    fewest = np.bitwise_count(own[:, None] ^ parts[:, 0])
     part = np.zeros_like(fewest)
-    for start in range(0, len(parts), COLUMNS):
-        some = np.s_[:, start : start + COLUMNS]
-        fewest[some] = np.bitwise_count(own[:, None] ^ parts[start : start + COLUMNS, 0])
-        for number in range(1, parts.shape[1]):
-            bits = np.bitwise_count(own[:, None] ^ parts[start : start + COLUMNS, number])
-            part[some][bits < fewest[some]] = number
-            np.minimum(fewest[some], bits, out=fewest[some])
+    for number in range(1, parts.shape[1]):
+        bits = np.bitwise_count(own[:, None] ^ parts[:, number])
+        part[bits < fewest] = number
+        np.minimum(fewest, bits, out=fewest)
     return fewest, part
 
 

@@ -48,21 +48,22 @@ NO_DUPLICATES = Duplicates()
 
 def place(images: Sequence[Found], pairs: Sequence[Pair]) -> Duplicates:
     """A leak is a pair between `val` and the rest: `tune` is part of the training images."""
-    files = [image.file for image in images]
-    cls = {image.file: image.cls for image in images}
-    is_val = {image.file: image.split == "val" for image in images}
+    numbers = sorted({number for pair in pairs for number in (pair.a, pair.b)})
+    cls = {images[n].file: images[n].cls for n in numbers}
+    is_val = {images[n].file: images[n].split == "val" for n in numbers}
 
-    def where(a: str, b: str) -> str:
+    def placed(pair: Pair) -> Placed:
+        a, b = images[pair.a].file, images[pair.b].file
         crossed = [name for name, of in (("classes", cls), ("splits", is_val)) if of[a] != of[b]]
-        return f"across {' and '.join(crossed)}" if crossed else "within a class"
+        where = f"across {' and '.join(crossed)}" if crossed else "within a class"
+        return Placed(pair.kind, a, b, pair.distance, pair.evidence, where)
 
-    placed = [
-        Placed(p.kind, files[p.a], files[p.b], p.distance, p.evidence, where(files[p.a], files[p.b])) for p in pairs
-    ]
+    among = {number: place for place, number in enumerate(numbers)}
     together: dict[int, list[str]] = defaultdict(list)
-    for file, number in zip(files, clusters(len(files), [(p.a, p.b) for p in pairs]), strict=True):
-        together[int(number)].append(file)
-    groups = [sorted(members) for members in together.values() if len(members) > 1]
+    for number, cluster in zip(numbers, clusters(len(numbers), [(among[p.a], among[p.b]) for p in pairs]), strict=True):
+        together[int(cluster)].append(images[number].file)
+    groups = [sorted(members) for members in together.values()]
     leaked = [f for members in groups if {is_val[m] for m in members} == {True, False} for f in members if is_val[f]]
     rank = lambda p: ("splits" not in p.where, "classes" not in p.where)  # noqa: E731
-    return Duplicates(tuple(sorted(placed, key=rank)), tuple(map(tuple, sorted(groups))), tuple(sorted(leaked)))
+    ranked = sorted(map(placed, pairs), key=rank)
+    return Duplicates(tuple(ranked), tuple(map(tuple, sorted(groups))), tuple(sorted(leaked)))
