@@ -278,6 +278,31 @@ def test_lost_duplicates_are_found_anew_but_only_for_the_images_of_the_run(
     assert run.data.read_bytes() == made[run.data]
 
 
+def test_a_run_that_goes_on_tells_of_images_that_came_and_how_to_keep_the_split(
+    tmp_path: Path, images: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = quick(images, tiny_weights, tmp_path / "out")
+    main(["check", *command])
+    main(["check", *command])
+    assert "since the run began" not in capsys.readouterr().err
+    paint(tmp_path / "more", classes=1, per_class=5, seed=3)
+    for path in (tmp_path / "more" / "class-0").iterdir():
+        path.rename(images / "class-0" / f"more-{path.name}")
+    (images / "class-1" / "000.png").rename(tmp_path / "000.png")
+    main(["check", *command])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "since the run began 5 image files have come and 1 gone; it goes on with those of then" in said
+    assert "--data.keep-split" in said
+    keep = ["--data.keep-split", str(tmp_path / "out" / "data.json")]
+    main(["check", *quick(images, tiny_weights, tmp_path / "new"), *keep])
+    before, after = (
+        {s["digest"]: s["split"] for s in json.loads((tmp_path / name / "data.json").read_text())["samples"]}
+        for name in ("out", "new")
+    )
+    assert len(after) == len(before) + 4
+    assert all(before[one] == after[one] for one in before.keys() & after.keys())
+
+
 def test_a_leak_stops_the_run_until_told_to_go_on(
     tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

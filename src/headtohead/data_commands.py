@@ -108,21 +108,27 @@ def split_folder(
 ) -> None:
     """Write a flat folder as train/ and val/: stratified, near duplicates and groups on one side, with a manifest.
 
+    Again with more images: those of the earlier split keep their places.
+
     Parameters
     ----------
     data
         Folder with one sub-folder a class.
     out
-        New folder.
+        New folder, or one that this command wrote from the same images.
     copy
         Copy the files; else they are hard links where the disk allows.
     """
-    from headtohead.data.export import write_split
+    from headtohead.data.export import earlier_manifest, write_split
     from headtohead.data.folder import locate
     from headtohead.data.index import build_index
 
     chosen = validate(dataclasses.replace(DEFAULTS, data=dataclasses.replace(flags, folder=str(data)))).data
     root, name = locate(chosen.folder)
+    earlier = earlier_manifest(root, out)
+    if earlier and not chosen.keep_split:
+        say(f"{out} is an earlier split of {root}: its images keep their places.")
+        chosen = dataclasses.replace(chosen, keep_split=str(earlier))
     index = build_index(root, name, chosen)
     if index.layout == "split":
         raise BadData(

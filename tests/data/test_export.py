@@ -1,7 +1,7 @@
 """A split written as folders comes back as the same split."""
 
 import json
-import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ from conftest import paint
 
 from headtohead.cli import main
 from headtohead.data import export
+from headtohead.data.decode import digest
 from headtohead.data.index import build_index
 from headtohead.errors import BadData
 from headtohead.settings import Data
@@ -106,16 +107,85 @@ def test_targets_that_cannot_be(tmp_path: Path, images: Path) -> None:
         export.write_split(images, index, Data(), images / "out", copy=False)
 
 
+def add_images(folder: Path) -> None:
+    """9 more of each of 3 classes."""
+    paint(folder / "more", per_class=9, seed=5)
+    for cls in range(3):
+        for path in (folder / "more" / f"class-{cls}").iterdir():
+            path.rename(folder / f"class-{cls}" / f"more-{path.name}")
+        (folder / "more" / f"class-{cls}").rmdir()
+    (folder / "more").rmdir()
+
+
+def sides(out: Path) -> dict[str, str]:
+    """SHA-256 -> train or val, by the manifest, which is held against the files."""
+    samples = json.loads((out / "manifest.json").read_text())["samples"]
+    assert {s["file"] for s in samples} == {p.relative_to(out).as_posix() for p in files(out)} - {"manifest.json"}
+    assert all(digest((out / s["file"]).read_bytes()) == s["digest"] for s in samples)
+    return {s["digest"]: s["split"] for s in samples}
+
+
 def test_kept_images_stay_when_others_come(tmp_path: Path, images: Path) -> None:
     main(["data", "split", str(images), str(tmp_path / "out")])
-    before = {s["digest"]: s["split"] for s in json.loads((tmp_path / "out" / "manifest.json").read_text())["samples"]}
-    paint(images / "more", per_class=9, seed=5)
-    for cls in range(3):
-        for path in (images / "more" / f"class-{cls}").iterdir():
-            os.replace(path, images / f"class-{cls}" / f"more-{path.name}")  # noqa: PTH105
-        (images / "more" / f"class-{cls}").rmdir()
-    (images / "more").rmdir()
+    before = sides(tmp_path / "out")
+    add_images(images)
     index = build_index(images, "x", Data(keep_split=str(tmp_path / "out" / "manifest.json")))
     now = {s.digest: "val" if s.split == "val" else "train" for s in index.samples}
     assert {digest: now[digest] for digest in before} == before
     assert index.counts()["val"] == [4, 4, 4]  # of 21 images each
+
+
+def test_the_same_command_with_more_images_moves_no_old_one(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outs = {seed: tmp_path / f"out-{seed}" for seed in range(4)}
+    for seed, out in outs.items():
+        main(["data", "split", str(images), str(out), "--split-seed", str(seed)])
+    before = {seed: sides(out) for seed, out in outs.items()}
+    add_images(images)
+    gone = images / "class-1" / "000.png"
+    lost = digest(gone.read_bytes())
+    gone.unlink()
+    moved = 0  # without memory
+    for seed, out in outs.items():
+        main(["data", "split", str(images), str(out), "--split-seed", str(seed)])
+        assert "its images keep their places" in " ".join(capsys.readouterr().err.split())
+        main(["data", "split", str(images), str(tmp_path / "anew"), "--split-seed", str(seed)])
+        after, anew = sides(out), sides(tmp_path / "anew")
+        shutil.rmtree(tmp_path / "anew")
+        assert {one: after[one] for one in before[seed] if one != lost} == {
+            one: side for one, side in before[seed].items() if one != lost
+        }
+        assert after.keys() == anew.keys()
+        moved += sum(anew[one] != side for one, side in before[seed].items() if one != lost)
+    assert moved  # so that the test can fail
+    assert sorted(p.name for p in tmp_path.iterdir()) == [*(out.name for out in outs.values()), "pictures"]
+
+
+def test_what_a_new_split_would_delete_is_not_deleted(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, others = tmp_path / "out", paint(tmp_path / "others", seed=9)
+    main(["data", "split", str(images), str(out)])
+    with pytest.raises(SystemExit) as stop:
+        main(["data", "split", str(others), str(out)])
+    assert stop.value.code == 2
+    assert "split of other images" in capsys.readouterr().err
+    (out / "train" / "notes.txt").write_text("mine")
+    with pytest.raises(SystemExit) as stop:
+        main(["data", "split", str(images), str(out)])
+    assert stop.value.code == 2
+    assert "train/notes.txt" in capsys.readouterr().err
+    assert len(files(out)) == 36 + 2
+
+
+def test_killed_between_the_two_renamings_the_earlier_split_is_still_known(tmp_path: Path, images: Path) -> None:
+    out = tmp_path / "out"
+    main(["data", "split", str(images), str(out)])
+    before = sides(out)
+    out.replace(tmp_path / ".old-out")
+    add_images(images)
+    main(["data", "split", str(images), str(out)])
+    after = sides(out)
+    assert {one: after[one] for one in before} == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "pictures"]

@@ -1,6 +1,5 @@
 """A split written as folders: `train/ val/` of hard links or copies, with a manifest of every file."""
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -9,43 +8,68 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from headtohead.data.index import Index, Sample
+from headtohead.data.whole import require_new, settle, whole
 from headtohead.errors import BadData
+from headtohead.names import printable
 from headtohead.progress import track
-from headtohead.rundir import write_json
+from headtohead.rundir import read_json, write_json
 from headtohead.settings import Data
 
 MANIFEST = "manifest.json"
 
 
 def write_split(root: Path, index: Index, settings: Data, target: Path, *, copy: bool) -> Path:
-    """Write `target/{train,val}/{class}/` and `target/manifest.json`; returns `target`, which must be new or empty.
+    """Write `target/{train,val}/{class}/` and `target/manifest.json`; returns `target`.
 
-    `tune` goes into `train/`: it is cut out again by content. Everything is written into a folder beside `target`,
-    which gets its name at the end, so that a split cut off half-way never looks like one.
+    It is new or empty, or an earlier split of `root`, in place of which the new one comes (`earlier_manifest`). `tune`
+    goes into `train/`: it is cut out again by content. A split cut off half-way never looks like one.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise BadData("The folder is not empty.", where=str(target), mend="name a new folder")
+    earlier = earlier_manifest(root, target)
+    if earlier is None:
+        require_new(target)
     if target.resolve().is_relative_to(root.resolve()):
         raise BadData(
             "The split would lie within the images it is made of.", where=str(target), mend="name a folder elsewhere"
         )
-    unfinished = target.with_name(f".tmp-{os.getpid()}-{target.name}")
-    shutil.rmtree(unfinished, ignore_errors=True)
     names = target_names(index)
-    try:
-        unfinished.mkdir(parents=True)
+    with whole(target, instead=earlier is not None) as unfinished:
         for sample in track(index.samples, "writing the split", len(index.samples)):
             path = unfinished / names[sample.file]
             path.parent.mkdir(parents=True, exist_ok=True)
             place(root / sample.file, path, copy=copy)
         content = manifest(root, index, settings, names)
         write_json(unfinished / MANIFEST, content)
-        if target.exists():
-            target.rmdir()
-        unfinished.replace(target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return target
+
+
+def earlier_manifest(root: Path, target: Path) -> Path | None:
+    """The manifest of an earlier split of `root` at `target`; None where there is no split of ours.
+
+    BadData where what lies there would be lost by a new split: other files, or the images of another folder.
+    """
+    settle(target)
+    path = target / MANIFEST
+    try:
+        content = read_json(path)
+        known = {MANIFEST, *(sample["file"] for sample in content["samples"])}
+        source = Path(content["source"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if source.resolve() != root.resolve():
+        raise BadData(
+            "The folder holds a split of other images.",
+            where=f"{target}, made of {source}",
+            mend="name a new folder; `--keep-split` takes this manifest, if those are the same images",
+        )
+    present = {f.relative_to(target).as_posix() for f in target.rglob("*") if f.is_symlink() or not f.is_dir()}
+    if others := sorted(present - known):
+        raise BadData(
+            f"The folder holds {len(others)} files besides the earlier split, which a new one would delete: "
+            f"{', '.join(map(printable, others[:5]))}.",
+            where=str(target),
+            mend="move them elsewhere, or name a new folder",
+        )
+    return path
 
 
 def place(source: Path, path: Path, *, copy: bool) -> None:

@@ -16,6 +16,7 @@ import headtohead
 from headtohead.data.archive import hostile, is_portable
 from headtohead.data.catalogue import DataSet, Published
 from headtohead.data.download import Unavailable, download
+from headtohead.data.whole import require_new
 from headtohead.errors import BadData, BadSettings, DownloadFailed
 from headtohead.progress import download_bar, track
 from headtohead.rundir import write_json
@@ -230,10 +231,9 @@ def fetch(data_set: DataSet, target: Path, *, url: str = "", mirror: str = "", a
 
 def _require_empty(target: Path, unfinished: Path) -> None:
     """BadData where there is something at `target` already."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        if (target / MANIFEST).exists():  # of a call that was killed when all but the cleaning was done
-            shutil.rmtree(unfinished, ignore_errors=True)
-        raise BadData("The folder is not empty.", where=str(target), mend="name a new folder")
+    if (target / MANIFEST).exists():  # of a call that was killed when all but the cleaning was done
+        shutil.rmtree(unfinished, ignore_errors=True)
+    require_new(target)
 
 
 def _fetch(

@@ -1,6 +1,5 @@
 """The built-in mini set, unpacked to a real ImageFolder that a person can open."""
 
-import os
 import shutil
 from importlib import resources
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from headtohead.data.cache import cache_folder, keep
+from headtohead.data.whole import require_new, whole
 from headtohead.errors import BadData
 from headtohead.settings import BUILTIN_NAME
 
@@ -22,17 +22,9 @@ NUM_IMAGES = 4000
 
 def write_builtin(target: Path) -> Path:
     """Write the built-in set as `target/{train,val}/{class}/{number}.png`; a folder with content is refused."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise BadData("The folder is not empty.", where=str(target), mend="name a new folder")
-    unfinished = target.with_name(f".tmp-{os.getpid()}-{target.name}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
+    require_new(target)
+    with whole(target) as unfinished:
         _unpack(unfinished)
-        if target.exists():
-            target.rmdir()
-        unfinished.replace(target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return target
 
 

@@ -1,0 +1,48 @@
+"""Folders that are there whole or not at all."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from headtohead.errors import BadData
+
+
+def require_new(target: Path) -> None:
+    """BadData where there is something at `target` already; an empty folder is nothing."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise BadData("The folder is not empty.", where=str(target), mend="name a new folder")
+
+
+@contextmanager
+def whole(target: Path, *, instead: bool = False) -> Iterator[Path]:
+    """A folder beside `target` to fill, which takes its name at the end; OSError where somebody else was quicker.
+
+    `instead`: what is at `target` gives way. A kill at any moment leaves it; see `settle`.
+    """
+    unfinished = target.with_name(f".tmp-{os.getpid()}-{target.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        if target.exists():
+            target.replace(_aside(target)) if instead else target.rmdir()
+        unfinished.replace(target)
+        if instead:
+            shutil.rmtree(_aside(target), ignore_errors=True)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def settle(target: Path) -> None:
+    """Bring back what a process that was killed between the two renamings of `whole` had put aside."""
+    if _aside(target).exists():
+        if target.exists():
+            shutil.rmtree(_aside(target))
+        else:
+            _aside(target).replace(target)
+
+
+def _aside(target: Path) -> Path:
+    return target.with_name(f".old-{target.name}")
