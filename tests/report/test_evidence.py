@@ -1,9 +1,16 @@
 """Evidence in Russian."""
 
-import pytest
+import re
+from pathlib import Path
 
-from headtohead.report.evidence import evidence
+import pytest
+from conftest import paint
+
+from headtohead.data.audit import audit_folder
+from headtohead.data.index import build_index
+from headtohead.report.evidence import evidence, sentence
 from headtohead.report.text import speaker
+from headtohead.settings import Data
 
 en, ru = speaker("en"), speaker("ru")
 
@@ -24,3 +31,39 @@ en, ru = speaker("en"), speaker("ru")
 def test_evidence_is_translated_where_it_is_ours(english: str, russian: str) -> None:
     assert evidence(english, ru) == russian
     assert evidence(english, en) == english
+
+
+@pytest.mark.parametrize(
+    ("english", "russian"),
+    [
+        ("no image is left of: a, b", "не осталось ни одного изображения классов: a, b"),
+        ("a/b: c.png: zero-byte: empty file", "a/b: c.png: zero-byte: пустой файл"),
+        ("a.gif: animated: 3 frames", "a.gif: animated: кадров: 3"),
+        ("a.png: unreadable", "a.png: unreadable"),
+        ("classes in val/ that train/ lacks: x", "классы в val/, которых нет в train/: x"),
+        ("a folder cannot be listed: a: Permission denied", "содержимое папки недоступно: a: Permission denied"),
+        (
+            "classes without an image in val, because theirs belong together: x",
+            "классы без изображений в val, потому что их изображения связаны между собой: x",
+        ),
+    ],
+)
+def test_sentences_are_translated_but_for_names(english: str, russian: str) -> None:
+    assert sentence(english, ru) == russian
+    assert sentence(english, en) == english
+
+
+def test_every_sentence_that_the_data_stage_composes_is_known(tmp_path: Path) -> None:
+    """From where they are composed: an empty folder, a class of val/ alone, groups that leave a class out of a side."""
+    (tmp_path / "none" / "a").mkdir(parents=True)
+    paint(tmp_path / "lacks" / "train")
+    paint(tmp_path / "lacks" / "val", classes=4, seed=1)
+    paint(tmp_path / "groups", per_class=6)
+    composed = [
+        *audit_folder(tmp_path / "none", "x", Data()).problems,
+        *audit_folder(tmp_path / "lacks", "x", Data()).problems,
+        *build_index(tmp_path / "groups", "x", Data(group_pattern="(class-0)")).split_warnings,
+    ]
+    assert len(composed) >= 3
+    for text in composed:
+        assert re.search("[а-я]", sentence(text, ru)), text

@@ -61,7 +61,7 @@ def open_file(root: Path, found: Found, cache: FactCache) -> tuple[Opened, bytes
 def open_all(root: Path, files: Sequence[Found]) -> tuple[list[Opened], Prints]:
     """All files, readable and not, in their order, and their fingerprints. No pixels are kept.
 
-    Fingerprints, 3 kB each, are mapped from a nameless file, so that memory does not grow with their number.
+    Fingerprints, 3.2 kB each, are mapped from a nameless file, so that memory does not grow with their number.
     """
     opened = []
     folder = cache_folder(AUDIT)

@@ -15,7 +15,7 @@ from headtohead.data.audit import Audit
 from headtohead.data.decode import Unreadable, decode
 from headtohead.data.findings import FINDINGS
 from headtohead.names import printable
-from headtohead.report.evidence import evidence
+from headtohead.report.evidence import evidence, sentence
 from headtohead.report.leaks import kind_name, where_name
 from headtohead.report.text import capital, speaker
 from headtohead.rundir import RunDir, write_json, write_text
@@ -57,6 +57,7 @@ def page(content: Json, thumbs: dict[str, str], language: str) -> str:
         where_name=where_name,
         kind_name=kind_name,
         evidence=evidence,
+        sentence=sentence,
         language=language,
         say=speaker(language),
     )

@@ -1,7 +1,7 @@
 """The section on the images."""
 
 from headtohead.data.findings import FINDINGS
-from headtohead.report.evidence import evidence
+from headtohead.report.evidence import evidence, sentence
 from headtohead.report.results import Json, Results
 from headtohead.report.text import Say, Section, code, esc, table
 
@@ -46,7 +46,7 @@ def data(r: Results, say: Say) -> Section:
         if d.get(key) and not (key == "warnings" and r.audit is not None):
             body.append(
                 f"{say(en, ru)} ({len(d[key])}): "
-                + "; ".join(esc(item) for item in (d[key] if key == "left_out" else d[key][:20]))
+                + "; ".join(esc(sentence(item, say)) for item in (d[key] if key == "left_out" else d[key][:20]))
             )
     return Section(say("Data", "Данные"), "\n\n".join(body))
 

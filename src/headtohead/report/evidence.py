@@ -2,6 +2,7 @@
 
 import re
 
+from headtohead.data.findings import FINDINGS
 from headtohead.report.text import Say
 
 # English, as a pattern, and Russian. What decoders and the system say is in no table and stays as it is.
@@ -48,6 +49,40 @@ PHRASES = tuple(
         ),
     )
 )
+
+
+# What stands of a whole folder or split: the same, where names may hold anything.
+SENTENCES = tuple(
+    (re.compile(english, re.DOTALL), russian)
+    for english, russian in (
+        (r"no image is left of: (.*)", r"не осталось ни одного изображения классов: \1"),
+        (
+            r"(\d+) class folder\(s\) with images; at least 2 are needed: (.*) or (.*) with (.*)",
+            r"папок классов с изображениями: \1, а нужно хотя бы 2: \2 или \3 с \4",
+        ),
+        (r"classes in val/ that train/ lacks: (.*)", r"классы в val/, которых нет в train/: \1"),
+        (r"a folder cannot be listed: (.*)", r"содержимое папки недоступно: \1"),
+        (
+            r"classes without an image in (tune|val), because theirs belong together: (.*)",
+            r"классы без изображений в \1, потому что их изображения связаны между собой: \2",
+        ),
+        (
+            r"groups of images that belong together with images both in train/ and in val/, as given: (\d+)",
+            r"группы связанных изображений, которые лежат и в train/, и в val/ (как даны): \1",
+        ),
+    )
+)
+OF_A_FILE = re.compile(rf"(.*?): ({'|'.join(map(re.escape, FINDINGS))})(?:: (.*))?", re.DOTALL)
+
+
+def sentence(text: str, say: Say) -> str:
+    """Why a folder cannot be used, what is odd about a split, or why an image is left out; as composed, or translated."""
+    for english, russian in SENTENCES:
+        if found := english.fullmatch(text):
+            return say(text, found.expand(russian))
+    if (found := OF_A_FILE.fullmatch(text)) and found[3]:
+        return f"{found[1]}: {found[2]}: {evidence(found[3], say)}"
+    return text
 
 
 def evidence(text: str, say: Say) -> str:
