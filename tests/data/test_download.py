@@ -56,6 +56,13 @@ def test_a_cut_connection_is_continued(site: Site, tmp_path: Path) -> None:
     assert site.asked == [("a.bin", ""), ("a.bin", "bytes=100000-"), ("a.bin", "bytes=150000-")]
 
 
+def test_the_last_try_that_is_left_completes_the_file(site: Site, tmp_path: Path) -> None:
+    site.cuts = [1000] * RETRIES
+    download(f"{site.address}/a.bin", SIZE, tmp_path / "p", Counted())
+    assert (tmp_path / "p").read_bytes() == CONTENT
+    assert len(site.asked) == RETRIES + 1
+
+
 def test_an_end_without_a_length_is_no_end(site: Site, tmp_path: Path) -> None:
     site.says_length, site.cuts = False, [100_000]
     download(f"{site.address}/a.bin", SIZE, tmp_path / "p", Counted())

@@ -94,10 +94,10 @@ def download(url: str, size: int, part: Path, moved: Callable[[int], object], ti
                 if isinstance(error, UNREACHABLE) and not came:
                     raise Unavailable(f"{_host(url)} cannot be reached ({problem})") from error
                 continued = True
-            gained = (part.stat().st_size if part.exists() else 0) - before
-            failures = 0 if gained >= MIN_GAIN else failures + 1
-            if failures > RETRIES:
-                raise Unavailable(f"{_host(url)}: {problem}, {failures} times in a row")
-            if gained + before < size:
+            have = part.stat().st_size if part.exists() else 0
+            failures = 0 if have - before >= MIN_GAIN else failures + 1
+            if have < size:
+                if failures > RETRIES:
+                    raise Unavailable(f"{_host(url)}: {problem}, {failures} times in a row")
                 time.sleep(PAUSE_S * 2 ** max(0, failures - 1))
     return continued
