@@ -80,7 +80,15 @@ def test_the_same_command_again_says_so_and_changes_nothing(
     run, command = finished
     before = outcome(run)
     main(["run", *command])
-    assert "finished" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "finished" in said
+    assert "since the run began" not in said
+    assert outcome(run) == before
+    came = Path(command[0]) / "class-0" / "came.png"
+    came.write_bytes(b"")
+    main(["run", *command])
+    came.unlink()
+    assert "since the run began 1 image files have come and 0 gone" in " ".join(capsys.readouterr().err.split())
     assert outcome(run) == before
 
 
@@ -291,7 +299,7 @@ def test_a_run_that_goes_on_tells_of_images_that_came_and_how_to_keep_the_split(
     (images / "class-1" / "000.png").rename(tmp_path / "000.png")
     main(["check", *command])
     said = " ".join(capsys.readouterr().err.split())
-    assert "since the run began 5 image files have come and 1 gone; it goes on with those of then" in said
+    assert "since the run began 5 image files have come and 1 gone; the run is of those of then" in said
     assert "--data.keep-split" in said
     keep = ["--data.keep-split", str(tmp_path / "out" / "data.json")]
     main(["check", *quick(images, tiny_weights, tmp_path / "new"), *keep])

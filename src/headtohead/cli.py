@@ -44,7 +44,10 @@ def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, o
         locate(chosen.data.folder)  # a mistyped name leaves no run folder behind
     run.adopt(chosen)
     if run.is_finished:
+        from headtohead.data.changes import tell_changes
+
         say(f"This run is finished: {run.report('en')} and {run.report('ru')}")
+        tell_changes(run, chosen.data.folder)
         return
     from headtohead.pipeline import execute
 
@@ -150,9 +153,12 @@ def verify(*, backbone: str = DEFAULTS.backbone[0], weights: str = "", fallback:
 @cache_app.command
 def info() -> None:
     """Print every kind of thing that is kept: number of files, size, bound and folder."""
-    from headtohead.data.cache import kinds
+    from headtohead.data.cache import cache_root, kinds
 
-    for kind in kinds():
+    present = kinds()
+    if not present:
+        say(f"The cache is empty: {cache_root()}")
+    for kind in present:
         bound = "no bound" if kind.bound is None else f"of at most {kind.bound / 1e6:.1f} MB"
         sys.stdout.write(f"{kind.name}: {kind.files} files, {kind.bytes / 1e6:.1f} MB, {bound}, {kind.path}\n")
 

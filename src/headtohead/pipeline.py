@@ -14,12 +14,12 @@ from headtohead.checks.sanity import CHECKS, run_check
 from headtohead.contender_names import contender_names
 from headtohead.contenders import contenders_of
 from headtohead.data.audit import audit_folder
-from headtohead.data.folder import scan
+from headtohead.data.changes import tell_changes, with_old_places
 from headtohead.data.index import ImageFiles, index_of, labels
 from headtohead.data.pixels import decoded
 from headtohead.data.views import own_preprocess
 from headtohead.device import environment, make_deterministic
-from headtohead.errors import BadData, BadSettings, CheckFailed, RunFolderMismatch
+from headtohead.errors import BadSettings, CheckFailed, RunFolderMismatch
 from headtohead.evaluation import baselines
 from headtohead.evaluation.neighbours import MIN_SIMILARITY, neighbours
 from headtohead.evaluation.predictions import save_predictions
@@ -47,7 +47,7 @@ def prepare_data(job: Job) -> None:
         raise RunFolderMismatch(  # `duplicates.json` was lost, and what was done since stands on `data.json`
             "The images, or how this version splits them, are not those that the run began with.",
             where=str(job.root),
-            mend=f"put the old images back, or start anew: {with_old_places(job)}",
+            mend=f"put the old images back, or start anew: {with_old_places(job.run)}",
         )
     for warning in index.split_warnings:
         say(f"  warning: {warning}")
@@ -59,25 +59,6 @@ def prepare_data(job: Job) -> None:
     say(f"  {len(index.classes)} classes; images: " + ", ".join(f"{n} {split}" for split, n in counts.items()))
     write_json(job.run.duplicates, index.duplicates.to_json())
     write_json(job.run.data, index.to_json())
-
-
-def tell_changes(job: Job) -> None:
-    """Warn where images have come or gone since the run began: it goes on with those of then."""
-    try:
-        known = {row["file"] for row in read_json(job.run.audit)["files"]}
-        now = {found.file for found in scan(job.root).files}
-    except (FileNotFoundError, BadData):  # what still needs the images will say so
-        return
-    if now != known:
-        say(
-            f"  warning: since the run began {len(now - known)} image files have come and {len(known - now)} gone; it "
-            f"goes on with those of then. For a run of all: {with_old_places(job)}"
-        )
-
-
-def with_old_places(job: Job) -> str:
-    """How to start a run in which every image of this one keeps its place."""
-    return f"`--out NEW --data.keep-split {job.run.data}`, so that no old image changes its side"
 
 
 def check(job: Job) -> None:
@@ -250,7 +231,7 @@ def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
         if stage.is_done(job):
             say(f"[{number}/{len(stages)}] {stage.name}: done before")
             if stage.name == "data":
-                tell_changes(job)
+                tell_changes(run, settings.data.folder)
         else:
             say(f"[{number}/{len(stages)}] {stage.name}")
             started = perf_counter()

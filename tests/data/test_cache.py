@@ -43,7 +43,9 @@ def test_info_of_a_cache_that_is_not_there(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
     main(["cache", "info"])
-    assert capsys.readouterr().out == ""
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "empty" in printed.err
     main(["cache", "clear"])
     assert not (tmp_path / "none").exists()
 
