@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headtohead.cli import app, main
-from headtohead.data.findings import FINDINGS
+from headtohead.data.audit.findings import FINDINGS
 from headtohead.settings import Budget, Settings
 from headtohead.settings_file import flatten
 from headtohead.settings_rules import problems

@@ -24,7 +24,7 @@ data_app = App(name="data", help="Images: what is in a folder of them, public da
 def audit(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
     """Open every image and report all that is found, here and as audit.json and audit.html in the run folder."""
     chosen, folder = prepare(data, out, flags)
-    from headtohead.data.audit import audit_folder
+    from headtohead.data.audit.audit import audit_folder
     from headtohead.data.folder import locate
     from headtohead.report.audit_page import write_audit
     from headtohead.report.audit_text import audit_text
@@ -83,8 +83,8 @@ def fetch(
     archives
         Folder with the set's files, downloaded elsewhere.
     """
-    from headtohead.data.catalogue import named, print_sets
-    from headtohead.data.fetch import fetch as fetch_set
+    from headtohead.data.fetch.catalogue import named, print_sets
+    from headtohead.data.fetch.fetch import fetch as fetch_set
 
     if not name:
         print_sets()

@@ -1,4 +1,4 @@
-"""What a policy may name; data/findings.py says what each means."""
+"""What a policy may name; data/audit/findings.py says what each means."""
 
 from typing import Literal
 

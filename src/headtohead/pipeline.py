@@ -13,7 +13,7 @@ from headtohead.budget import label_budget
 from headtohead.checks.sanity import CHECKS, run_check
 from headtohead.contender_names import contender_names
 from headtohead.contenders import contenders_of
-from headtohead.data.audit import audit_folder
+from headtohead.data.audit.audit import audit_folder
 from headtohead.data.changes import tell_changes, with_old_places
 from headtohead.data.index import ImageFiles, index_of, labels
 from headtohead.data.pixels import decoded

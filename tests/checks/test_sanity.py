@@ -10,8 +10,8 @@ from torch import nn
 
 from headtohead.checks.context import CheckContext, CheckResult
 from headtohead.checks.sanity import CHECKS, run_check
+from headtohead.data.audit.leaks import Duplicates, Placed
 from headtohead.data.index import Index, Sample
-from headtohead.data.leaks import Duplicates, Placed
 from headtohead.data.views import Preprocess, normalise
 from headtohead.models.backbones import FrozenBackbone, LinearProbe, state_hash
 from headtohead.models.cnn import build_cnn

@@ -7,7 +7,7 @@ import pytest
 from conftest import paint
 from PIL import Image
 
-from headtohead.data.audit import audit_folder
+from headtohead.data.audit.audit import audit_folder
 from headtohead.data.folder import locate, scan
 from headtohead.data.index import ImageFiles, build_index
 from headtohead.errors import BadData

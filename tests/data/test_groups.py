@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from headtohead.data.duplicates import Pair
-from headtohead.data.facts import Facts
+from headtohead.data.audit.duplicates import Pair
+from headtohead.data.audit.facts import Facts
+from headtohead.data.audit.opening import Opened
 from headtohead.data.folder import Found
 from headtohead.data.groups import group_images, group_names, split_warnings
 from headtohead.data.index import Index, build_index, earlier_split, read_index
-from headtohead.data.opening import Opened
 from headtohead.errors import BadData, BadSettings, RunFolderMismatch
 from headtohead.rundir import RunDir, read_json, write_json
 from headtohead.settings import Data, Settings

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headtohead.data.facts import Facts
+from headtohead.data.audit.facts import Facts
+from headtohead.data.audit.opening import Opened
 from headtohead.data.folder import Found
-from headtohead.data.opening import Opened
 from headtohead.data.split import assign
 
 

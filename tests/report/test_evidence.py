@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import paint
 
-from headtohead.data.audit import audit_folder
+from headtohead.data.audit.audit import audit_folder
 from headtohead.data.index import build_index
 from headtohead.report.evidence import evidence, sentence
 from headtohead.report.text import speaker

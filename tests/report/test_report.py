@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from headtohead.data.findings import FINDINGS
+from headtohead.data.audit.findings import FINDINGS
 from headtohead.report.conclusions import winner
 from headtohead.report.data import data, findings
 from headtohead.report.results import read_results

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from headtohead.data.duplicates import Array, Pair, clusters
+from headtohead.data.audit.duplicates import Array, Pair, clusters
+from headtohead.data.audit.opening import Opened
 from headtohead.data.folder import Found
-from headtohead.data.opening import Opened
 from headtohead.errors import BadData
 from headtohead.names import printable
 from headtohead.settings import Data

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headtohead.data.audit import Audit, audit_folder
+from headtohead.data.audit.audit import Audit, audit_folder
+from headtohead.data.audit.leaks import NO_DUPLICATES, Duplicates, place
 from headtohead.data.decode import Pixels, decode, digest
 from headtohead.data.groups import group_images, group_names, split_warnings
-from headtohead.data.leaks import NO_DUPLICATES, Duplicates, place
 from headtohead.data.split import assign
 from headtohead.errors import BadData, RunFolderMismatch
 from headtohead.names import printable

@@ -19,7 +19,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
-from headtohead.data.opening import Opened
+from headtohead.data.audit.opening import Opened
 
 Unit = list[Opened]
 

@@ -11,9 +11,9 @@ from typing import Any
 import jinja2
 from PIL import Image
 
-from headtohead.data.audit import Audit
+from headtohead.data.audit.audit import Audit
+from headtohead.data.audit.findings import FINDINGS
 from headtohead.data.decode import Unreadable, decode
-from headtohead.data.findings import FINDINGS
 from headtohead.names import printable
 from headtohead.report.evidence import evidence, sentence
 from headtohead.report.leaks import kind_name, where_name

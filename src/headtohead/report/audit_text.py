@@ -6,9 +6,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from headtohead.data.audit import Audit
-from headtohead.data.findings import FINDINGS
-from headtohead.data.leaks import Duplicates
+from headtohead.data.audit.audit import Audit
+from headtohead.data.audit.findings import FINDINGS
+from headtohead.data.audit.leaks import Duplicates
 from headtohead.names import printable
 
 EXAMPLES = 3  # of each finding; all stand in audit.json

@@ -1,6 +1,6 @@
 """The section on the images."""
 
-from headtohead.data.findings import FINDINGS
+from headtohead.data.audit.findings import FINDINGS
 from headtohead.report.evidence import evidence, sentence
 from headtohead.report.results import Json, Results
 from headtohead.report.text import Say, Section, code, esc, table

@@ -2,7 +2,7 @@
 
 import re
 
-from headtohead.data.findings import FINDINGS
+from headtohead.data.audit.findings import FINDINGS
 from headtohead.report.text import Say
 
 # English, as a pattern, and Russian. What decoders and the system say is in no table and stays as it is.
@@ -86,7 +86,7 @@ def sentence(text: str, say: Say) -> str:
 
 
 def evidence(text: str, say: Say) -> str:
-    """`text` as `data/findings.py`, `data/decode.py` and `data/duplicates.py` compose it, or translated."""
+    """`text` as `data/audit/findings.py`, `data/decode.py` and `data/audit/duplicates.py` compose it, or translated."""
     return say(text, _russian(text))
 
 

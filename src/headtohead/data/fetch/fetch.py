@@ -13,9 +13,9 @@ import httpx
 from filelock import FileLock, Timeout
 
 import headtohead
-from headtohead.data.archive import hostile, is_portable
-from headtohead.data.catalogue import DataSet, Published
-from headtohead.data.download import Unavailable, download
+from headtohead.data.fetch.archive import hostile, is_portable
+from headtohead.data.fetch.catalogue import DataSet, Published
+from headtohead.data.fetch.download import Unavailable, download
 from headtohead.data.whole import require_new
 from headtohead.errors import BadData, BadSettings, DownloadFailed
 from headtohead.progress import download_bar, track

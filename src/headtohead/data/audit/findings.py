@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from headtohead.data.facts import Facts
+from headtohead.data.audit.facts import Facts
+from headtohead.data.audit.opening import Opened
 from headtohead.data.folder import EXTENSIONS, Folder
-from headtohead.data.opening import Opened
 from headtohead.names import BIDI_CONTROLS, is_control, is_raw_byte, printable
 from headtohead.settings import Data
 

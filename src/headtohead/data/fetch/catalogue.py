@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from headtohead.data import layouts
-from headtohead.data.layouts import Picture
+from headtohead.data.fetch import layouts
+from headtohead.data.fetch.layouts import Picture
 from headtohead.errors import BadSettings
 
 TFDS = "TensorFlow Datasets"  # its url_checksums and checksums.tsv

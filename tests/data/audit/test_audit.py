@@ -15,8 +15,8 @@ from bad_folders import PLANTS, encoded, fill, in_class, picture, rotated_jpeg, 
 from PIL import Image
 
 from headtohead.cli import main
-from headtohead.data.audit import Audit, audit_folder
-from headtohead.data.facts import facts_of, warnings_to_facts
+from headtohead.data.audit.audit import Audit, audit_folder
+from headtohead.data.audit.facts import facts_of, warnings_to_facts
 from headtohead.data.index import Index, build_index, index_of
 from headtohead.errors import BadData
 from headtohead.report.audit_page import THUMBS, write_audit

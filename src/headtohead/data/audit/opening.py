@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from headtohead.data.ahead import ahead
+from headtohead.data.audit.factcache import FactCache, cache_file
+from headtohead.data.audit.facts import Facts, facts_of, warnings_to_facts
+from headtohead.data.audit.fingerprint import NOTHING, PRINT, Prints
 from headtohead.data.cache import AUDIT, cache_folder
 from headtohead.data.decode import digest
-from headtohead.data.factcache import FactCache, cache_file
-from headtohead.data.facts import Facts, facts_of, warnings_to_facts
-from headtohead.data.fingerprint import NOTHING, PRINT, Prints
 from headtohead.data.folder import Found, link_target
 from headtohead.progress import track
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from headtohead.data import duplicates as d
-from headtohead.data.alignment import Apart, Floats, Thumbnails
+from headtohead.data.audit import duplicates as d
+from headtohead.data.audit.alignment import Apart, Floats, Thumbnails
+from headtohead.data.audit.fingerprint import PRINT, Prints, fingerprint
+from headtohead.data.audit.leaks import Duplicates, place
 from headtohead.data.decode import decode, digest
-from headtohead.data.fingerprint import PRINT, Prints, fingerprint
 from headtohead.data.folder import Found
 from headtohead.data.index import build_index
-from headtohead.data.leaks import Duplicates, place
 from headtohead.data.sets import builtin_folder
 from headtohead.report.evidence import evidence
 from headtohead.report.text import speaker

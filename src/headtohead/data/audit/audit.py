@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from headtohead.data.ahead import ahead
+from headtohead.data.audit.duplicates import Pair, find_pairs
+from headtohead.data.audit.facts import Facts
+from headtohead.data.audit.findings import FOLDER_FINDINGS, IMAGE_FINDINGS, Case, Finding, Scene, findings
+from headtohead.data.audit.leaks import Duplicates, place
+from headtohead.data.audit.opening import Opened, open_all
 from headtohead.data.decode import sniff
-from headtohead.data.duplicates import Pair, find_pairs
-from headtohead.data.facts import Facts
-from headtohead.data.findings import FOLDER_FINDINGS, IMAGE_FINDINGS, Case, Finding, Scene, findings
 from headtohead.data.folder import Folder, scan
-from headtohead.data.leaks import Duplicates, place
-from headtohead.data.opening import Opened, open_all
 from headtohead.errors import BadData
 from headtohead.names import printable
 from headtohead.settings import Data

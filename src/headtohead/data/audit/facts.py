@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from headtohead.data.audit.fingerprint import NOTHING, fingerprint
 from headtohead.data.decode import Pixels, Unreadable, decode
-from headtohead.data.fingerprint import NOTHING, fingerprint
 
 VERSION = 3  # raise it with any change of `Facts` or `PRINT`, of what they mean, or of how images are decoded
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headtohead.data.fingerprint import SIDE, Prints
+from headtohead.data.audit.fingerprint import SIDE, Prints
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]

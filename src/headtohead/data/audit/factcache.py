@@ -16,9 +16,9 @@ from typing import TypeVar
 
 import PIL
 
+from headtohead.data.audit.facts import VERSION, Facts
+from headtohead.data.audit.fingerprint import PRINT
 from headtohead.data.cache import AUDIT, cache_root
-from headtohead.data.facts import VERSION, Facts
-from headtohead.data.fingerprint import PRINT
 
 T = TypeVar("T")
 BATCH = 200  # facts per transaction

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from headtohead.data.archive import hostile, members
+from headtohead.data.fetch.archive import hostile, members
 
 # WordNet ids in Imagenette's folder names.
 IMAGENETTE = {

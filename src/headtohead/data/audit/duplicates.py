@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from headtohead.data.alignment import Thumbnails, colours_apart, distances
-from headtohead.data.fingerprint import PARTS, Prints
+from headtohead.data.audit.alignment import Thumbnails, colours_apart, distances
+from headtohead.data.audit.fingerprint import PARTS, Prints
 from headtohead.progress import track
 
 MAX_BITS = 8  # of 64 between two hashes, for the pixels to be looked at

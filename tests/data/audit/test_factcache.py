@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from bad_folders import PLANTS, encoded, picture, small
 
-from headtohead.data import opening
-from headtohead.data.factcache import BATCH, FactCache, cache_file
-from headtohead.data.facts import Facts, facts_of
-from headtohead.data.fingerprint import NOTHING
+from headtohead.data.audit import opening
+from headtohead.data.audit.factcache import BATCH, FactCache, cache_file
+from headtohead.data.audit.facts import Facts, facts_of
+from headtohead.data.audit.fingerprint import NOTHING
+from headtohead.data.audit.opening import open_all
 from headtohead.data.folder import scan
-from headtohead.data.opening import open_all
 
 
 @pytest.fixture(autouse=True)
@@ -119,15 +119,15 @@ def test_where_it_cannot_be_the_audit_goes_on(tmp_path: Path, place: str) -> Non
 
 def test_other_versions_have_other_files(monkeypatch: pytest.MonkeyPatch) -> None:
     before = cache_file()
-    monkeypatch.setattr("headtohead.data.factcache.VERSION", 999)
+    monkeypatch.setattr("headtohead.data.audit.factcache.VERSION", 999)
     assert cache_file() != before
 
 
 FILL = f"""
 import sys
-from headtohead.data.factcache import FactCache
-from headtohead.data.facts import Facts
-from headtohead.data.fingerprint import NOTHING
+from headtohead.data.audit.factcache import FactCache
+from headtohead.data.audit.facts import Facts
+from headtohead.data.audit.fingerprint import NOTHING
 start, stop = map(int, sys.argv[2:])
 from pathlib import Path
 with FactCache(Path(sys.argv[1])) as cache:

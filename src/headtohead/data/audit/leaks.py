@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from headtohead.data.duplicates import Pair, clusters
+from headtohead.data.audit.duplicates import Pair, clusters
 from headtohead.data.folder import Found
 
 

@@ -1,0 +1,1 @@
+"""Public data sets: downloaded, verified, unpacked, written as a folder of images."""
