@@ -219,9 +219,12 @@ def test_killed_and_resumed_anywhere_gives_the_same_bits(finished: tuple[RunDir,
             process.send_signal(signal.SIGKILL)
         process.wait()
     assert not again.is_finished
+    for left, writer in ((again.path / "cnn", process.pid), (again.path / "probe", os.getpid())):
+        (left / f".tmp-{writer}-half.npz").write_bytes(b"half")  # as a kill amid writing leaves it
     # Another number of workers must not matter either.
     subprocess.run([*line, "--data.workers", "2"], check=True, **quiet)
     assert outcome(again) == outcome(run)
+    assert [path.name for path in again.path.rglob(".tmp-*")] == [f".tmp-{os.getpid()}-half.npz"]  # its writer lives
     for contender in ("cnn", "probe"):
         epochs = [entry["epoch"] for entry in again.seed(contender, 0).read_log()]
         assert epochs == list(range(len(epochs)))

@@ -214,6 +214,7 @@ def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
     make_deterministic()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # the audit tells of what Pillow complains about
     todo = stages[: names.index(upto) + 1]
+    run.clear_unfinished()
     # Scanning the folder has no command of its own: it is part of `check`.
     job = Job.of(settings, run)
     missing = [stage.name for stage in todo[:-1] if not stage.is_done(job) and stage.name != "data"]

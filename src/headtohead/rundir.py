@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from headtohead.errors import RunFolderMismatch
 from headtohead.settings import Settings
 from headtohead.settings_file import differing, parse, read_toml, to_toml
@@ -223,6 +225,13 @@ class RunDir:
     def is_finished(self) -> bool:
         """The Russian report is the last file of a run."""
         return self.report("ru").exists()
+
+    def clear_unfinished(self) -> None:
+        """Delete what processes left half-written when they were killed; of those that live nothing is touched."""
+        for path in self.path.rglob(".tmp-*"):
+            writer = path.name.split("-")[1]
+            if writer.isdigit() and not psutil.pid_exists(int(writer)):
+                path.unlink(missing_ok=True)
 
     def own_settings(self) -> Settings | None:
         """The settings that the folder was made with; None for a new folder."""

@@ -172,18 +172,44 @@ def test_what_a_new_split_would_delete_is_not_deleted(
     assert stop.value.code == 2
     assert "split of other images" in capsys.readouterr().err
     (out / "train" / "notes.txt").write_text("mine")
+    copies = tmp_path / "copies"
+    main(["data", "split", str(images), str(copies), "--copy"])
+    retouched = next(copies.glob("train/*/*.png"))
+    retouched.write_bytes(b"changed")
+    for folder, name in ((out, "train/notes.txt"), (copies, retouched.name)):
+        with pytest.raises(SystemExit) as stop:
+            main(["data", "split", str(images), str(folder)])
+        assert stop.value.code == 2
+        assert name in capsys.readouterr().err
+    assert len(files(out)) == 36 + 2
+    assert retouched.read_bytes() == b"changed"
+
+
+def test_an_earlier_split_stays_where_the_new_one_cannot_be_written(
+    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    main(["data", "split", str(images), str(out)])
+    before, replace = sides(out), Path.replace
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name.startswith(".tmp-") and target == out:
+            raise OSError(28, "No space left on device")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(SystemExit) as stop:
         main(["data", "split", str(images), str(out)])
     assert stop.value.code == 2
-    assert "train/notes.txt" in capsys.readouterr().err
-    assert len(files(out)) == 36 + 2
+    assert sides(out) == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "pictures"]
 
 
 def test_killed_between_the_two_renamings_the_earlier_split_is_still_known(tmp_path: Path, images: Path) -> None:
     out = tmp_path / "out"
     main(["data", "split", str(images), str(out)])
     before = sides(out)
-    out.replace(tmp_path / ".old-out")
+    out.replace(tmp_path / ".headtohead-old-out")
     add_images(images)
     main(["data", "split", str(images), str(out)])
     after = sides(out)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from headtohead.data.decode import digest
 from headtohead.data.index import Index, Sample
 from headtohead.data.whole import require_new, settle, whole
 from headtohead.errors import BadData
@@ -45,13 +46,14 @@ def write_split(root: Path, index: Index, settings: Data, target: Path, *, copy:
 def earlier_manifest(root: Path, target: Path) -> Path | None:
     """The manifest of an earlier split of `root` at `target`; None where there is no split of ours.
 
-    BadData where what lies there would be lost by a new split: other files, or the images of another folder.
+    BadData where what lies there would be lost by a new split: files that are not its own any more, or the images of
+    another folder.
     """
     settle(target)
     path = target / MANIFEST
     try:
         content = read_json(path)
-        known = {MANIFEST, *(sample["file"] for sample in content["samples"])}
+        known = {str(sample["file"]): str(sample["digest"]) for sample in content["samples"]}
         source = Path(content["source"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -61,11 +63,16 @@ def earlier_manifest(root: Path, target: Path) -> Path | None:
             where=f"{target}, made of {source}",
             mend="name a new folder; `--keep-split` takes this manifest, if those are the same images",
         )
-    present = {f.relative_to(target).as_posix() for f in target.rglob("*") if f.is_symlink() or not f.is_dir()}
-    if others := sorted(present - known):
+    present = [file for file in sorted(target.rglob("*")) if file != path and (file.is_symlink() or not file.is_dir())]
+    others = []
+    for file in track(present, "looking at the earlier split", len(present)):
+        name = file.relative_to(target).as_posix()
+        if name not in known or digest(file.read_bytes()) != known[name]:
+            others.append(name)
+    if others:
         raise BadData(
-            f"The folder holds {len(others)} files besides the earlier split, which a new one would delete: "
-            f"{', '.join(map(printable, others[:5]))}.",
+            f"The folder holds {len(others)} files that came or changed since the earlier split, and that a new one "
+            f"would delete: {', '.join(map(printable, others[:5]))}.",
             where=str(target),
             mend="move them elsewhere, or name a new folder",
         )

@@ -19,7 +19,7 @@ def require_new(target: Path) -> None:
 def whole(target: Path, *, instead: bool = False) -> Iterator[Path]:
     """A folder beside `target` to fill, which takes its name at the end; OSError where somebody else was quicker.
 
-    `instead`: what is at `target` gives way. A kill at any moment leaves it; see `settle`.
+    `instead`: what is at `target` gives way, and stays whatever goes wrong; after a kill `settle` brings it back.
     """
     unfinished = target.with_name(f".tmp-{os.getpid()}-{target.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -29,20 +29,19 @@ def whole(target: Path, *, instead: bool = False) -> Iterator[Path]:
         if target.exists():
             target.replace(_aside(target)) if instead else target.rmdir()
         unfinished.replace(target)
-        if instead:
-            shutil.rmtree(_aside(target), ignore_errors=True)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+        settle(target)
 
 
 def settle(target: Path) -> None:
-    """Bring back what a process that was killed between the two renamings of `whole` had put aside."""
+    """Bring back what `whole` has put aside where nothing came in its place; else delete it."""
     if _aside(target).exists():
         if target.exists():
-            shutil.rmtree(_aside(target))
+            shutil.rmtree(_aside(target), ignore_errors=True)
         else:
             _aside(target).replace(target)
 
 
 def _aside(target: Path) -> Path:
-    return target.with_name(f".old-{target.name}")
+    return target.with_name(f".headtohead-old-{target.name}")

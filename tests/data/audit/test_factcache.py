@@ -1,6 +1,7 @@
 """The facts' cache: exact, shared by processes, whole after kill -9, and never in the way."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -16,7 +17,9 @@ from headtohead.data.audit.factcache import BATCH, FactCache, cache_file
 from headtohead.data.audit.facts import Facts, facts_of
 from headtohead.data.audit.fingerprint import NOTHING
 from headtohead.data.audit.opening import open_all
+from headtohead.data.cache import cache_root
 from headtohead.data.folder import scan
+from headtohead.errors import BadData
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +118,25 @@ def test_where_it_cannot_be_the_audit_goes_on(tmp_path: Path, place: str) -> Non
     with FactCache(tmp_path / place) as cache:
         cache.add("a", Facts(1), NOTHING)
         assert cache.get("a") is None
+
+
+def test_where_the_cache_folder_cannot_be_written_the_audit_goes_on(tmp_path: Path) -> None:
+    folder = small(tmp_path / "x")
+    expected = open_all(folder, scan(folder).files)
+    shutil.rmtree(cache_root())
+    cache_root().mkdir()
+    (cache_root() / "audit").write_text("in the way")
+    opened, prints = open_all(folder, scan(folder).files)
+    assert (opened, prints.table.tobytes()) == (expected[0], expected[1].table.tobytes())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = small(tmp_path / "x")
+    monkeypatch.setattr(opening, "_nameless", lambda: Path("/dev/full").open("wb"))  # noqa: SIM115 - closed there
+    with pytest.raises(BadData, match="No space left") as told:
+        open_all(folder, scan(folder).files)
+    assert "XDG_CACHE_HOME" in str(told.value)
 
 
 def test_other_versions_have_other_files(monkeypatch: pytest.MonkeyPatch) -> None:

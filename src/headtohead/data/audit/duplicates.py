@@ -70,9 +70,9 @@ def _same(keys: Sequence[str], numbers: Sequence[int], kind: str) -> list[Pair]:
     what = {"bytes": "SHA-256 of the files", "pixels": "SHA-256 of the decoded pixels"}[kind]
     first: dict[str, int] = {}
     return [
-        Pair(first[key], number, kind, 0.0, f"the same {what}: {key[:12]}")
-        for number, key in ((number, keys[number]) for number in numbers)
-        if first.setdefault(key, number) != number
+        Pair(first[keys[n]], n, kind, 0.0, f"the same {what}: {keys[n][:12]}")
+        for n in numbers
+        if first.setdefault(keys[n], n) != n
     ]
 
 

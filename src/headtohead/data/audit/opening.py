@@ -4,8 +4,10 @@ import os
 import stat
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from headtohead.data.audit.fingerprint import NOTHING, PRINT, Prints
 from headtohead.data.cache import AUDIT, cache_folder
 from headtohead.data.decode import digest
 from headtohead.data.folder import Found, link_target
+from headtohead.errors import BadData
 from headtohead.progress import track
 
 MAX_FILE_BYTES = 1 << 30  # nothing larger is read into memory: 16-bit RGB at Pillow's limit of pixels is half of it
@@ -64,14 +67,28 @@ def open_all(root: Path, files: Sequence[Found]) -> tuple[list[Opened], Prints]:
     Fingerprints, 3.2 kB each, are mapped from a nameless file, so that memory does not grow with their number.
     """
     opened = []
-    folder = cache_folder(AUDIT)
-    folder.mkdir(parents=True, exist_ok=True)
-    # Threads, because hashing and decoding release the interpreter lock.
-    with FactCache(cache_file()) as cache, warnings_to_facts(), tempfile.TemporaryFile(dir=folder) as prints:
-        work = ahead(lambda found: open_file(root, found, cache), files, os.cpu_count() or 1)
-        for image, fingerprint in track(work, "opening images", len(files)):
-            opened.append(image)
-            prints.write(fingerprint)
-        prints.flush()
-        table = np.memmap(prints, PRINT, mode="r", shape=(len(files),)) if files else np.zeros(0, PRINT)
+    try:
+        # Threads, because hashing and decoding release the interpreter lock.
+        with FactCache(cache_file()) as cache, warnings_to_facts(), _nameless() as prints:
+            work = ahead(lambda found: open_file(root, found, cache), files, os.cpu_count() or 1)
+            for image, fingerprint in track(work, "opening images", len(files)):
+                opened.append(image)
+                prints.write(fingerprint)
+            prints.flush()
+            table = np.memmap(prints, PRINT, mode="r", shape=(len(files),)) if files else np.zeros(0, PRINT)
+    except OSError as error:  # not of an image, see `open_file`
+        raise BadData(
+            f"A temporary file cannot be written: {error.strerror or error}",
+            where=str(cache_folder(AUDIT)),
+            mend="make room there, or name another folder for the cache with XDG_CACHE_HOME",
+        ) from error
     return opened, Prints(table, np.arange(len(table)))
+
+
+def _nameless() -> IO[bytes]:
+    """A temporary file; in the cache folder, because the system's own place for them is memory on some systems."""
+    with suppress(OSError):
+        folder = cache_folder(AUDIT)
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=folder)
+    return tempfile.TemporaryFile()
