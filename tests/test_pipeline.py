@@ -221,10 +221,13 @@ def test_killed_and_resumed_anywhere_gives_the_same_bits(finished: tuple[RunDir,
     assert not again.is_finished
     for left, writer in ((again.path / "cnn", process.pid), (again.path / "probe", os.getpid())):
         (left / f".tmp-{writer}-half.npz").write_bytes(b"half")  # as a kill amid writing leaves it
+    (again.path / ".tmp-folder").mkdir()
+    (again.path / f".tmp-{10**30}-x").write_bytes(b"")
     # Another number of workers must not matter either.
     subprocess.run([*line, "--data.workers", "2"], check=True, **quiet)
     assert outcome(again) == outcome(run)
-    assert [path.name for path in again.path.rglob(".tmp-*")] == [f".tmp-{os.getpid()}-half.npz"]  # its writer lives
+    kept = {".tmp-folder", f".tmp-{10**30}-x", f".tmp-{os.getpid()}-half.npz"}  # not ours, or its writer lives
+    assert {path.name for path in again.path.rglob(".tmp-*")} == kept
     for contender in ("cnn", "probe"):
         epochs = [entry["epoch"] for entry in again.seed(contender, 0).read_log()]
         assert epochs == list(range(len(epochs)))
@@ -304,6 +307,10 @@ def test_a_run_that_goes_on_tells_of_images_that_came_and_how_to_keep_the_split(
     said = " ".join(capsys.readouterr().err.split())
     assert "since the run began 5 image files have come and 1 gone; the run is of those of then" in said
     assert "--data.keep-split" in said
+    main(["data", "audit", str(tmp_path / "out")])  # which writes `audit.json` anew
+    capsys.readouterr()
+    main(["check", *command])
+    assert "5 image files have come and 1 gone" in " ".join(capsys.readouterr().err.split())
     keep = ["--data.keep-split", str(tmp_path / "out" / "data.json")]
     main(["check", *quick(images, tiny_weights, tmp_path / "new"), *keep])
     before, after = (

@@ -7,6 +7,7 @@ done when its last file exists.
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -227,11 +228,11 @@ class RunDir:
         return self.report("ru").exists()
 
     def clear_unfinished(self) -> None:
-        """Delete what processes left half-written when they were killed; of those that live nothing is touched."""
+        """Delete the files that processes of this machine left half-written when they were killed."""
         for path in self.path.rglob(".tmp-*"):
-            writer = path.name.split("-")[1]
-            if writer.isdigit() and not psutil.pid_exists(int(writer)):
-                path.unlink(missing_ok=True)
+            with suppress(OSError, ValueError, OverflowError):  # a name that is not ours
+                if path.is_file() and not psutil.pid_exists(int(path.name.split("-")[1])):
+                    path.unlink()
 
     def own_settings(self) -> Settings | None:
         """The settings that the folder was made with; None for a new folder."""

@@ -143,23 +143,83 @@ def test_the_same_command_with_more_images_moves_no_old_one(
         main(["data", "split", str(images), str(out), "--split-seed", str(seed)])
     before = {seed: sides(out) for seed, out in outs.items()}
     add_images(images)
-    gone = images / "class-1" / "000.png"
-    lost = digest(gone.read_bytes())
-    gone.unlink()
+    capsys.readouterr()
     moved = 0  # without memory
     for seed, out in outs.items():
         main(["data", "split", str(images), str(out), "--split-seed", str(seed)])
-        assert "its images keep their places" in " ".join(capsys.readouterr().err.split())
+        said = " ".join(capsys.readouterr().err.split())
+        assert "its images keep their places" in said
+        assert "in tune" not in said
+        assert "changed sides" not in said
         main(["data", "split", str(images), str(tmp_path / "anew"), "--split-seed", str(seed)])
+        capsys.readouterr()
         after, anew = sides(out), sides(tmp_path / "anew")
         shutil.rmtree(tmp_path / "anew")
-        assert {one: after[one] for one in before[seed] if one != lost} == {
-            one: side for one, side in before[seed].items() if one != lost
-        }
+        assert {one: after[one] for one in before[seed]} == before[seed]
         assert after.keys() == anew.keys()
-        moved += sum(anew[one] != side for one, side in before[seed].items() if one != lost)
+        moved += sum(anew[one] != side for one, side in before[seed].items())
     assert moved  # so that the test can fail
     assert sorted(p.name for p in tmp_path.iterdir()) == [*(out.name for out in outs.values()), "pictures"]
+
+
+def test_where_data_and_out_lie_is_told_from_wherever_one_is(
+    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "b").mkdir()
+    others = paint(tmp_path / "b" / "pictures", seed=9)
+    monkeypatch.chdir(tmp_path)
+    main(["data", "split", "pictures", "out", "--copy"])
+    before = sides(tmp_path / "out")
+    main(["data", "split", str(images), str(tmp_path / "out"), "--copy"])  # the same two
+    monkeypatch.chdir(others.parent)
+    with pytest.raises(SystemExit) as stop:
+        main(["data", "split", "pictures", "../out", "--copy"])  # another folder of the same name
+    assert stop.value.code == 2
+    assert "split of other images" in capsys.readouterr().err
+    assert sides(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("command", [["data", "split", "../pictures", "."], ["data", "demo", "."]])
+def test_the_folder_one_is_in_is_refused(
+    tmp_path: Path,
+    images: Path,
+    command: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(SystemExit) as stop:
+        main(command)
+    assert stop.value.code == 2
+    assert "that you are in" in capsys.readouterr().err
+
+
+def test_a_link_to_an_earlier_split_is_followed(tmp_path: Path, images: Path) -> None:
+    main(["data", "split", str(images), str(tmp_path / "real")])
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    before = sides(tmp_path / "real")
+    add_images(images)
+    for _ in range(2):
+        main(["data", "split", str(images), str(tmp_path / "link")])
+    assert (tmp_path / "link").is_symlink()
+    assert {one: sides(tmp_path / "real")[one] for one in before} == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "pictures", "real"]
+
+
+def test_old_images_that_must_change_sides_are_named(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    main(["data", "split", str(images), str(out)])
+    samples = json.loads((out / "manifest.json").read_text())["samples"]
+    one = next(s["source"] for s in samples if s["split"] == "val")
+    other = next(s["source"] for s in samples if s["split"] == "train")
+    rows = [f"{s['source']},{'tied' if s['source'] in (one, other) else s['source']}" for s in samples]
+    (tmp_path / "groups.csv").write_text("file,group\n" + "\n".join(rows) + "\n")
+    main(["data", "split", str(images), str(out), "--group-file", str(tmp_path / "groups.csv")])
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"changed sides, because groups or a given val/ tie them: 1 ({one})" in said
 
 
 def test_what_a_new_split_would_delete_is_not_deleted(
@@ -183,6 +243,31 @@ def test_what_a_new_split_would_delete_is_not_deleted(
         assert name in capsys.readouterr().err
     assert len(files(out)) == 36 + 2
     assert retouched.read_bytes() == b"changed"
+
+
+def test_the_last_copies_are_not_deleted_nor_is_what_only_looks_changed(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    main(["data", "split", str(images), str(out)])
+    gone = images / "class-1" / "000.png"
+    content = gone.read_bytes()
+    gone.unlink()
+    with pytest.raises(SystemExit) as stop:
+        main(["data", "split", str(images), str(out)])
+    assert stop.value.code == 2
+    assert "may be their last copies" in " ".join(capsys.readouterr().err.split())
+    assert len(files(out)) == 37
+    main(["data", "split", str(images), str(tmp_path / "new"), "--keep-split", str(out / "manifest.json")])
+    assert sides(tmp_path / "new").items() <= sides(out).items()
+    gone.write_bytes(content)
+    (out / "train" / ".DS_Store").write_bytes(b"")
+    edited = images / "class-0" / "000.png"  # in place, and so in the split as well, where it is a link
+    edited.write_bytes((images / "class-0" / "001.png").read_bytes())
+    (images / "class-2" / "000.png").write_bytes(b"")  # left out now; a link as well
+    main(["data", "split", str(images), str(out), "--on-bad", "leave-out"])
+    assert len(sides(out)) == 34  # two are one, and one is left out
+    assert len(files(out)) == 36
 
 
 def test_an_earlier_split_stays_where_the_new_one_cannot_be_written(
@@ -210,6 +295,7 @@ def test_killed_between_the_two_renamings_the_earlier_split_is_still_known(tmp_p
     main(["data", "split", str(images), str(out)])
     before = sides(out)
     out.replace(tmp_path / ".headtohead-old-out")
+    out.mkdir()  # as somebody would who finds it gone
     add_images(images)
     main(["data", "split", str(images), str(out)])
     after = sides(out)

@@ -43,6 +43,10 @@ def test_evidence_is_translated_where_it_is_ours(english: str, russian: str) -> 
         ("classes in val/ that train/ lacks: x", "классы в val/, которых нет в train/: x"),
         ("a folder cannot be listed: a: Permission denied", "содержимое папки недоступно: a: Permission denied"),
         (
+            "images of the earlier split that changed sides, because groups or a given val/ tie them: 1 (a (1).png)",
+            "изображения прежнего разбиения, сменившие сторону из-за групп или данного val/: 1 (a (1).png)",
+        ),
+        (
             "classes without an image in val, because theirs belong together: x",
             "классы без изображений в val, потому что их изображения связаны между собой: x",
         ),

@@ -9,9 +9,10 @@ from headtohead.rundir import RunDir, read_json
 def tell_changes(run: RunDir, folder: str) -> None:
     """Warn where image files have come or gone: the run is one of those of then."""
     try:
-        known = {row["file"] for row in read_json(run.audit)["files"]}
+        began = read_json(run.data)
+        known = {sample["file"] for sample in began["samples"]} | {*began.get("left_out_files", ())}
         now = {found.file for found in scan(locate(folder)[0]).files}
-    except (FileNotFoundError, BadData):  # what still needs the images will say so
+    except (OSError, ValueError, KeyError, TypeError, BadData):  # what still needs these will say so
         return
     if now != known:
         say(

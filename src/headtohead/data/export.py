@@ -3,13 +3,14 @@
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from headtohead.data.decode import digest
 from headtohead.data.index import Index, Sample
-from headtohead.data.whole import require_new, settle, whole
+from headtohead.data.whole import forget, require_new, settle, whole
 from headtohead.errors import BadData
 from headtohead.names import printable
 from headtohead.progress import track
@@ -17,6 +18,7 @@ from headtohead.rundir import read_json, write_json
 from headtohead.settings import Data
 
 MANIFEST = "manifest.json"
+LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # which systems leave where one looks
 
 
 def write_split(root: Path, index: Index, settings: Data, target: Path, *, copy: bool) -> Path:
@@ -28,6 +30,8 @@ def write_split(root: Path, index: Index, settings: Data, target: Path, *, copy:
     earlier = earlier_manifest(root, target)
     if earlier is None:
         require_new(target)
+    else:
+        require_all_there(root, index, earlier)
     if target.resolve().is_relative_to(root.resolve()):
         raise BadData(
             "The split would lie within the images it is made of.", where=str(target), mend="name a folder elsewhere"
@@ -46,28 +50,29 @@ def write_split(root: Path, index: Index, settings: Data, target: Path, *, copy:
 def earlier_manifest(root: Path, target: Path) -> Path | None:
     """The manifest of an earlier split of `root` at `target`; None where there is no split of ours.
 
-    BadData where what lies there would be lost by a new split: files that are not its own any more, or the images of
-    another folder.
+    BadData where a new split would delete what it cannot make again: files that came or changed, or another folder's.
     """
     settle(target)
     path = target / MANIFEST
     try:
         content = read_json(path)
-        known = {str(sample["file"]): str(sample["digest"]) for sample in content["samples"]}
+        known = {str(of["file"]): (str(of["digest"]), root / of["source"]) for of in content["samples"]}
         source = Path(content["source"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if source.resolve() != root.resolve():
+    forget(target)  # of a call that was killed when all but the cleaning was done
+    if not source.is_absolute() or source.resolve() != root.resolve():
         raise BadData(
             "The folder holds a split of other images.",
             where=f"{target}, made of {source}",
             mend="name a new folder; `--keep-split` takes this manifest, if those are the same images",
         )
-    present = [file for file in sorted(target.rglob("*")) if file != path and (file.is_symlink() or not file.is_dir())]
+    present = [file for file in sorted(target.rglob("*")) if file.is_symlink() or not file.is_dir()]
+    own = [path, *(file for file in present if file.name in LITTER)]
     others = []
     for file in track(present, "looking at the earlier split", len(present)):
         name = file.relative_to(target).as_posix()
-        if name not in known or digest(file.read_bytes()) != known[name]:
+        if file not in own and not (name in known and _is_replaceable(file, *known[name])):
             others.append(name)
     if others:
         raise BadData(
@@ -77,6 +82,33 @@ def earlier_manifest(root: Path, target: Path) -> Path | None:
             mend="move them elsewhere, or name a new folder",
         )
     return path
+
+
+def _is_replaceable(file: Path, content: str, other: Path) -> bool:
+    """Whether `file` holds `content` (SHA-256), or is the same file on the disk as `other`."""
+    with suppress(OSError):
+        return (other.exists() and file.samefile(other)) or digest(file.read_bytes()) == content
+    return False
+
+
+def require_all_there(root: Path, index: Index, earlier: Path) -> None:
+    """BadData where images of the earlier split are in `root` no more: those in the split may be the last copies."""
+    present = {sample.digest for sample in index.samples}
+    # What the policy leaves out now is in its place still.
+    gone = [
+        of["file"]
+        for of in read_json(earlier)["samples"]
+        if of["digest"] not in present
+        and (file := earlier.parent / of["file"]).exists()
+        and not _is_replaceable(root / of["source"], of["digest"], file)
+    ]
+    if gone:
+        raise BadData(
+            f"{len(gone)} images of the earlier split are in {root} no more, or changed, and a new split would delete "
+            f"what may be their last copies: {', '.join(map(printable, gone[:5]))}.",
+            where=str(earlier.parent),
+            mend=f"put them back; or name a new folder, and the others keep their places with `--keep-split {earlier}`",
+        )
 
 
 def place(source: Path, path: Path, *, copy: bool) -> None:
@@ -119,7 +151,7 @@ def target_names(index: Index) -> dict[str, str]:
 def manifest(root: Path, index: Index, settings: Data, names: dict[str, str]) -> dict[str, Any]:
     """What the split is and how it came about; `data.keep_split` reads `samples`."""
     return {
-        "source": str(root),
+        "source": str(root.resolve()),
         "settings": {
             key: value for key, value in asdict(settings).items() if key.startswith(("val", "split", "group", "keep"))
         },

@@ -14,7 +14,7 @@ from headtohead.data.audit.audit import Audit, audit_folder
 from headtohead.data.audit.leaks import NO_DUPLICATES, Duplicates, place
 from headtohead.data.decode import Pixels, decode, digest
 from headtohead.data.groups import group_images, group_names, split_warnings
-from headtohead.data.split import assign
+from headtohead.data.split import assign, moved
 from headtohead.errors import BadData, RunFolderMismatch
 from headtohead.names import printable
 from headtohead.rundir import RunDir, read_json
@@ -46,7 +46,7 @@ class Index:
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
     ignored: tuple[str, ...]
-    left_out: tuple[str, ...]
+    left_out: tuple[str, ...]  # a sentence each
     warnings: tuple[str, ...]
     modes: dict[str, int]  # Pillow's mode -> number of images
     sides: dict[str, int]  # smallest and largest height and width, px
@@ -54,6 +54,7 @@ class Index:
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     split_warnings: tuple[str, ...] = ()  # what groups made of the split
+    left_out_files: tuple[str, ...] = ()
     duplicates: Duplicates = NO_DUPLICATES  # in a file of its own, `duplicates.json`
 
     def of(self, split: str) -> list[Sample]:
@@ -107,13 +108,14 @@ def index_of(audit: Audit, settings: Data) -> Index:
     audit.require_usable()
     folder, used = audit.folder, list(audit.used)
     groups = group_images(used, audit.pairs, settings).tolist()
+    kept = earlier_split(settings.keep_split)
     splits = assign(
         used,
         val_share=settings.val_share,
         tune_share=settings.tune_share,
         seed=settings.split_seed,
         groups=groups,
-        kept=earlier_split(settings.keep_split),
+        kept=kept,
     )
     number = {cls: i for i, cls in enumerate(folder.classes)}
     counts = Counter(o.found.cls for o in splits["train"])
@@ -138,7 +140,8 @@ def index_of(audit: Audit, settings: Data) -> Index:
         ignored=folder.ignored,
         left_out=tuple(image.sentence() for image in audit.left_out),
         warnings=audit.warnings(),
-        split_warnings=split_warnings(used, groups, splits, folder.classes),
+        split_warnings=(*split_warnings(used, groups, splits, folder.classes), *_moved(moved(splits, kept))),
+        left_out_files=tuple(image.file for image in audit.left_out),
         modes=dict(Counter(o.facts.mode for o in used)),
         sides={
             "height_min": min(heights),
@@ -148,6 +151,15 @@ def index_of(audit: Audit, settings: Data) -> Index:
         },
         duplicates=place([replace(o.found, split=split_of[o.found.file]) for o in used], audit.pairs),
     )
+
+
+def _moved(files: list[str]) -> list[str]:
+    """A warning about those that an earlier split had elsewhere."""
+    if not files:
+        return []
+    names = ", ".join(map(printable, files[:5])) + (", ..." if len(files) > 5 else "")
+    why = "because groups or a given val/ tie them"
+    return [f"images of the earlier split that changed sides, {why}: {len(files)} ({names})"]
 
 
 def earlier_split(file: str) -> dict[str, str]:

@@ -74,6 +74,17 @@ def earlier(unit: Unit, kept: Mapping[str, str], split: str) -> bool | None:
     return known == {split} if known else None
 
 
+def moved(splits: Mapping[str, Sequence[Opened]], kept: Mapping[str, str]) -> list[str]:
+    """The files of an earlier split that lie on another side now."""
+    as_told = {"tune": "tune" if "tune" in kept.values() else "train"}
+    return [
+        image.found.file
+        for split, images in splits.items()
+        for image in images
+        if kept.get(image.digest, as_told.get(split, split)) != as_told.get(split, split)
+    ]
+
+
 def assign(
     images: Sequence[Opened],
     *,
@@ -95,7 +106,8 @@ def assign(
     for split, share in shares.items():
         left = [n for n, of in enumerate(side) if of == "train"]
         units = units_of([images[n] for n in left], [groups[n] for n in left])
-        given = [earlier(unit, kept, split) for unit in units]
+        told = kept if split in kept.values() else {}  # one into train and val alone says nothing of tune
+        given = [earlier(unit, told, split) for unit in units]
         is_cut = cut(units, share, f"{split}:{seed}", given)
         out = {id(image) for unit, of in zip(units, is_cut, strict=True) if of for image in unit}
         side = [split if id(image) in out else of for image, of in zip(images, side, strict=True)]

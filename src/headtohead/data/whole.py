@@ -19,8 +19,12 @@ def require_new(target: Path) -> None:
 def whole(target: Path, *, instead: bool = False) -> Iterator[Path]:
     """A folder beside `target` to fill, which takes its name at the end; OSError where somebody else was quicker.
 
-    `instead`: what is at `target` gives way, and stays whatever goes wrong; after a kill `settle` brings it back.
+    `instead`: what is at `target` gives way, and stays whatever goes wrong; after a kill `settle` brings it back. A
+    link is followed. BadData for the folder one is in, which cannot be exchanged under one's feet.
     """
+    target = target.resolve()
+    if target == Path.cwd():
+        raise BadData("This is the folder that you are in.", where=str(target), mend="name another, or go elsewhere")
     unfinished = target.with_name(f".tmp-{os.getpid()}-{target.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -29,18 +33,27 @@ def whole(target: Path, *, instead: bool = False) -> Iterator[Path]:
         if target.exists():
             target.replace(_aside(target)) if instead else target.rmdir()
         unfinished.replace(target)
+        if instead:
+            forget(target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-        settle(target)
+        if instead:
+            settle(target)
 
 
 def settle(target: Path) -> None:
-    """Bring back what `whole` has put aside where nothing came in its place; else delete it."""
+    """Bring back what `whole` had put aside, where nothing came in its place."""
+    target = target.resolve()
     if _aside(target).exists():
-        if target.exists():
-            shutil.rmtree(_aside(target), ignore_errors=True)
-        else:
+        if target.is_dir() and not any(target.iterdir()):
+            target.rmdir()
+        if not target.exists():
             _aside(target).replace(target)
+
+
+def forget(target: Path) -> None:
+    """Delete what `whole` had put aside; for a caller who sees that `target` came in its place, whole."""
+    shutil.rmtree(_aside(target.resolve()), ignore_errors=True)
 
 
 def _aside(target: Path) -> Path:

@@ -70,6 +70,10 @@ SENTENCES = tuple(
             r"groups of images that belong together with images both in train/ and in val/, as given: (\d+)",
             r"группы связанных изображений, которые лежат и в train/, и в val/ (как даны): \1",
         ),
+        (
+            r"images of the earlier split that changed sides, because groups or a given val/ tie them: (\d+) \((.*)\)",
+            r"изображения прежнего разбиения, сменившие сторону из-за групп или данного val/: \1 (\2)",
+        ),
     )
 )
 OF_A_FILE = re.compile(rf"(.*?): ({'|'.join(map(re.escape, FINDINGS))})(?:: (.*))?", re.DOTALL)

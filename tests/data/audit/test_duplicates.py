@@ -126,6 +126,20 @@ def test_the_work_does_not_grow_with_the_square_where_all_images_look_alike(
     assert n <= sum(looked_at) <= 2 * d.MOST * n  # of n * n, both ways round, plain and mirrored twice that
 
 
+def test_how_many_hashes_are_compared_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    base, rng = np.asarray(some_builtin(4000)[0], float), np.random.default_rng(0)
+    coarse = [np.kron(rng.normal(0, 2, (7, 7, 1)), np.ones((4, 4, 1))) for _ in range(300)]
+    pictures = [Image.fromarray(np.clip(base + some, 0, 255).astype(np.uint8)) for some in coarse]
+    images = [image(f"{k:03d}", picture) for k, picture in enumerate(pictures)]
+    monkeypatch.setattr(d, "MAX_BITS", 64)
+    monkeypatch.setattr(d, "MOST", 4)
+    found = find_pairs(images)
+    assert len(found) > 20
+    for cells in (1, 5000):
+        monkeypatch.setattr(d, "CELLS", cells)
+        assert find_pairs(images) == found
+
+
 def noise(seed: int, tint: tuple[int, int, int] = (0, 0, 0)) -> Image.Image:
     small = np.random.default_rng(seed).integers(40, 180, (6, 6, 1)) + np.array(tint)
     return Image.fromarray(small.astype(np.uint8)).resize((60, 60), Image.Resampling.BICUBIC)

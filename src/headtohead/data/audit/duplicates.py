@@ -28,8 +28,8 @@ MAX_RELATIVE = 0.12  # RMSE after alignment over the image's standard deviation
 MIN_CONTRAST = 2  # levels; of flatter images, black frames say, nothing but equality is asked
 MAX_TINT = 12  # levels between the mean colours: the same shirt in red and in blue is two images
 MOST = 16  # look-alikes of an image whose pixels are looked at
-CELLS = 1 << 18  # pairs of images whose hashes are compared at a time, in at most
-ROWS = 64  # rows
+ROWS = 64  # images whose look-alikes are found before any of them are aligned
+CELLS = 1 << 18  # pairs of images whose hashes are compared at a time
 BATCH = 256  # pairs aligned together: small enough for the processor's cache
 
 Array = NDArray[np.int64]
@@ -126,24 +126,28 @@ def _aligned(prints: Prints, rows: Array) -> Iterator[Pair]:
 def _candidates(prints: Prints, cluster: Array) -> Iterator[Array]:
     """(K, 5) of: i, j, the part of j that is nearest to the whole of i, whether i is mirrored, bits between the hashes.
 
-    All hashes with all, in blocks of rows, the fewer the longer they are, so that memory does not grow. Left out are
+    All hashes with all, in blocks of rows, and parts of blocks, so that memory does not grow. Left out are
     pairs of one `cluster`, which the caller may join from block to block, and of more than MOST look-alikes of an
     image all but the MOST that look most alike.
     """
     parts, mirrored, rough = (prints.column(name) for name in ("hashes", "mirrored", "rough"))
-    rows = min(ROWS, max(1, CELLS // max(1, len(prints))))
-    blocks = [(flip, start) for flip in (0, 1) for start in range(0, len(prints), rows)]
+    blocks = [(flip, start) for flip in (0, 1) for start in range(0, len(prints), ROWS)]
+    step = max(1, CELLS // max(1, len(prints)))
     for flip, start in track(blocks, "looking for duplicates", len(blocks)) if len(prints) > 500 else blocks:
-        fewest, part = _bits(mirrored[start : start + rows] if flip else parts[start : start + rows, 0], parts)
-        # i within j and j within i are two questions: a crop cannot show the border that its original has.
-        alike = (fewest <= MAX_BITS) & (cluster[start : start + rows, None] != cluster)
-        for row in np.flatnonzero(alike.sum(axis=1) > MOST):
-            among = np.flatnonzero(alike[row])
-            own = rough[start + row][:, :: -1 if flip else 1]
-            looks = _looks(rough[among]) @ _looks(own[None])[0]
-            alike[row, among[np.argsort(-looks, kind="stable")[MOST:]]] = False
-        i, j = np.nonzero(alike)
-        yield np.stack([i + start, j, part[i, j], np.full(len(i), flip), fewest[i, j]], axis=1).astype(np.int64)
+        hashes, end = mirrored if flip else parts[:, 0], min(start + ROWS, len(prints))
+        found = []
+        for first in range(start, end, step):
+            own = np.s_[first : min(first + step, end)]
+            fewest, part = _bits(hashes[own], parts)
+            # i within j and j within i are two questions: a crop cannot show the border that its original has.
+            alike = (fewest <= MAX_BITS) & (cluster[own, None] != cluster)
+            for row in np.flatnonzero(alike.sum(axis=1) > MOST):
+                among = np.flatnonzero(alike[row])
+                looks = _looks(rough[among]) @ _looks(rough[None, first + row, :, :: -1 if flip else 1])[0]
+                alike[row, among[np.argsort(-looks, kind="stable")[MOST:]]] = False
+            i, j = np.nonzero(alike)
+            found.append(np.stack([i + first, j, part[i, j], np.full(len(i), flip), fewest[i, j]], axis=1))
+        yield np.concatenate(found).astype(np.int64)
 
 
 def _bits(own: NDArray[np.uint64], parts: NDArray[np.uint64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
