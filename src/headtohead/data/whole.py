@@ -25,7 +25,7 @@ def whole(target: Path, *, instead: bool = False) -> Iterator[Path]:
     target = target.resolve()
     if target == Path.cwd():
         raise BadData("This is the folder that you are in.", where=str(target), mend="name another, or go elsewhere")
-    unfinished = target.with_name(f".tmp-{os.getpid()}-{target.name}")
+    unfinished = target.parent / f".tmp-{os.getpid()}-{target.name}"
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         unfinished.mkdir(parents=True)
@@ -57,4 +57,4 @@ def forget(target: Path) -> None:
 
 
 def _aside(target: Path) -> Path:
-    return target.with_name(f".headtohead-old-{target.name}")
+    return target.parent / f".headtohead-old-{target.name}"  # not `with_name`: the root has none
