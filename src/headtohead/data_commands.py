@@ -139,7 +139,7 @@ def split_folder(
     for warning in (*index.warnings, *index.split_warnings):
         say(f"  warning: {warning}")
     try:
-        write_split(root, index, chosen, out, copy=copy)
+        write_split(root, index, chosen, out, copy=copy, earlier=earlier)
     except OSError as error:
         raise BadData(f"The split cannot be written: {error}", where=str(out), mend="name another folder") from error
     say(f"Wrote {out}; use it with `headtohead run {out}`.")

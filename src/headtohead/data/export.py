@@ -21,13 +21,14 @@ MANIFEST = "manifest.json"
 LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # which systems leave where one looks
 
 
-def write_split(root: Path, index: Index, settings: Data, target: Path, *, copy: bool) -> Path:
+def write_split(
+    root: Path, index: Index, settings: Data, target: Path, *, copy: bool, earlier: Path | None = None
+) -> Path:
     """Write `target/{train,val}/{class}/` and `target/manifest.json`; returns `target`.
 
-    It is new or empty, or an earlier split of `root`, in place of which the new one comes (`earlier_manifest`). `tune`
-    goes into `train/`: it is cut out again by content. A split cut off half-way never looks like one.
+    It is new or empty, or holds the `earlier_manifest` of a split, in place of which the new one comes. `tune` goes
+    into `train/`: it is cut out again by content. A split cut off half-way never looks like one.
     """
-    earlier = earlier_manifest(root, target)
     if earlier is None:
         require_new(target)
     else:
