@@ -20,14 +20,14 @@ from time import perf_counter
 import torch
 from cnn_input import paint
 
-from headtohead.data.folder import locate
-from headtohead.device import environment
+from headtohead.core.device import environment
+from headtohead.images.folder import locate
 
 NUMBERS, REPEATS = (1_000, 20_000), 3
 CHILD = """
 import sys, threading, time
 import psutil
-from headtohead.cli import main
+from headtohead.cli.app import main
 
 process, highest = psutil.Process(), [0, 0]
 

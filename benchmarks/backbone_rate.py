@@ -22,16 +22,17 @@ from time import perf_counter
 import torch
 from torch.nn.functional import cosine_similarity
 
-from headtohead.data.ahead import ahead
-from headtohead.data.folder import locate
-from headtohead.data.index import ImageFiles, build_index
-from headtohead.device import environment, make_deterministic
+from headtohead.core.device import environment, make_deterministic
+from headtohead.core.files import read_json
+from headtohead.core.prefetch import ahead
+from headtohead.dataset.index import build_index
+from headtohead.images.decoded import ImageFiles
+from headtohead.images.folder import locate
 from headtohead.models.backbones import load_backbone
 from headtohead.models.weights import find_weights
 from headtohead.probe.features import extract
-from headtohead.probe.pace import measure, torch_threads
-from headtohead.rundir import read_json
-from headtohead.settings import Data, Settings
+from headtohead.probe.throughput import measure, torch_threads
+from headtohead.settings.schema import Data, Settings
 
 SECONDS = 2.0
 CPU = torch.device("cpu")

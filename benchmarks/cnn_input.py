@@ -31,14 +31,14 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from headtohead.data.batches import Batch, ImageBatches
-from headtohead.data.folder import locate
-from headtohead.data.index import ImageFiles, build_index, labels
-from headtohead.data.pixels import DecodedImages, decoded
-from headtohead.data.views import own_preprocess
-from headtohead.device import choose_bf16, environment, make_deterministic
+from headtohead.core.device import choose_bf16, environment, make_deterministic
+from headtohead.dataset.batches import Batch, ImageBatches
+from headtohead.dataset.index import build_index, labels
+from headtohead.images.decoded import DecodedImages, ImageFiles, decoded
+from headtohead.images.folder import locate
+from headtohead.images.transforms import own_preprocess
 from headtohead.models.cnn import build_cnn
-from headtohead.settings import Cnn, Data, Training
+from headtohead.settings.schema import Cnn, Data, Training
 from headtohead.training.loop import Plan, train
 
 SIDE, BATCH, MIN_AREA, WORKERS, ROUNDS, EPOCHS = 64, 64, 0.5, 2, 7, 5

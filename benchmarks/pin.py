@@ -240,11 +240,9 @@ def budget_results(run: Path) -> dict[str, str]:
         found[f"choice of budget {path.stem}"] = of_json(json.loads(path.read_text()))
     if (path := run / "budget" / "predictions.npz").exists():
         with np.load(path) as content:
-            for name in set(content.files) - {"files", "labels", "classes"}:
+            for name, choice in json.loads(str(content["choices"])).items():
+                found[f"choice of budget {name}"] = of_json(choice)
                 found[f"predictions of budget {name}"] = of_arrays({"probabilities": content[name]})
-    if (path := run / "budget" / "choices.json").exists():
-        for name, choice in json.loads(path.read_text()).items():
-            found[f"choice of budget {name}"] = of_json(choice)
     for name in ("budget.json", "budget.csv"):
         path = run / name if (run / name).exists() else run / "budget" / name
         found[name] = of_json(json.loads(path.read_text())) if name == "budget.json" else sha(path.read_bytes())
@@ -252,10 +250,11 @@ def budget_results(run: Path) -> dict[str, str]:
 
 
 def baseline_results(run: Path) -> dict[str, str]:
-    return {
-        f"predictions of {path.stem}": of_arrays({"probabilities": np.load(path)["probabilities"]})
-        for path in run.glob("baselines/*.npz")
-    }
+    if (path := run / "baselines.npz").exists():
+        found = {name: np.load(path)[name] for name in ("majority", "pixels")}
+    else:
+        found = {path.stem: np.load(path)["probabilities"] for path in run.glob("baselines/*.npz")}
+    return {f"predictions of {name}": of_arrays({"probabilities": array}) for name, array in found.items()}
 
 
 def explained(folder: Path) -> dict[str, str]:

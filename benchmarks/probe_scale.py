@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from headtohead.data.batches import FeatureBatches
-from headtohead.device import environment, make_deterministic
+from headtohead.core.device import environment, make_deterministic
+from headtohead.dataset.batches import FeatureBatches
 from headtohead.models.backbones import build_head
 from headtohead.probe.heads import HEADS
-from headtohead.probe.task import Moments, Task
-from headtohead.settings import Settings
+from headtohead.probe.solver import Moments, Task
+from headtohead.settings.schema import Settings
 from headtohead.training.loop import Plan, train
 
 SIZES, NUM_TUNE, WIDTH, NUM_CLASSES = (12_500, 25_000, 50_000, 100_000, 200_000), 5_000, 192, 10

@@ -32,16 +32,17 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
+from headtohead.contenders.base import Job
 from headtohead.contenders.probe import new_head, predict_probe, train_probe
-from headtohead.data.views import Preprocess
-from headtohead.device import environment, make_deterministic
+from headtohead.core.device import environment, make_deterministic
+from headtohead.core.files import read_json
 from headtohead.evaluation.predictions import load_predictions
-from headtohead.job import Job
+from headtohead.images.transforms import Preprocess
 from headtohead.models.backbones import Backbone, load_backbone
 from headtohead.models.weights import find_weights
 from headtohead.pipeline import prepare_data
-from headtohead.rundir import RunDir, read_json
-from headtohead.settings import Data, Settings
+from headtohead.settings.rundir import RunDir
+from headtohead.settings.schema import Data, Settings
 from headtohead.training.loop import OPTIMIZERS
 
 EPOCHS, BATCH, WORKERS = 10, 64, 2

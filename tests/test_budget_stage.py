@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from headtohead.budget import finished
-from headtohead.data.batches import FeatureBatches
+from headtohead.dataset.batches import FeatureBatches
+from headtohead.stages.budget import finished
 from headtohead.training.checkpoint import TrainState
 
 

@@ -13,14 +13,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from headtohead.data.batches import ImageBatches
-from headtohead.data.index import ImageFiles, Index, labels
-from headtohead.data.sets import builtin_folder
+from headtohead.core.files import read_json
+from headtohead.dataset.batches import ImageBatches
+from headtohead.dataset.index import Index, labels
+from headtohead.images.builtin import builtin_folder
+from headtohead.images.decoded import ImageFiles
 from headtohead.models.backbones import FrozenBackbone
 from headtohead.models.weights import builtin_weights
 from headtohead.probe.features import read_features
-from headtohead.rundir import RunDir, read_json
-from headtohead.settings import Settings
+from headtohead.settings.rundir import RunDir
+from headtohead.settings.schema import Settings
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +82,7 @@ def test_its_features_are_ahead_of_those_of_a_random_net(finished: RunDir) -> No
 
 def plain_features(net: FrozenBackbone, samples: list, preprocess: dict) -> np.ndarray:
     """(N, D) of the plain view."""
-    from headtohead.data.views import Preprocess
+    from headtohead.images.transforms import Preprocess
 
     to = Preprocess(**{k: tuple(v) if isinstance(v, list) else v for k, v in preprocess.items()})
     files = ImageFiles(Path(builtin_folder()), samples)

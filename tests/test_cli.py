@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from headtohead.cli import app, main
-from headtohead.data.audit.findings import FINDINGS
-from headtohead.settings import Budget, Settings
-from headtohead.settings_file import flatten
-from headtohead.settings_rules import problems
+from headtohead.audit.findings import FINDINGS
+from headtohead.cli.app import app, main
+from headtohead.settings.rules import problems
+from headtohead.settings.schema import Budget, Settings
+from headtohead.settings.toml import flatten
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -25,7 +25,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_help_is_quick_and_imports_no_torch() -> None:
-    code = "import sys; from headtohead.cli import main; main(['--help']); assert 'torch' not in sys.modules"
+    code = "import sys; from headtohead.cli.app import main; main(['--help']); assert 'torch' not in sys.modules"
     times = []
     for _ in range(3):
         started = time.perf_counter()
@@ -125,7 +125,7 @@ def test_a_stage_names_the_stage_it_lacks(capsys: pytest.CaptureFixture[str], tm
 def test_init_writes_all_keys_and_refuses_to_overwrite(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "h.toml"
     main(["init", str(file)])
-    from headtohead.settings_file import parse, read_toml
+    from headtohead.settings.toml import parse, read_toml
 
     assert parse(read_toml(file), where="") == Settings()
     assert "there already" in fails(capsys, "init", str(file))

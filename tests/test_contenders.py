@@ -11,12 +11,12 @@ import torch
 from conftest import BACKBONE, paint, quick
 from safetensors.torch import load_file, save_file
 
-from headtohead.cli import main
-from headtohead.contender_names import contender_names, title
+from headtohead.cli.app import main
 from headtohead.contenders import CONTENDERS, contenders_of
-from headtohead.rundir import RunDir
-from headtohead.settings import BUILTIN, Settings
-from headtohead.settings_rules import problems
+from headtohead.settings.contenders import contender_names, title
+from headtohead.settings.rules import problems
+from headtohead.settings.rundir import RunDir
+from headtohead.settings.schema import BUILTIN, Settings
 
 RESNET = "test_resnet.r160_in1k"  # timm's smallest ResNet, with BatchNorm
 NAMES = ["cnn", "probe", "probe-2", "finetune"]

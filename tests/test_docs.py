@@ -41,7 +41,7 @@ def test_the_report_written_anew_from_the_committed_run_is_the_committed_one(tmp
     import shutil
 
     from headtohead.report import write_reports
-    from headtohead.rundir import RunDir
+    from headtohead.settings.rundir import RunDir
 
     copy = RunDir(tmp_path / "clothing")
     shutil.copytree(RUN, copy.path)

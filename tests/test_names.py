@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from headtohead.errors import BadData
-from headtohead.names import printable
-from headtohead.progress import say
+from headtohead.core.errors import BadData
+from headtohead.core.files import read_json, write_json
+from headtohead.core.printable import printable
+from headtohead.core.progress import say
 from headtohead.report.text import code, esc
-from headtohead.rundir import read_json, write_json
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from conftest import BACKBONE, quick
 
-from headtohead.cli import main
-from headtohead.data.views import Preprocess
+from headtohead.cli.app import main
 from headtohead.evaluation.predictions import load_predictions
-from headtohead.normalisation import HALF, IMAGENET, folder, statistics
-from headtohead.report.normalisation import conclusion
+from headtohead.images.transforms import Preprocess
+from headtohead.report.explain import conclusion
 from headtohead.report.text import speaker
-from headtohead.rundir import RunDir
+from headtohead.settings.rundir import RunDir
+from headtohead.stages.explain import HALF, IMAGENET, folder, statistics
 
 
 def preprocess(mean: tuple[float, ...], std: tuple[float, ...]) -> Preprocess:

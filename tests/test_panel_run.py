@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from headtohead.data.index import labels
+from headtohead.contenders.base import Job
+from headtohead.contenders.probe import predict_panel, train_panel
+from headtohead.core.files import read_json
+from headtohead.dataset.index import labels
 from headtohead.evaluation.predictions import load_predictions
-from headtohead.job import Job
-from headtohead.panel import predict_panel, train_panel
 from headtohead.pipeline import prepare_data
-from headtohead.rundir import RunDir, read_json
-from headtohead.settings import Data, Probe, Settings
+from headtohead.settings.rundir import RunDir
+from headtohead.settings.schema import Data, Probe, Settings
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from headtohead.cli import main
-from headtohead.rundir import RunDir
+from headtohead.cli.app import main
+from headtohead.settings.rundir import RunDir
 
 pytestmark = pytest.mark.slow
 

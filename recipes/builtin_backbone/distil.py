@@ -29,12 +29,12 @@ from images import Crops, read_fashion, read_photos
 from torch import nn
 from torch.nn.functional import cosine_similarity
 
-from headtohead.data.views import Preprocess, normalise, plain_view
-from headtohead.device import choose_bf16
+from headtohead.core.device import choose_bf16
+from headtohead.core.files import write_atomically
+from headtohead.core.progress import say
+from headtohead.images.transforms import Preprocess, normalise, plain_view
 from headtohead.models.backbones import load_backbone
 from headtohead.models.weights import find_weights
-from headtohead.progress import say
-from headtohead.rundir import write_atomically
 
 ARCHITECTURE = "vit_tiny_patch16_224"
 TEACHER = f"{ARCHITECTURE}.augreg_in21k_ft_in1k"

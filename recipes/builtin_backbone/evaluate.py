@@ -17,18 +17,19 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from headtohead.contenders.base import Job
 from headtohead.contenders.probe import predict_probe, train_probe
-from headtohead.data.index import ImageFiles, labels
-from headtohead.device import make_deterministic
+from headtohead.core.device import make_deterministic
+from headtohead.core.progress import say
+from headtohead.dataset.index import labels
 from headtohead.evaluation import baselines
 from headtohead.evaluation.compare import scores
 from headtohead.evaluation.predictions import load_predictions, save_predictions
-from headtohead.job import Job
+from headtohead.images.decoded import ImageFiles
 from headtohead.models.weights import BUILTIN_ARCHITECTURE
 from headtohead.pipeline import prepare_data
-from headtohead.progress import say
-from headtohead.rundir import RunDir
-from headtohead.settings import BUILTIN, Data, Probe, Settings
+from headtohead.settings.rundir import RunDir
+from headtohead.settings.schema import BUILTIN, Data, Probe, Settings
 
 TEACHER = Settings().backbone[0]
 PLAIN = Probe(views=0)

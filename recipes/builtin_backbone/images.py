@@ -11,8 +11,8 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from headtohead.data.views import ASPECT, TRIES, Preprocess, generator, normalise
-from headtohead.progress import track
+from headtohead.core.progress import track
+from headtohead.images.transforms import ASPECT, TRIES, Preprocess, generator, normalise
 
 FASHION = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")  # Debian's dataset-fashion-mnist
 FASHION_SHARE = 0.2  # of every batch

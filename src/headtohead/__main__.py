@@ -1,6 +1,6 @@
 """`python -m headtohead` is `headtohead`."""
 
-from headtohead.cli import main
+from headtohead.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from headtohead.audit.leaks import Duplicates, Placed
 from headtohead.checks.context import CheckContext, CheckResult
 from headtohead.checks.sanity import CHECKS, run_check
-from headtohead.data.audit.leaks import Duplicates, Placed
-from headtohead.data.index import Index, Sample
-from headtohead.data.views import Preprocess, normalise
+from headtohead.dataset.index import Index
+from headtohead.images.folder import Sample
+from headtohead.images.transforms import Preprocess, normalise
 from headtohead.models.backbones import FrozenBackbone, LinearProbe, state_hash
 from headtohead.models.cnn import build_cnn
 from headtohead.training.loop import Plan

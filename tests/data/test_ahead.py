@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from headtohead.data.ahead import ahead
+from headtohead.core.prefetch import ahead
 
 
 @pytest.mark.parametrize("threads", [0, 1, 3])

@@ -9,8 +9,8 @@ from scipy.stats import ks_2samp
 from torchvision.transforms import RandomResizedCrop, v2
 from torchvision.transforms.functional import InterpolationMode
 
-from headtohead.data.batches import CROP, FeatureBatches, ImageBatches
-from headtohead.data.views import (
+from headtohead.dataset.batches import CROP, FeatureBatches, ImageBatches
+from headtohead.images.transforms import (
     NUM_CROP,
     Preprocess,
     crop_boxes,

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from headtohead.cli import main
 from headtohead.data import sets
-from headtohead.data.cache import BOUND, cache_root, clear, kinds
+
+from headtohead.cli.app import main
+from headtohead.core.cache import BOUND, cache_root, clear, kinds
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_built_in_set_that_is_not_whole_is_written_anew(cache: Path, monkeypat
 @pytest.mark.skipif(sys.platform == "win32", reason="no such locks")
 def test_what_a_process_keeps_is_not_cleared_until_it_ends(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = (
-        "import sys; from pathlib import Path; from headtohead.data.cache import keep; keep(Path(sys.argv[1]));"
+        "import sys; from pathlib import Path; from headtohead.core.cache import keep; keep(Path(sys.argv[1]));"
         "print(flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

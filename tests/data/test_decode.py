@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headtohead.data.decode import Unreadable, decode, shrink
+from headtohead.images.decode import Unreadable, decode, shrink
 
 
 def png(image: Image.Image, form: str = "PNG", **more: object) -> bytes:

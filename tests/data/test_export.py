@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from conftest import paint
-
-from headtohead.cli import main
 from headtohead.data import export
-from headtohead.data.decode import digest
-from headtohead.data.index import build_index
-from headtohead.errors import BadData
-from headtohead.settings import Data
+
+from headtohead.cli.app import main
+from headtohead.core.errors import BadData
+from headtohead.dataset.index import build_index
+from headtohead.images.decode import digest
+from headtohead.settings.schema import Data
 
 
 def files(folder: Path) -> list[Path]:

@@ -7,11 +7,12 @@ import pytest
 from conftest import paint
 from PIL import Image
 
-from headtohead.data.audit.audit import audit_folder
-from headtohead.data.folder import locate, scan
-from headtohead.data.index import ImageFiles, build_index
-from headtohead.errors import BadData
-from headtohead.settings import Data
+from headtohead.audit.audit import audit_folder
+from headtohead.core.errors import BadData
+from headtohead.dataset.index import build_index
+from headtohead.images.decoded import ImageFiles
+from headtohead.images.folder import locate, scan
+from headtohead.settings.schema import Data
 
 
 def test_flat_folder(images: Path) -> None:

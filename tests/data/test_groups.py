@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from headtohead.data.audit.duplicates import Pair
-from headtohead.data.audit.facts import Facts
-from headtohead.data.audit.opening import Opened
-from headtohead.data.folder import Found
-from headtohead.data.groups import group_images, group_names, split_warnings
-from headtohead.data.index import Index, build_index, earlier_split, read_index
-from headtohead.errors import BadData, BadSettings, RunFolderMismatch
-from headtohead.rundir import RunDir, read_json, write_json
-from headtohead.settings import Data, Settings
-from headtohead.settings_rules import validate
+from headtohead.audit.duplicates.candidates import Pair
+from headtohead.audit.image_info import Facts
+from headtohead.audit.inspect import Opened
+from headtohead.core.errors import BadData, BadSettings, RunFolderMismatch
+from headtohead.core.files import read_json, write_json
+from headtohead.dataset.groups import group_images, group_names, split_warnings
+from headtohead.dataset.index import Index, build_index, earlier_split, read_index
+from headtohead.images.folder import Found
+from headtohead.settings.rules import validate
+from headtohead.settings.rundir import RunDir
+from headtohead.settings.schema import Data, Settings
 
 FILES = ["a/p1_x.png", "a/p1_y.png", "a/v/p2_x.png", "a/v/p3.png", "b/p2_z.png", "b/q.png"]
 IMAGES = [Opened(Found(file, file[0], ""), f"{n}" * 64, Facts()) for n, file in enumerate(FILES)]

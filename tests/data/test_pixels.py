@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from headtohead.data import decode as decoding
 from headtohead.data import pixels
-from headtohead.data.cache import BOUND, cache_root, clear
-from headtohead.data.decode import decode, digest, shrink
-from headtohead.data.index import ImageFiles, Sample
-from headtohead.data.pixels import DecodedImages, decoded, transform
-from headtohead.errors import BadSettings
+from PIL import Image
+
+from headtohead.core.cache import BOUND, cache_root, clear
+from headtohead.core.errors import BadSettings
+from headtohead.images.decode import decode, digest, shrink
+from headtohead.images.decoded import DecodedImages, ImageFiles, decoded, transform
+from headtohead.images.folder import Sample
 
 RNG = np.random.default_rng(0)
 SIDE = 16
@@ -136,8 +136,8 @@ FILL = """
 import sys, time
 from pathlib import Path
 from headtohead.data import pixels
-from headtohead.data.index import ImageFiles, Sample
-from headtohead.data.decode import digest, shrink
+from headtohead.dataset.index import ImageFiles, Sample
+from headtohead.images.decode import digest, shrink
 pixels.SHARD_BYTES = 1500
 def slow(image, side):
     time.sleep({pause})
@@ -251,7 +251,7 @@ def test_a_disk_that_fills_up_ends_no_run(cache: Path, files: ImageFiles, monkey
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("headtohead.data.store.write_atomically", full)
+    monkeypatch.setattr("headtohead.core.array_store.write_atomically", full)
     assert same(decoded(files, SIDE, "x"), fresh(files))
 
 
@@ -275,11 +275,11 @@ MEMORY = """
 import sys, threading
 from pathlib import Path
 import psutil
-from headtohead.data.batches import ImageBatches
-from headtohead.data.index import ImageFiles, Sample, labels
+from headtohead.dataset.batches import ImageBatches
+from headtohead.dataset.index import ImageFiles, Sample, labels
 from headtohead.data import pixels
-from headtohead.data.decode import decode, digest
-from headtohead.data.views import Preprocess
+from headtohead.images.decode import decode, digest
+from headtohead.images.transforms import Preprocess
 
 pixels.SHARD_BYTES = 2_000_000
 root, count = Path({root!r}), {count}

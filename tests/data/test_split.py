@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headtohead.data.audit.facts import Facts
-from headtohead.data.audit.opening import Opened
-from headtohead.data.folder import Found
-from headtohead.data.split import assign
+from headtohead.audit.image_info import Facts
+from headtohead.audit.inspect import Opened
+from headtohead.dataset.split import assign
+from headtohead.images.folder import Found
 
 
 def opened(cls: str, digest: str, split: str = "") -> Opened:

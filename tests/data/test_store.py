@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from headtohead.data.store import Store, discard, make_room
+from headtohead.core.array_store import Store, discard, make_room
 
 RNG = np.random.default_rng(0)
 ARRAYS = {f"key-{n}": RNG.integers(0, 256, (5 + n, 7, 3), dtype=np.uint8) for n in range(6)}
@@ -156,7 +156,7 @@ def test_another_process_that_uses_a_shard_protects_it_until_it_ends(store: Stor
     store.add(ARRAYS)
     (path,) = shards(store)
     code = (
-        "import sys; from pathlib import Path; from headtohead.data.store import Store; "
+        "import sys; from pathlib import Path; from headtohead.core.array_store import Store; "
         f"kept = Store(Path({str(store.folder)!r}), 1).find(['key-0']); print(len(kept), flush=True); sys.stdin.read()"
     )
     user = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

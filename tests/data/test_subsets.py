@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headtohead.data.batches import FeatureBatches, starts
-from headtohead.data.index import Sample
-from headtohead.data.subsets import Repeated, draw, even_batch
+from headtohead.dataset.batches import FeatureBatches, starts
+from headtohead.dataset.few_shot import Repeated, draw, even_batch
+from headtohead.images.folder import Sample
 
 
 def samples(counts: tuple[int, ...] = (9, 4, 20), folder: str = "a") -> list[Sample]:

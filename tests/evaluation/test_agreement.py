@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.stats import bootstrap
 
-from headtohead.data.batches import FeatureBatches
+from headtohead.dataset.batches import FeatureBatches
 from headtohead.evaluation.agreement import (
     ALARMS,
     Headline,

@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from headtohead.evaluation.budget import ALL, Point, budget_csv, numbers, resampled, sizes, trainings
 from headtohead.evaluation.predictions import Predictions
-from headtohead.settings import Budget, Settings
+from headtohead.settings.schema import Budget, Settings
 
 CLASSES = ("a", "b", "c")
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 from sklearn import metrics as sk
 
-from headtohead.data.index import Index, Sample
+from headtohead.dataset.index import Index
 from headtohead.evaluation import baselines, compare, metrics
 from headtohead.evaluation.predictions import Predictions, load_predictions, save_predictions
+from headtohead.images.folder import Sample
 
 CLASSES = ("a", "b", "c", "d")
 pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from headtohead.evaluation.seconds import compared, course
+from headtohead.evaluation.time_to_accuracy import compared, course
 
 Log = list[dict[str, Any]]
 

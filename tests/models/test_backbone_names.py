@@ -12,14 +12,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torchvision import models
 
-from headtohead.errors import BadSettings, WeightsNotFound
-from headtohead.job import Job
+from headtohead.contenders.base import Job
+from headtohead.core.errors import BadSettings, WeightsNotFound
 from headtohead.models.backbones import LinearProbe, build_head, load_backbone, published_statistics, state_hash
 from headtohead.models.names import canonical
 from headtohead.models.torchvision_nets import build_torchvision, take_classifier_off, torchvision_preprocess
 from headtohead.models.weights import find_weights
-from headtohead.rundir import RunDir
-from headtohead.settings import Settings
+from headtohead.settings.rundir import RunDir
+from headtohead.settings.schema import Settings
 
 RESNET = "resnet18-f37072fd.pth"  # as torchvision calls it
 

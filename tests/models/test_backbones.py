@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 from timm.data import create_transform, resolve_model_data_config
 from torch import nn
 
-from headtohead.data.views import normalise, plain_view
-from headtohead.errors import BadSettings, WeightsNotFound
+from headtohead.core.errors import BadSettings, WeightsNotFound
+from headtohead.images.transforms import normalise, plain_view
 from headtohead.models import weights as sources
 from headtohead.models.backbones import FrozenBackbone, LinearProbe, build_head, load_backbone, state_hash
 from headtohead.models.weights import WeightsFile, find_weights
@@ -149,7 +149,7 @@ def test_features_of_a_photo_are_timms(shared_weights: Path, shared_data: Path) 
     """Our pixels and net against timm's own transform and model, on a real photograph."""
     from PIL import Image
 
-    from headtohead.data.decode import decode
+    from headtohead.images.decode import decode
 
     file = next((shared_data / "clothing" / "shoes").glob("*.jpg"))
     backbone = load_backbone(find_weights(AUGREG, str(shared_weights)))

@@ -10,15 +10,16 @@ import pytest
 from conftest import BACKBONE
 from timm.data.config import resolve_model_data_config
 
-from headtohead.cli import main
-from headtohead.errors import WeightsNotFound
-from headtohead.job import Job
+from headtohead.cli.app import main
+from headtohead.contenders.base import Job
+from headtohead.core.errors import WeightsNotFound
+from headtohead.core.files import read_json
 from headtohead.models import weights as sources
 from headtohead.models.backbones import load_backbone
 from headtohead.models.weights import BUILTIN_FOLDER, announced, find_weights
-from headtohead.rundir import RunDir, read_json
-from headtohead.settings import BUILTIN, Settings
-from headtohead.settings_rules import problems
+from headtohead.settings.rules import problems
+from headtohead.settings.rundir import RunDir
+from headtohead.settings.schema import BUILTIN, Settings
 
 AUGREG = Settings().backbone[0]
 

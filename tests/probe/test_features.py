@@ -15,16 +15,17 @@ import torch
 from conftest import BACKBONE
 from safetensors.torch import load_file
 
-from headtohead.data.cache import BOUND, FEATURES, cache_folder
-from headtohead.data.index import ImageFiles, build_index
-from headtohead.data.views import normalise, plain_views
+from headtohead.core.cache import BOUND, FEATURES, cache_folder
+from headtohead.core.files import read_json
+from headtohead.dataset.index import build_index
+from headtohead.images.decoded import ImageFiles
+from headtohead.images.transforms import normalise, plain_views
 from headtohead.models.backbones import Backbone, FrozenBackbone, load_backbone
 from headtohead.models.weights import find_weights
 from headtohead.probe import features, pace
 from headtohead.probe.features import extract, feature_store, read_features, view
-from headtohead.probe.pace import Measured, Pace, candidates, measure
-from headtohead.rundir import read_json
-from headtohead.settings import Data
+from headtohead.probe.throughput import Measured, Pace, candidates, measure
+from headtohead.settings.schema import Data
 
 CPU = torch.device("cpu")
 

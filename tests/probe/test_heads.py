@@ -14,7 +14,7 @@ from headtohead.probe import knn, linear, task
 from headtohead.probe.heads import HEADS
 from headtohead.probe.knn import fit_knn
 from headtohead.probe.linear import fit_logreg, fit_ridge
-from headtohead.probe.task import Moments, Task
+from headtohead.probe.solver import Moments, Task
 from headtohead.training.loop import Plan
 
 PLAN = Plan(seed=0, epochs=10, learning_rate=1.0, weight_decay=0.0, warmup_share=0.1, clip_norm=5.0)

@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from headtohead.data.batches import FeatureBatches
+from headtohead.dataset.batches import FeatureBatches
 from headtohead.models.backbones import build_head
 from headtohead.training.loop import Plan, predict, train
 

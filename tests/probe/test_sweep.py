@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from headtohead.data.batches import FeatureBatches
-from headtohead.errors import TrainingDiverged
+from headtohead.core.errors import TrainingDiverged
+from headtohead.dataset.batches import FeatureBatches
 from headtohead.models.backbones import build_head
 from headtohead.probe.sweep import STEPS, sweep
-from headtohead.settings import Probe, Settings
-from headtohead.settings_rules import problems
+from headtohead.settings.rules import problems
+from headtohead.settings.schema import Probe, Settings
 from headtohead.training.loop import OPTIMIZERS, Plan, accuracy, predict, train
 
 PLAN = Plan(seed=0, epochs=12, learning_rate=1.0, weight_decay=9.0, warmup_share=0.1, clip_norm=1.0)

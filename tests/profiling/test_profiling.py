@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from headtohead.data.batches import FeatureBatches
+from headtohead.dataset.batches import FeatureBatches
 from headtohead.models.backbones import state_hash
 from headtohead.models.cnn import SmallCNN
 from headtohead.profiling import cost, trace, verdict

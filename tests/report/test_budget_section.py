@@ -8,9 +8,9 @@ import pytest
 
 from headtohead.report.budget import by_images, cnn_epochs, from_how_much, label_budget, outcome
 from headtohead.report.results import Results, read_results
-from headtohead.report.seconds import by_seconds, faster, in_hand, leads
 from headtohead.report.text import speaker
-from headtohead.rundir import RunDir
+from headtohead.report.time_to_accuracy import by_seconds, faster, in_hand, leads
+from headtohead.settings.rundir import RunDir
 
 RUN = RunDir(Path(__file__).parents[2] / "runs" / "clothing")
 EN, RU = speaker("en"), speaker("ru")

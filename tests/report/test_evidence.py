@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from conftest import paint
 
-from headtohead.data.audit.audit import audit_folder
-from headtohead.data.index import build_index
+from headtohead.audit.audit import audit_folder
+from headtohead.dataset.index import build_index
 from headtohead.report.evidence import evidence, sentence
 from headtohead.report.text import speaker
-from headtohead.settings import Data
+from headtohead.settings.schema import Data
 
 en, ru = speaker("en"), speaker("ru")
 

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from headtohead.evaluation.agreement import alarm
-from headtohead.evaluation.alarms import ALARMS
+from headtohead.evaluation.agreement import ALARMS, alarm
 from headtohead.report.heads import alarm_lines, heads
 from headtohead.report.results import Results, read_results
 from headtohead.report.sections import summary
 from headtohead.report.text import speaker
-from headtohead.rundir import RunDir
+from headtohead.settings.rundir import RunDir
 
 RUN = RunDir(Path(__file__).parents[2] / "runs" / "clothing")
 GAP = {"difference": 0.123, "low": 0.05, "high": 0.2}

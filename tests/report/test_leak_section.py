@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from headtohead.report.leaks import duplicates, leak_line
+from headtohead.report.data import duplicates, leak_line
 from headtohead.report.results import Results, read_results
 from headtohead.report.text import speaker
-from headtohead.rundir import RunDir
+from headtohead.settings.rundir import RunDir
 
 RUN = RunDir(Path(__file__).parents[2] / "runs" / "clothing")
 

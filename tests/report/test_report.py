@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from headtohead.data.audit.findings import FINDINGS
+from headtohead.audit.findings import FINDINGS
 from headtohead.report.conclusions import winner
 from headtohead.report.data import data, findings
 from headtohead.report.results import read_results
 from headtohead.report.text import code, count, esc, pct, points, seconds, speaker, table
-from headtohead.rundir import RunDir
+from headtohead.settings.rundir import RunDir
 
 
 @pytest.mark.parametrize(

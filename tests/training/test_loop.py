@@ -11,16 +11,15 @@ import pytest
 import torch
 from torch import nn
 
-from headtohead.data.batches import FeatureBatches, ImageBatches
-from headtohead.data.views import own_preprocess
-from headtohead.errors import TrainingDiverged
+from headtohead.core.errors import TrainingDiverged
+from headtohead.dataset.batches import FeatureBatches, ImageBatches
+from headtohead.images.transforms import own_preprocess
 from headtohead.models.cnn import SmallCNN, build_cnn
-from headtohead.rundir import SeedDir
+from headtohead.settings.rundir import SeedDir
 from headtohead.training.checkpoint import load_weights, save_weights, saved_epoch
 from headtohead.training.diagnostics import first_non_finite, update_ratio
 from headtohead.training.journal import Journal
-from headtohead.training.loop import Plan, build_optimizer, macro_f1, predict, train, train_step
-from headtohead.training.schedule import learning_rate
+from headtohead.training.loop import Plan, build_optimizer, learning_rate, macro_f1, predict, train, train_step
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(40) % 2

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from headtohead.data.index import Index
+from headtohead.dataset.index import Index
 from headtohead.training.loop import Plan
 
 

@@ -1,16 +1,17 @@
-"""The contenders: how each kind is checked, trained, profiled and made to predict; `CONTENDERS` is the list of them."""
+"""The contenders: how each kind is checked, trained, profiled and made to predict.
 
-from headtohead.contender_names import contender_names, probe_backbones
-from headtohead.contenders.cnn import CNN
-from headtohead.contenders.finetune import FINETUNE
-from headtohead.contenders.probe import PROBE
-from headtohead.contenders.shared import Contender
-from headtohead.settings import Settings
+`contenders/KIND.py` holds `CONTENDER` for every kind in `settings.contenders.CONTENDERS`.
+"""
 
-CONTENDERS: dict[str, Contender] = {"cnn": CNN, "probe": PROBE, "finetune": FINETUNE}
+from importlib import import_module
+
+from headtohead.contenders.base import Contender
+from headtohead.settings.contenders import contender_names, kind_of
+from headtohead.settings.schema import Settings
 
 
 def contenders_of(settings: Settings) -> dict[str, Contender]:
-    """The run's own: one of a kind, but a probe for every backbone."""
-    probes = probe_backbones(settings)
-    return {name: CONTENDERS["probe" if name in probes else name] for name in contender_names(settings)}
+    """The run's own by name: one of a kind, but a probe for every backbone."""
+    return {
+        name: import_module(f"headtohead.contenders.{kind_of(name)}").CONTENDER for name in contender_names(settings)
+    }

@@ -5,23 +5,54 @@ above zero at the level 1 - (1 - confidence) / tests: Bonferroni's, so that of a
 heads of equal worth, one fires by chance in no more than 1 - confidence of the runs.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
-from headtohead.evaluation.alarms import ALARMS
 from headtohead.evaluation.compare import same_images
-from headtohead.evaluation.metrics import METRICS
+from headtohead.evaluation.intervals import mean_interval, score_intervals, shares_apart
 from headtohead.evaluation.predictions import Predictions
 
 Json = dict[str, Any]
 Floats = NDArray[np.float64]
 
 ALARM_RESAMPLES = 20_000  # the ends of a Bonferroni interval lie far out
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do about an alarm."""
+
+    en: str
+    ru: str
+
+
+ALARMS: dict[str, Advice] = {
+    "learning-rate": Advice(
+        "widen the grid of learning rates (probe.learning_rates, probe.sgd_learning_rates) or train longer "
+        "(probe.epochs): the headline's head has not come to the optimum of its own model",
+        "расширьте сетку скоростей обучения (probe.learning_rates, probe.sgd_learning_rates) или обучайте дольше "
+        "(probe.epochs): голова не дошла до оптимума собственной модели",
+    ),
+    "scaling": Advice(
+        "the features differ in size so much that the head feels it: report the standardised head beside the headline",
+        "величины признаков различаются так, что это сказывается на голове: приведите рядом голову на "
+        "стандартизованных признаках",
+    ),
+    "protocol": Advice(
+        "look for an error in how the head is trained or scored (labels, learning rate, preprocessing of one split), "
+        "for images of `val` among the training ones, and for a `val` that comes from elsewhere",
+        "ищите ошибку в обучении или оценке головы (метки, скорость обучения, предобработка одной из частей), "
+        "изображения `val` среди обучающих и `val` из другого источника",
+    ),
+    "not-converged": Advice(
+        "the best fit on `tune` is no optimum: take it for a lower bound, or raise MAX_ITERATIONS in probe/linear.py",
+        "лучший на `tune` подбор не является оптимумом: считайте его нижней оценкой или увеличьте MAX_ITERATIONS в "
+        "probe/linear.py",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -101,14 +132,11 @@ def split_alarm(panel: Json, headline: Headline, ours: Floats, level: float) -> 
 
     The interval is Agresti and Caffo's of two independent proportions.
     """
-    n_tune, n_val = panel["num_tune"], len(ours)
     tune, val = headline.tune_accuracy, float(ours.mean())
-    shrunk = [((p * n + 1) / (n + 2), n + 2) for p, n in ((tune, n_tune), (val, n_val))]
-    middle = shrunk[1][0] - shrunk[0][0]
-    half = float(norm.ppf((1 + level) / 2)) * math.sqrt(sum(p * (1 - p) / n for p, n in shrunk))
-    if abs(middle) <= half:
+    low, high = shares_apart((tune, panel["num_tune"]), (val, len(ours)), level)
+    if low <= 0 <= high:
         return []
-    numbers = {"tune": tune, "val": val, "difference": val - tune, "low": middle - half, "high": middle + half}
+    numbers = {"tune": tune, "val": val, "difference": val - tune, "low": low, "high": high}
     return [alarm("protocol", "splits", numbers)]
 
 
@@ -124,41 +152,7 @@ def convergence_alarms(panel: Json) -> list[Json]:
     return found
 
 
-def mean_interval(values: Floats, confidence: float, resamples: int) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean.
-
-    How often each distinct value is drawn is multinomial, which is the bootstrap itself without its loop over images.
-    """
-    distinct, counts = np.unique(values, return_counts=True)
-    draws = np.random.default_rng(0).multinomial(len(values), counts / len(values), size=resamples)
-    return ends(draws @ distinct / len(values), confidence)
-
-
-def ends(values: Floats, confidence: float) -> tuple[float, float]:
-    """The percentiles that leave (1 - confidence) / 2 on either side."""
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
-
-
 def difference(right: Floats, ours: Floats, confidence: float, resamples: int) -> Json:
     """A variant's accuracy minus the headline's, with the paired interval."""
     low, high = mean_interval(right - ours, confidence, resamples)
     return {"mean": float((right - ours).mean()), "low": low, "high": high}
-
-
-def score_intervals(of: Predictions, confidence: float, resamples: int) -> Json:
-    """Every metric with its bootstrap interval, from resampled cells of the confusion matrix."""
-    num_classes, n = len(of.classes), len(of.labels)
-    cells, counts = np.unique(of.labels * num_classes + of.predicted, return_counts=True)
-    draws = np.random.default_rng(0).multinomial(n, counts / n, size=resamples)
-    values: dict[str, list[float]] = {name: [] for name in METRICS}
-    for draw in (counts, *draws):
-        confusion = np.zeros(num_classes**2, dtype=np.int64)
-        confusion[cells] = draw
-        for name, metric in METRICS.items():
-            values[name].append(metric(confusion.reshape(num_classes, num_classes)))
-    found = {}
-    for name, (point, *drawn) in values.items():
-        low, high = ends(np.array(drawn), confidence)
-        found[name] = {"mean": point, "low": low, "high": high}
-    return found

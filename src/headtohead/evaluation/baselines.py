@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from headtohead.data.decode import Images
+from headtohead.images.decode import Images
 
 BASELINES = ("majority", "pixels")
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C, chosen on tune

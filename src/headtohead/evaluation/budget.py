@@ -1,29 +1,26 @@
 """Scores by number of training images, from predictions on disk."""
 
-import csv
-import io
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from headtohead.evaluation import budget_plots
+from headtohead.core.files import Json, read_json, write_csv
+from headtohead.core.progress import track
+from headtohead.dataset.index import Index
 from headtohead.evaluation.compare import same_images
+from headtohead.evaluation.intervals import Floats, crossed_resamples, percentiles
 from headtohead.evaluation.metrics import METRICS, confusion_matrix
-from headtohead.evaluation.predictions import Predictions, load_predictions
-from headtohead.evaluation.seconds import against_seconds
-from headtohead.progress import track
-from headtohead.rundir import RunDir, read_json, write_json, write_text
-from headtohead.settings import Settings
+from headtohead.evaluation.predictions import Predictions, load_predictions, load_several, save_several
+from headtohead.evaluation.time_to_accuracy import against_seconds
+from headtohead.settings.rundir import RunDir, best_epoch
+from headtohead.settings.schema import Settings
 
 CONTENDERS = ("cnn", "probe", "knn")
 PAIRS = (("cnn", "probe"), ("cnn", "knn"), ("knn", "probe"))  # compared: second minus first
 ALL = 0  # the size that stands for all training images
-
-Json = dict[str, Any]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,6 +30,15 @@ class Training:
     contender: str
     size: int
     draw: int
+
+    @property
+    def name(self) -> str:
+        """Of its predictions.
+
+        >>> Training("knn", ALL, 0).name
+        'knn-all-draw-0'
+        """
+        return f"{self.contender}-{self.size or 'all'}-draw-{self.draw}"
 
 
 @dataclass(frozen=True)
@@ -61,46 +67,48 @@ def trainings(settings: Settings, counts: Sequence[int]) -> list[Training]:
     return [*parts, Training("knn", ALL, 0)]
 
 
+def save_training(path: Path, index: Index, probabilities: Floats, choice: Json) -> None:
+    """Write what one training predicts for `val` (N, C) and what it chose on `tune`."""
+    save_several(path, index, "val", {"probabilities": probabilities}, choices=np.array(json.dumps(choice)))
+
+
+def join_trainings(paths: Mapping[str, Path], out: Path, index: Index) -> None:
+    """Write the trainings of many files, by name, into one."""
+    models = {name: load_predictions(path).probabilities for name, path in paths.items()}
+    choices = {name: read_choices(path) for name, path in paths.items()}
+    save_several(out, index, "val", models, choices=np.array(json.dumps(choices)))
+
+
+def read_choices(path: Path) -> Json:
+    """What `save_training` or `join_trainings` wrote of choices."""
+    with np.load(path, allow_pickle=False) as content:
+        choices: Json = json.loads(str(content["choices"]))
+    return choices
+
+
 def read_points(run: RunDir, settings: Settings, counts: Sequence[int]) -> list[Point]:
     """What the small trainings left; with all images CNN and probe are the main training's, a seed for a draw."""
     points = []
+    predictions, choices = load_several(run.budget_predictions), read_choices(run.budget_predictions)
     for size in [*sizes(settings, counts), ALL]:
-        draws = {c: range(settings.budget.draws if size != ALL else 1) for c in CONTENDERS}
-        small = CONTENDERS if size != ALL else ("knn",)
-        runs = {c: [load_predictions(run.budget_predictions(c, size, d)) for d in draws[c]] for c in small}
-        chosen = {c: [read_json(run.budget_choice(c, size, d)) for d in draws[c]] for c in small}
-        for c in (c for c in CONTENDERS if c not in small):
-            runs[c] = [load_predictions(run.seed(c, seed).predictions("val")) for seed in settings.seeds]
-            chosen[c] = [chosen_by_main(run, c, seed, sum(counts)) for seed in settings.seeds]
+        draws = range(settings.budget.draws if size != ALL else 1)
+        runs, chosen = {}, {}
+        for c in CONTENDERS:
+            if size == ALL and c != "knn":
+                runs[c] = [load_predictions(run.seed(c, seed).predictions("val")) for seed in settings.seeds]
+                chosen[c] = [chosen_by_main(run, c, seed, sum(counts)) for seed in settings.seeds]
+            else:
+                names = [Training(c, size, draw).name for draw in draws]
+                runs[c], chosen[c] = [predictions[name] for name in names], [choices[name] for name in names]
         images = sum(min(size, count) if size != ALL else count for count in counts)
-        points.append(Point(size, images, {c: runs[c] for c in CONTENDERS}, {c: chosen[c] for c in CONTENDERS}))
+        points.append(Point(size, images, runs, chosen))
     return points
 
 
 def chosen_by_main(run: RunDir, contender: str, seed: int, images: int) -> Json:
     """What a main training came to, as the small ones have it."""
     log = run.seed(contender, seed).read_log()
-    best = min(log, key=lambda entry: entry["loss/tune"])
-    return {"images": images, "seed": seed, "epochs": len(log), "best_epoch": best["epoch"]}
-
-
-def resampled(runs: list[Predictions], resamples: int) -> dict[str, Floats]:
-    """Every metric (R,), averaged over draws, in resamples of both the draws and the images.
-
-    Draws and images are crossed, and both are drawn anew with replacement (Owen, "The pigeonhole bootstrap", 2007).
-    Always the same resamples: numbers of two contenders with as many draws are paired.
-    """
-    of_images, of_draws = np.random.default_rng(0), np.random.default_rng(1)
-    labels, num_classes = runs[0].labels, len(runs[0].classes)
-    predicted = np.stack([run.predicted for run in runs])  # (draws, N)
-    found = {name: np.empty(resamples) for name in METRICS}
-    for number in range(resamples):
-        images = of_images.integers(len(labels), size=len(labels))
-        draws, times = np.unique(of_draws.integers(len(runs), size=len(runs)), return_counts=True)
-        confusions = [confusion_matrix(labels[images], predicted[d][images], num_classes) for d in draws]
-        for name, metric in METRICS.items():
-            found[name][number] = np.average([metric(confusion) for confusion in confusions], weights=times)
-    return found
+    return {"images": images, "seed": seed, "epochs": len(log), "best_epoch": best_epoch(log)["epoch"]}
 
 
 def per_draw(runs: list[Predictions]) -> dict[str, list[float]]:
@@ -109,65 +117,54 @@ def per_draw(runs: list[Predictions]) -> dict[str, list[float]]:
     return {name: [metric(confusion) for confusion in each] for name, metric in METRICS.items()}
 
 
-def interval(values: Floats, confidence: float) -> Json:
-    """The percentile interval of resampled values."""
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return {"low": float(low), "high": float(high)}
-
-
 def numbers(point: Point, confidence: float, resamples: int) -> Json:
     """Scores and differences at one size, with intervals over draws and images."""
-    values = {c: resampled(runs, resamples) for c, runs in point.runs.items()}
+    values = {c: crossed_resamples(runs, resamples) for c, runs in point.runs.items()}
     scores = {c: per_draw(runs) for c, runs in point.runs.items()}
-    mean = {c: {metric: float(np.mean(of)) for metric, of in scores[c].items()} for c in scores}
+    mean = {c: {metric: float(np.mean(draws)) for metric, draws in scores[c].items()} for c in scores}
+
+    def row(middle: float, resampled: Floats) -> Json:
+        low, high = percentiles(resampled, confidence)
+        return {"mean": middle, "low": low, "high": high}
+
     return {
         "images_per_class": point.size or "all",
         "images": point.images,
         "contenders": {
             c: {"chosen": point.chosen[c]}
-            | {
-                metric: {"per_draw": scores[c][metric], "mean": mean[c][metric]}
-                | interval(values[c][metric], confidence)
-                for metric in METRICS
-            }
+            | {m: {"per_draw": scores[c][m]} | row(mean[c][m], values[c][m]) for m in METRICS}
             for c in scores
         },
         "differences": {
-            f"{b} minus {a}": {
-                metric: {"mean": mean[b][metric] - mean[a][metric]}
-                | interval(values[b][metric] - values[a][metric], confidence)
-                for metric in METRICS
-            }
+            f"{b} minus {a}": {m: row(mean[b][m] - mean[a][m], values[b][m] - values[a][m]) for m in METRICS}
             for a, b in PAIRS
         },
     }
 
 
-def summarise_budget(run: RunDir, settings: Settings) -> None:
-    """Write budget.csv, both figures and, last, budget.json."""
+def summarise_budget(run: RunDir, settings: Settings) -> Json:
+    """Write budget.csv; returns the content of budget.json."""
     points = read_points(run, settings, read_json(run.data)["counts"]["train"])
     same_images([runs for point in points for runs in point.runs.values()])
     level, resamples = settings.evaluation.confidence, settings.evaluation.resamples
     found = [numbers(point, level, resamples) for point in track(points, "intervals", len(points))]
-    seconds = against_seconds(run, settings.seeds)
-    write_text(run.budget_table, budget_csv(found))
-    budget_plots.budget_curve(found, run.figures / "label-budget.png")
-    budget_plots.against_seconds(seconds, run.figures / "accuracy-against-seconds.png")
+    write_budget_csv(run.budget_table, found)
     about: Json = {"num_val": len(points[0].runs["cnn"][0].labels), "draws": settings.budget.draws}
     about |= {"confidence": level, "resamples": resamples, "resampled": "draws and val images"}
-    write_json(run.budget, about | {"points": found, "seconds": seconds})
+    return about | {"points": found, "seconds": against_seconds(run, settings.seeds)}
 
 
-def budget_csv(points: list[Json]) -> str:
+def write_budget_csv(path: Path, points: list[Json]) -> None:
     """One row per size, contender and metric."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["images_per_class", "images", "contender", "metric", "mean", "low", "high", "per_draw"])
-    for point in points:
-        for contender, of in point["contenders"].items():
-            for metric in METRICS:
-                row = of[metric]
-                rounded = [f"{row[key]:.6f}" for key in ("mean", "low", "high")]
-                each = " ".join(f"{value:.6f}" for value in row["per_draw"])
-                writer.writerow([point["images_per_class"], point["images"], contender, metric, *rounded, each])
-    return out.getvalue()
+    header = ["images_per_class", "images", "contender", "metric", "mean", "low", "high", "per_draw"]
+    rows = [
+        [
+            *(point["images_per_class"], point["images"], contender, metric),
+            *(f"{scores[metric][key]:.6f}" for key in ("mean", "low", "high")),
+            " ".join(f"{value:.6f}" for value in scores[metric]["per_draw"]),
+        ]
+        for point in points
+        for contender, scores in point["contenders"].items()
+        for metric in METRICS
+    ]
+    write_csv(path, header, rows)

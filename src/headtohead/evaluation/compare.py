@@ -1,14 +1,12 @@
 """Numbers of each contender and of the pair: intervals, McNemar's test, gaps, confusions."""
 
-import csv
-import io
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import binomtest
 
+from headtohead.evaluation.intervals import Indices, interval
 from headtohead.evaluation.metrics import (
     METRICS,
     Confusion,
@@ -19,22 +17,7 @@ from headtohead.evaluation.metrics import (
     recall,
 )
 from headtohead.evaluation.predictions import Predictions
-
-Indices = NDArray[np.int64]
-
-
-def interval(statistic: Callable[[Indices], float], n: int, confidence: float, resamples: int) -> tuple[float, float]:
-    """Percentile bootstrap interval of `statistic(indices)` over resamples of n images. Always the same draws."""
-    result = bootstrap(
-        (np.arange(n),),
-        statistic,
-        vectorized=False,
-        n_resamples=resamples,
-        confidence_level=confidence,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+from headtohead.settings.rundir import Log, best_epoch
 
 
 def mean_over_seeds(runs: list[Predictions], metric: Callable[[Confusion], float]) -> Callable[[Indices], float]:
@@ -129,7 +112,7 @@ def difference(
     return found
 
 
-def convergence(log: list[dict[str, Any]], share: float = 0.9) -> dict[str, Any]:
+def convergence(log: Log, share: float = 0.9) -> dict[str, Any]:
     """Epochs and seconds until the accuracy on `tune` first reaches `share` of that of the last epoch."""
     goal = share * log[-1]["accuracy/tune"]
     reached = next(i for i, entry in enumerate(log) if entry["accuracy/tune"] >= goal)
@@ -141,7 +124,7 @@ def convergence(log: list[dict[str, Any]], share: float = 0.9) -> dict[str, Any]
         "seconds": float(np.sum(seconds[: reached + 1])),
         "seconds_all": float(np.sum(seconds)),
         "num_epochs": len(log),
-        "best_epoch": min(range(len(log)), key=lambda i: log[i]["loss/tune"]),
+        "best_epoch": best_epoch(log)["epoch"],
     }
 
 
@@ -153,36 +136,3 @@ def generalisation(train: list[Predictions], val: list[Predictions]) -> dict[str
 
     on_train, on_val = mean(train), mean(val)
     return {"train": on_train, "val": on_val, "gap": on_train - on_val}
-
-
-def metrics_csv(contenders: dict[str, dict[str, Any]]) -> str:
-    """One row per contender and metric."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["contender", "metric", "mean", "sd_over_seeds", "low", "high", "per_seed"])
-    for contender, found in contenders.items():
-        for name in METRICS:
-            row = found[name]
-            sd = "" if row["sd"] is None else f"{row['sd']:.6f}"
-            per_seed = " ".join(f"{value:.6f}" for value in row["per_seed"])
-            writer.writerow(
-                [
-                    contender,
-                    name,
-                    f"{row['mean']:.6f}",
-                    sd,
-                    f"{row['low']:.6f}",
-                    f"{row['high']:.6f}",
-                    per_seed,
-                ]
-            )
-    return out.getvalue()
-
-
-def confusion_csv(confusion: list[list[int]], classes: tuple[str, ...]) -> str:
-    """Rows true, columns predicted, counts summed over the seeds."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["true \\ predicted", *classes])
-    writer.writerows([name, *row] for name, row in zip(classes, confusion, strict=True))
-    return out.getvalue()

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headtohead.evaluation.compare import Indices, interval, mean_over_seeds
+from headtohead.evaluation.compare import mean_over_seeds
+from headtohead.evaluation.intervals import Indices, interval
 from headtohead.evaluation.metrics import METRICS
 from headtohead.evaluation.predictions import Predictions
 

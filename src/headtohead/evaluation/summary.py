@@ -1,49 +1,43 @@
-"""All numbers, tables and figures of a run from what lies in its folder. No torch."""
+"""All numbers and tables of a run from what lies in its folder. No torch."""
 
-import csv
-import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from headtohead.contender_names import contender_names, title
-from headtohead.evaluation import plots
+from headtohead.core.files import Json, read_json, write_csv
 from headtohead.evaluation.agreement import Headline, agreement
-from headtohead.evaluation.baselines import BASELINES
-from headtohead.evaluation.compare import (
-    confusion_csv,
-    convergence,
-    difference,
-    generalisation,
-    mcnemar,
-    metrics_csv,
-    same_images,
-    scores,
-)
+from headtohead.evaluation.compare import convergence, difference, generalisation, mcnemar, same_images, scores
 from headtohead.evaluation.leaks import with_and_without
-from headtohead.evaluation.predictions import Predictions, load_predictions
-from headtohead.rundir import RunDir, read_json, write_json, write_text
-from headtohead.settings import Settings
+from headtohead.evaluation.metrics import METRICS
+from headtohead.evaluation.predictions import Predictions, load_predictions, load_several
+from headtohead.settings.contenders import contender_names
+from headtohead.settings.rundir import Log, RunDir, best_epoch
+from headtohead.settings.schema import Settings
+
+Runs = dict[str, list[Predictions]]  # by contender, one for each seed
 
 
-def summarise_run(run: RunDir, settings: Settings) -> None:
-    """Write metrics.csv, predictions.csv, confusion matrices, figures and, last, comparison.json."""
+def summarise_run(run: RunDir, settings: Settings) -> Json:
+    """Write metrics.csv, predictions.csv and the confusion matrices; returns the content of comparison.json."""
     contenders = contender_names(settings)
-    titles = {name: title(settings, name) for name in contenders}
     seeds, level, resamples = settings.seeds, settings.evaluation.confidence, settings.evaluation.resamples
-    val = {c: [load_predictions(run.seed(c, s).predictions("val")) for s in seeds] for c in contenders}
-    train = {c: [load_predictions(run.seed(c, s).predictions("train")) for s in seeds] for c in contenders}
+    val: Runs = {c: [load_predictions(run.seed(c, s).predictions("val")) for s in seeds] for c in contenders}
+    train: Runs = {c: [load_predictions(run.seed(c, s).predictions("train")) for s in seeds] for c in contenders}
     logs = {c: [run.seed(c, s).read_log() for s in seeds] for c in contenders}
-    plain = {name: [load_predictions(run.baselines / f"{name}.npz")] for name in BASELINES}
-    same_images([*val.values(), *plain.values()])
-    classes = next(iter(val.values()))[0].classes
+    baselines: Runs = {name: [predictions] for name, predictions in load_several(run.baselines).items()}
+    same_images([*val.values(), *baselines.values()])
+    files, classes = val["cnn"][0].files, val["cnn"][0].classes
 
-    found = {name: scores(runs, level, resamples) for name, runs in (val | plain).items()}
+    found = {name: scores(runs, level, resamples) for name, runs in (val | baselines).items()}
     for name in contenders:
         found[name]["convergence"] = [convergence(log) for log in logs[name]]
         found[name]["generalisation"] = generalisation(train[name], val[name])
+        write_confusion_csv(run.confusion(name), found[name]["confusion"], classes)
+    write_metrics_csv(run.metrics, found)
+    write_predictions_csv(run.predictions_table, val, seeds)
 
-    def paired(first: str, second: str) -> dict[str, Any]:
+    def paired(first: str, second: str) -> Json:
         return {
             "first": first,
             "second": second,
@@ -51,67 +45,57 @@ def summarise_run(run: RunDir, settings: Settings) -> None:
             "mcnemar": {str(seed): mcnemar(a, b) for seed, a, b in zip(seeds, val[first], val[second], strict=True)},
         }
 
-    pair, *further = [("cnn", "probe"), *(("probe", name) for name in contenders[2:])]
-
-    write_text(run.metrics, metrics_csv(found))
-    write_text(run.path / "predictions.csv", predictions_csv(val, seeds))
-    plots.curves(logs, titles, run.figures / "curves.png")
-    plots.scores(found, titles, run.figures / "scores.png")
-    plots.step_parts(read_json(run.cost)["models"], run.figures / "step-parts.png")
-    for name in contenders:
-        write_text(run.confusion(name), confusion_csv(found[name]["confusion"], classes))
-        for kind in ("counts", "shares"):
-            heading = f"{titles[name]}, val, {len(seeds)} seeds together, {kind}"
-            path = run.figures / f"confusion-{name}-{kind}.png"
-            plots.confusion(np.array(found[name]["confusion"]), classes, heading, path, shares=kind == "shares")
-    leaked = read_json(run.duplicates)["leaked"] if run.duplicates.exists() else []
-    is_leaked = np.isin(next(iter(val.values()))[0].files, np.array(leaked, dtype=str))
-    write_json(
-        run.comparison,
-        {
-            "num_val": len(next(iter(val.values()))[0].labels),
-            "seeds": list(seeds),
-            "confidence": level,
-            "resamples": resamples,
-            "contenders": found,
-            "pair": paired(*pair),
-            "further_pairs": [paired(*each) for each in further],
-            "leaks": with_and_without(val | plain, is_leaked, level, resamples),
-            "panel": panels(run, val, logs, level, resamples),
-        },
-    )
+    is_leaked = np.isin(files, np.array(read_json(run.data)["duplicates"]["leaked"], dtype=str))
+    return {
+        "num_val": len(files),
+        "seeds": list(seeds),
+        "confidence": level,
+        "resamples": resamples,
+        "contenders": found,
+        "pair": paired("cnn", "probe"),
+        "further_pairs": [paired("probe", name) for name in contenders[2:]],
+        "leaks": with_and_without(val | baselines, is_leaked, level, resamples),
+        "panel": panels(run, val, logs, level, resamples),
+    }
 
 
-def panels(
-    run: RunDir,
-    val: dict[str, list[Predictions]],
-    logs: dict[str, list[list[dict[str, Any]]]],
-    confidence: float,
-    resamples: int,
-) -> dict[str, Any]:
+def panels(run: RunDir, val: Runs, logs: dict[str, list[Log]], confidence: float, resamples: int) -> Json:
     """By contender, how its panel of heads agrees with it; of those that have one."""
     found = {}
     for name in (name for name in val if run.panel(name).exists()):
-        panel = read_json(run.panel(name))
-        of_variants = {v["name"]: load_predictions(run.panel_predictions(name, v["name"])) for v in panel["variants"]}
-        best = [min(log, key=lambda entry: entry["loss/tune"]) for log in logs[name]]
-        tune_accuracy = float(np.mean([entry["accuracy/tune"] for entry in best]))
+        tune_accuracy = float(np.mean([best_epoch(log)["accuracy/tune"] for log in logs[name]]))
         headline = Headline(val[name], tune_accuracy, read_json(run.sweep(name))["at_edge"])
-        found[name] = agreement(panel, of_variants, headline, confidence, resamples)
+        variants = load_several(run.panel_predictions(name))
+        found[name] = agreement(read_json(run.panel(name)), variants, headline, confidence, resamples)
     return found
 
 
-def predictions_csv(val: dict[str, list[Predictions]], seeds: tuple[int, ...]) -> str:
-    """One row per `val` image: file, true class, and the class each trained model predicts."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    runs: list[tuple[str, Predictions]] = [
-        (f"{name}-seed-{seed}", run) for name, of in val.items() for seed, run in zip(seeds, of, strict=True)
+def write_metrics_csv(path: Path, contenders: dict[str, Json]) -> None:
+    """One row per contender and metric."""
+    rows = [
+        [
+            *(contender, metric, f"{row['mean']:.6f}", "" if row["sd"] is None else f"{row['sd']:.6f}"),
+            *(f"{row['low']:.6f}", f"{row['high']:.6f}", " ".join(f"{value:.6f}" for value in row["per_seed"])),
+        ]
+        for contender, found in contenders.items()
+        for metric in METRICS
+        for row in [found[metric]]
     ]
-    writer.writerow(["file", "true", *(title for title, _ in runs)])
-    first = runs[0][1]
-    columns: list[Any] = [run.predicted for _, run in runs]
-    for i, file in enumerate(first.files):
-        row = [first.classes[column[i]] for column in columns]
-        writer.writerow([str(file), first.classes[first.labels[i]], *row])
-    return out.getvalue()
+    write_csv(path, ["contender", "metric", "mean", "sd_over_seeds", "low", "high", "per_seed"], rows)
+
+
+def write_confusion_csv(path: Path, confusion: list[list[int]], classes: tuple[str, ...]) -> None:
+    """Rows true, columns predicted, counts summed over the seeds."""
+    rows = [[name, *row] for name, row in zip(classes, confusion, strict=True)]
+    write_csv(path, ["true \\ predicted", *classes], rows)
+
+
+def write_predictions_csv(path: Path, val: Runs, seeds: tuple[int, ...]) -> None:
+    """One row per `val` image: file, true class, and the class that each trained model predicts."""
+    runs = {f"{name}-seed-{s}": run for name, each in val.items() for s, run in zip(seeds, each, strict=True)}
+    first = next(iter(runs.values()))
+    columns: list[Any] = [first.labels, *(run.predicted for run in runs.values())]
+    rows = [
+        [str(file), *(first.classes[column[i]] for column in columns)] for i, file in enumerate(first.files.tolist())
+    ]
+    write_csv(path, ["file", "true", *runs], rows)

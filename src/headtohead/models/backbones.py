@@ -12,11 +12,11 @@ from timm.data.config import resolve_model_data_config
 from timm.models import VisionTransformer, load_state_dict
 from torch import nn
 
-from headtohead.data.views import Preprocess
-from headtohead.errors import WeightsNotFound
-from headtohead.models.names import TORCHVISION
+from headtohead.core.errors import WeightsNotFound
+from headtohead.images.transforms import Preprocess
 from headtohead.models.torchvision_nets import build_torchvision, take_classifier_off, torchvision_preprocess
 from headtohead.models.weights import WeightsFile, architecture
+from headtohead.settings.contenders import TORCHVISION
 
 
 def state_hash(tensors: Mapping[str, torch.Tensor]) -> str:

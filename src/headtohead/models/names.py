@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from headtohead.errors import BadSettings, WeightsNotFound
+from headtohead.core.errors import BadSettings, WeightsNotFound
+from headtohead.settings.contenders import TORCHVISION
 
-TORCHVISION = "torchvision/"
 ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
 HUB_FILE = "model.safetensors"
 

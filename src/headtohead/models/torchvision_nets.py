@@ -6,9 +6,9 @@ from typing import Any
 from torch import nn
 from torchvision import models
 
-from headtohead.data.views import Preprocess
-from headtohead.errors import BadSettings
-from headtohead.models.names import TORCHVISION
+from headtohead.core.errors import BadSettings
+from headtohead.images.transforms import Preprocess
+from headtohead.settings.contenders import TORCHVISION
 
 
 def published(name: str) -> Any:

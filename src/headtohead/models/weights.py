@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import headtohead
-from headtohead.errors import WeightsNotFound
-from headtohead.models.names import ENDINGS, HUB_FILE, TORCHVISION, at_path, canonical, is_path
-from headtohead.progress import say
-from headtohead.settings import BUILTIN
+from headtohead.core.errors import WeightsNotFound
+from headtohead.core.progress import say
+from headtohead.models.names import ENDINGS, HUB_FILE, at_path, canonical, is_path
+from headtohead.settings.contenders import TORCHVISION
+from headtohead.settings.schema import BUILTIN
 
 HUB_TIMEOUT_S = 2.0
 

@@ -21,17 +21,17 @@ import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from headtohead.data.ahead import ahead
-from headtohead.data.batches import CROP
-from headtohead.data.cache import FEATURES, bound, cache_folder
-from headtohead.data.decode import DECODING, Pixels, codecs
-from headtohead.data.index import ImageFiles
-from headtohead.data.store import Array, Store
-from headtohead.data.views import Preprocess, normalise, plain_views, random_views
+from headtohead.core.array_store import Array, Store
+from headtohead.core.cache import FEATURES, bound, cache_folder
+from headtohead.core.files import read_json, write_atomically, write_json
+from headtohead.core.prefetch import ahead
+from headtohead.core.progress import bar, say
+from headtohead.dataset.batches import CROP
+from headtohead.images.decode import DECODING, Pixels, codecs
+from headtohead.images.decoded import ImageFiles
+from headtohead.images.transforms import Preprocess, normalise, plain_views, random_views
 from headtohead.models.backbones import Backbone
-from headtohead.probe.pace import Measured, Pace, measure, torch_threads
-from headtohead.progress import bar, say
-from headtohead.rundir import read_json, write_atomically, write_json
+from headtohead.probe.throughput import Measured, Pace, measure, torch_threads
 
 VIEWS = 1  # to be raised with every change of what `view` gives: features are found by it
 SHARD = 256  # images whose features are kept together: what a killed run loses at most

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import torch
 
-from headtohead.data.batches import Batch, Batches, FeatureBatches
+from headtohead.dataset.batches import Batch, Batches, FeatureBatches
 from headtohead.probe.knn import fit_knn, predict_knn
 from headtohead.probe.linear import fit_logreg, fit_ridge, predict_ridge, predict_softmax
+from headtohead.probe.solver import Fit, Predict, Task
 from headtohead.probe.sweep import sweep
-from headtohead.probe.task import Fit, Predict, Task
 
 
 @dataclass(frozen=True)

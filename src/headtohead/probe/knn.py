@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from headtohead.probe.task import Arrays, Fit, Floats, Labels, Task, choose, edge, hits, squared_error
+from headtohead.probe.solver import Arrays, Fit, Floats, Labels, Task, choose, edge, hits, squared_error
 
 NEIGHBOURS = (1, 2, 5, 10, 20, 50, 100)
 TEMPERATURE = 0.07

@@ -14,7 +14,7 @@ import torch
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from headtohead.probe.task import (
+from headtohead.probe.solver import (
     Arrays,
     Fit,
     Floats,

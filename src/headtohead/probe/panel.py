@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+from headtohead.core.progress import track
 from headtohead.probe.heads import HEADS
+from headtohead.probe.solver import Arrays, Fit, Floats, Labels, Moments, Task
 from headtohead.probe.sweep import Grids
-from headtohead.probe.task import Arrays, Fit, Floats, Labels, Moments, Task
-from headtohead.progress import track
 from headtohead.training.loop import Plan
 
 

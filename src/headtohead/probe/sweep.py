@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from headtohead.data.batches import Batches
-from headtohead.errors import TrainingDiverged
+from headtohead.core.errors import TrainingDiverged
+from headtohead.core.progress import track
+from headtohead.dataset.batches import Batches
 from headtohead.models.backbones import build_head
-from headtohead.progress import track
-from headtohead.training.loop import Plan
-from headtohead.training.schedule import learning_rate
+from headtohead.training.loop import Plan, learning_rate
 
 NUM_LOGITS = 4_000_000  # at a time, when `tune` is scored: rows times classes times heads
 

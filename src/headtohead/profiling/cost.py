@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from headtohead.data.batches import Batches
+from headtohead.dataset.batches import Batches
 from headtohead.profiling.trace import endless
 from headtohead.training.loop import Plan, build_optimizer, train_step, trainable
 
@@ -110,3 +110,20 @@ def top_operators(path: Path, count: int = 5) -> list[dict[str, Any]]:
     with path.open(newline="", encoding="utf-8") as stream:
         rows = list(islice(csv.DictReader(stream), count))
     return [{"operator": row["operator"], "own_ms_per_step": float(row["own_ms_per_step"])} for row in rows]
+
+
+def bottleneck(cost: dict[str, Any]) -> dict[str, Any]:
+    """The part of a step that takes the most time, its share, and how fast a step could be without it.
+
+    `speedup_limit` is Amdahl's bound: the step's time over what is left if that part cost nothing.
+    """
+    parts = {name: part["mean_ms"] for name, part in cost["parts"].items()}
+    part = max(parts, key=lambda name: parts[name])
+    share = parts[part] / cost["step"]["mean_ms"]
+    return {
+        "part": part,
+        "share": round(share, 4),
+        "speedup_limit": round(1 / max(1 - share, 1e-3), 2),
+        "operator": cost["operators"][0]["operator"],
+        "operator_ms": cost["operators"][0]["own_ms_per_step"],
+    }

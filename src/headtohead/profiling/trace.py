@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile, schedule
 
-from headtohead.data.batches import Batch, Batches
-from headtohead.progress import bar
-from headtohead.rundir import write_atomically
+from headtohead.core.files import write_atomically
+from headtohead.core.progress import bar
+from headtohead.dataset.batches import Batch, Batches
 from headtohead.training.loop import Plan, annotated, build_optimizer, train_step
 
 # The first steps allocate memory and choose kernels; then the profiler itself warms up. Neither is recorded.

@@ -11,14 +11,15 @@ from typing import Any
 import jinja2
 from PIL import Image
 
-from headtohead.data.audit.audit import Audit
-from headtohead.data.audit.findings import FINDINGS
-from headtohead.data.decode import Unreadable, decode
-from headtohead.names import printable
+from headtohead.audit.audit import Audit
+from headtohead.audit.findings import FINDINGS
+from headtohead.core.files import write_json, write_text
+from headtohead.core.printable import printable
+from headtohead.images.decode import Unreadable, decode
+from headtohead.report.data import kind_name, where_name
 from headtohead.report.evidence import evidence, sentence
-from headtohead.report.leaks import kind_name, where_name
 from headtohead.report.text import capital, speaker
-from headtohead.rundir import RunDir, write_json, write_text
+from headtohead.settings.rundir import RunDir
 
 Json = dict[str, Any]
 

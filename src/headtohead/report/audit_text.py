@@ -6,10 +6,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from headtohead.data.audit.audit import Audit
-from headtohead.data.audit.findings import FINDINGS
-from headtohead.data.audit.leaks import Duplicates
-from headtohead.names import printable
+from headtohead.audit.audit import Audit
+from headtohead.audit.findings import FINDINGS
+from headtohead.audit.leaks import Duplicates
+from headtohead.core.printable import printable
 
 EXAMPLES = 3  # of each finding; all stand in audit.json
 CLASSES = 40

@@ -3,8 +3,8 @@
 from typing import Any
 
 from headtohead.report.results import Results
-from headtohead.report.seconds import clock, faster, in_hand, leads, name_of
 from headtohead.report.text import Say, Section, capital, pct, points, table
+from headtohead.report.time_to_accuracy import clock, faster, in_hand, leads, name_of
 
 Json = dict[str, Any]
 

@@ -3,11 +3,11 @@
 from statistics import mean
 from typing import Any
 
-from headtohead.contender_names import is_vit_tiny
 from headtohead.report.budget import by_images
 from headtohead.report.results import Results
-from headtohead.report.seconds import by_seconds
 from headtohead.report.text import Say, capital, count, esc, pct, points, profiled_name, seconds
+from headtohead.report.time_to_accuracy import by_seconds
+from headtohead.settings.contenders import is_vit_tiny
 
 Json = dict[str, Any]
 

@@ -1,9 +1,11 @@
-"""The section on the images."""
+"""The sections on the images, on duplicates and leaks, and what `val` images that leaked are worth."""
 
-from headtohead.data.audit.findings import FINDINGS
+from headtohead.audit.findings import FINDINGS
 from headtohead.report.evidence import evidence, sentence
 from headtohead.report.results import Json, Results
-from headtohead.report.text import Say, Section, code, esc, table
+from headtohead.report.text import Say, Section, code, contender_name, esc, pct, points, table
+
+NUM_ROWS = 20
 
 
 def data(r: Results, say: Say) -> Section:
@@ -34,16 +36,14 @@ def data(r: Results, say: Say) -> Section:
         ),
         table([say("class", "класс"), "train", "tune", "val"], rows),
     ]
-    if r.audit is not None:
-        body.append(findings(r.audit, say))
+    body.append(findings(r.audit, say))
     for key, en, ru in (
-        ("warnings", "Warnings", "Предупреждения"),
         ("split_warnings", "Warnings about the split", "Предупреждения о разбиении"),
         ("ignored", "Ignored", "Пропущено"),
         ("left_out", "Left out", "Исключено"),
     ):
-        # The warnings are in the table of findings, where there is one; of what is left out nothing is cut.
-        if d.get(key) and not (key == "warnings" and r.audit is not None):
+        # The other warnings are in the table of findings; of what is left out nothing is cut.
+        if d[key]:
             body.append(
                 f"{say(en, ru)} ({len(d[key])}): "
                 + "; ".join(esc(sentence(item, say)) for item in (d[key] if key == "left_out" else d[key][:20]))
@@ -80,3 +80,110 @@ def findings(audit: Json, say: Say) -> str:
         say("the first", "первая"),
     ]
     return f"{link}\n\n{table(header, rows)}" if rows else link
+
+
+def leak_line(r: Results, say: Say) -> str:
+    """One line for the top of the report; empty where nothing leaked."""
+    leaks = r.comparison["leaks"]
+    if not leaks["num_leaked"]:
+        return ""
+    n, total = leaks["num_leaked"], r.comparison["num_val"]
+    text = say(
+        f"**{n} of {total} `val` images have a copy among the training images.**",
+        f"**У {n} из {total} изображений `val` есть копия среди обучающих.**",
+    )
+    for name, found in leaks["contenders"].items():
+        if name in ("cnn", "probe"):
+            row = found["accuracy"]
+            text += say(
+                f" Without them the accuracy of {contender_name(r.settings, name, say)} is {pct(row['without']['mean'])} instead of "
+                f"{pct(row['all']['mean'])}.",
+                f" Без них точность ({contender_name(r.settings, name, say)}) равна {pct(row['without']['mean'])} вместо "
+                f"{pct(row['all']['mean'])}.",
+            )
+    return text
+
+
+def where_name(where: str, say: Say) -> str:
+    """Where a pair lies, in the report's language."""
+    russian = {
+        "within a class": "внутри класса",
+        "across classes": "в разных классах",
+        "across splits": "в разных частях (утечка)",
+        "across classes and splits": "в разных классах и частях (утечка)",
+    }
+    return say(where, russian[where])
+
+
+def kind_name(kind: str, say: Say) -> str:
+    """How a pair was found, in the report's language."""
+    return say(kind, {"bytes": "байты", "pixels": "пиксели", "near": "почти"}[kind])
+
+
+def leaked_scores(r: Results, say: Say) -> list[str]:
+    """The scores with and without leaked images."""
+    leaks = r.comparison["leaks"]
+    if not leaks["num_leaked"]:
+        return []
+    if not leaks["contenders"]:
+        return [say("**Every `val` image is leaked: the scores say nothing.**",
+                    "**Утекли все изображения `val`: оценки ничего не говорят.**")]  # fmt: skip
+    cell = lambda row: f"{100 * row['mean']:.1f} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"  # noqa: E731
+    gap = lambda row: f"{points(row['mean'])} [{points(row['low'])}, {points(row['high'])}]"  # noqa: E731
+    rows = [
+        (
+            contender_name(r.settings, name, say),
+            {"accuracy": say("accuracy", "точность"), "macro_f1": "macro-F1"}[metric],
+            cell(row["all"]),
+            cell(row["without"]),
+            gap(row["difference"]),
+        )
+        for name, found in leaks["contenders"].items()
+        for metric, row in found.items()
+    ]
+    intro = say(
+        f"Scores on all `val` images and on the {leaks['num_clean']} without a copy among the training images; the "
+        "difference, in points, is paired.",
+        f"Оценки на всех изображениях `val` и на тех, у которых нет копии среди обучающих ({leaks['num_clean']}); "
+        "разность, в п. п., парная.",
+    )
+    header = ["", "", say("all", "все"), say("without leaked", "без утёкших"), say("difference", "разность")]
+    return [intro, table(header, rows)]
+
+
+def duplicates(r: Results, say: Say) -> Section:
+    """Pairs of images that are one, leaks first."""
+    title = say("Duplicates and leaks", "Дубликаты и утечки")
+    found = r.data["duplicates"]
+    body = [
+        say(
+            f"Pairs with the same bytes, the same pixels, or nearly the same (hash, then pixels after alignment): "
+            f"{len(found['pairs'])}, in clusters: {len(found['clusters'])}. `val` images with a copy among the training "
+            f"images: {len(found['leaked'])}.",
+            f"Пар с одинаковыми байтами, одинаковыми или почти одинаковыми пикселями (хеш, затем пиксели после "
+            f"совмещения): {len(found['pairs'])}, групп: {len(found['clusters'])}. Изображений `val` с копией среди "
+            f"обучающих: {len(found['leaked'])}.",
+        ),
+        *leaked_scores(r, say),
+    ]
+    if found["pairs"]:
+        header = [say("where", "где"), say("kind", "вид"), "", "", say("levels of 255", "уровней из 255")]
+        rows = [
+            (where_name(p["where"], say), kind_name(p["kind"], say), esc(p["a"]), esc(p["b"]), f"{p['distance']:g}")
+            for p in found["pairs"][:NUM_ROWS]
+        ]
+        body += [say(f"The first {len(rows)}:", f"Первые {len(rows)}:"), table(header, rows)]
+    if r.neighbours:
+        header = [say("where", "где"), "", "", say("cosine", "косинус")]
+        close = [
+            (where_name(p["where"], say), esc(p["a"]), esc(p["b"]), f"{p['similarity']:.3f}")
+            for p in r.neighbours[:NUM_ROWS]
+        ]
+        body += [
+            say(
+                f"Close together in the backbone's features ({len(r.neighbours)}); look at these, nothing was done with them:",
+                f"Близкие в признаках основы ({len(r.neighbours)}); посмотрите на них, с ними ничего не делалось:",
+            ),
+            table(header, close),
+        ]
+    return Section(title, "\n\n".join(body))

@@ -2,7 +2,7 @@
 
 import re
 
-from headtohead.data.audit.findings import FINDINGS
+from headtohead.audit.findings import FINDINGS
 from headtohead.report.text import Say
 
 # English, as a pattern, and Russian. What decoders and the system say is in no table and stays as it is.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from headtohead.evaluation.alarms import ALARMS
+from headtohead.evaluation.agreement import ALARMS
 from headtohead.report.results import Results
 from headtohead.report.text import Say, Section, contender_name, pct, points, table
 
@@ -13,7 +13,7 @@ def alarm_lines(r: Results, say: Say) -> str:
     """The alarms for the top of the report, a line each; empty where none fires."""
     lines = [
         f"- **{say('Alarm', 'Тревога')} `{alarm['alarm']}`** ({contender_name(r.settings, name, say)}): {evidence(alarm, say)}."
-        for name, found in r.comparison.get("panel", {}).items()
+        for name, found in r.comparison["panel"].items()
         for alarm in found["alarms"]
     ]
     return "\n".join(lines)
@@ -111,7 +111,7 @@ def opinion(called: str, found: Json, say: Say) -> str:
 def heads(r: Results, say: Say) -> Section:
     """The panel of every contender that has one."""
     body: list[str] = []
-    for name, found in r.comparison.get("panel", {}).items():
+    for name, found in r.comparison["panel"].items():
         panel = r.panels[name]
         rows = [row(variant, found, say) for variant in panel["variants"]]
         header = [

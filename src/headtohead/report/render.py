@@ -1,9 +1,10 @@
 """Sections to a Markdown file, in each language."""
 
+from headtohead.core.files import write_text
 from headtohead.report.results import read_results
 from headtohead.report.sections import SECTIONS
 from headtohead.report.text import speaker
-from headtohead.rundir import RunDir, write_text
+from headtohead.settings.rundir import RunDir
 
 LANGUAGES = ("en", "ru")  # the last one's file marks the run as finished
 

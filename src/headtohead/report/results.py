@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from headtohead.contender_names import contender_names, probe_backbones
-from headtohead.rundir import RunDir, read_json
-from headtohead.settings import Settings
+from headtohead.core.files import read_json
+from headtohead.settings.contenders import contender_names, probe_backbones
+from headtohead.settings.rundir import RunDir
+from headtohead.settings.schema import Settings
 
 Json = dict[str, Any]
 
@@ -25,20 +26,14 @@ class Results:
     cost: Json
     comparison: Json
     timings: Json
-    audit: Json | None  # a run of an older version has none
-    duplicates: Json  # empty where they were not looked for
+    audit: Json
     neighbours: list[Json]
-    panels: dict[str, Json]  # by contender; a run of an older version has none
+    panels: dict[str, Json]  # of each probe
     budget: Json | None  # None where it was left out
 
     def features_s(self, contender: str = "probe") -> float:
         """Seconds for the features that the heads were trained and chosen on, had the cache held none."""
         return float(sum(of["seconds_from_scratch"] for of in self.features[contender].values()))
-
-    @property
-    def backbone(self) -> Json:
-        """The headline probe's."""
-        return self.backbones["probe"]
 
     @property
     def sweep(self) -> Json:
@@ -75,10 +70,9 @@ def read_results(run: RunDir) -> Results:
         frozen_proofs={name: read_json(run.scores(name))["frozen"] for name in probes},
         cost=read_json(run.cost),
         comparison=read_json(run.comparison),
-        timings=read_json(run.timings) if run.timings.exists() else {},
-        audit=read_json(run.audit) if run.audit.exists() else None,
-        duplicates=read_json(run.duplicates) if run.duplicates.exists() else {},
-        neighbours=read_json(run.neighbours)["neighbours"] if run.neighbours.exists() else [],
-        panels={name: read_json(run.panel(name)) for name in read_json(run.comparison).get("panel", {})},
+        timings=read_json(run.timings),
+        audit=read_json(run.audit),
+        neighbours=read_json(run.neighbours)["neighbours"],
+        panels={name: read_json(run.panel(name)) for name in probes},
         budget=read_json(run.budget) if run.budget.exists() else None,
     )

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from headtohead.contender_names import is_vit_tiny
 from headtohead.report.results import Results
 from headtohead.report.text import Say, Section, contender_name, esc, pct, points, table
-from headtohead.settings import Settings
+from headtohead.settings.contenders import is_vit_tiny
+from headtohead.settings.schema import Settings
 
 
 def metrics(r: Results, say: Say) -> Section:
@@ -32,7 +32,7 @@ def metrics(r: Results, say: Say) -> Section:
         for name, support in r.contender("cnn")["per_class"].items()
     ]
     short = {name: short_name(r.settings, name) for name in r.contenders}
-    further = [line for pair in r.comparison.get("further_pairs", []) for line in further_pair(r, pair, say)]
+    further = [line for pair in r.comparison["further_pairs"] for line in further_pair(r, pair, say)]
     body = [
         say(
             f"On the same {r.comparison['num_val']} `val` images. Mean ± standard deviation over the "

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable
 
-from headtohead.contender_names import is_vit_tiny, shown
 from headtohead.report.budget import label_budget
 from headtohead.report.conclusions import conclusions, verdict
-from headtohead.report.data import data
+from headtohead.report.data import data, duplicates, leak_line
 from headtohead.report.heads import alarm_lines, heads
-from headtohead.report.leaks import duplicates, leak_line
 from headtohead.report.resources import resources
 from headtohead.report.results import Results
 from headtohead.report.scores import confusions, metrics
 from headtohead.report.text import Say, Section, code, esc, seconds, table
 from headtohead.report.training import training
-from headtohead.settings_file import flatten
+from headtohead.settings.contenders import is_vit_tiny, shown
+from headtohead.settings.toml import flatten
 
 
 def summary(r: Results, say: Say) -> Section:

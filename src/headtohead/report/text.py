@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from headtohead.contender_names import is_vit_tiny, probe_backbones, shown
-from headtohead.names import printable
-from headtohead.settings import Settings
+from headtohead.core.printable import printable
+from headtohead.settings.contenders import is_vit_tiny, probe_backbones, shown
+from headtohead.settings.schema import Settings
 
 Say = Callable[[str, str], str]  # (English, Russian) -> the one of the report
 

@@ -48,10 +48,9 @@ def convergence_table(r: Results, say: Say) -> list[str]:
 def sweep_table(sweep: dict[str, Any], of: str, say: Say) -> list[str]:
     """What was tried on `tune`, and the choice."""
     best = sweep["best"]
-    titled = "optimizer" in best  # a run of an older version has AdamW alone
     rows = [
         (
-            *([row["optimizer"]] if titled else []),
+            row["optimizer"],
             f"{row['learning_rate']:g}",
             f"{row['weight_decay']:g}",
             f"{row['tune_loss']:.4f}",
@@ -61,7 +60,7 @@ def sweep_table(sweep: dict[str, Any], of: str, say: Say) -> list[str]:
         for row in sweep["table"]
     ]
     header = [
-        *([say("optimizer", "оптимизатор")] if titled else []),
+        say("optimizer", "оптимизатор"),
         say("learning rate", "скорость обучения"),
         say("weight decay", "затухание весов"),
         say("tune loss", "потери на tune"),
@@ -71,10 +70,10 @@ def sweep_table(sweep: dict[str, Any], of: str, say: Say) -> list[str]:
     parts = [
         f"### {of}" if of else "",
         say(
-            f"{'Optimizer, learning rate' if titled else 'Learning rate'} and weight decay of the head were chosen on `tune` "
-            f"among {len(rows)} {'points' if titled else 'pairs'}, with seed {sweep['seed']}, by the lowest loss:",
-            f"{'Оптимизатор, скорость' if titled else 'Скорость'} обучения и затухание весов головы выбраны на `tune` из "
-            f"{len(rows)} {'точек' if titled else 'пар'}, с зерном {sweep['seed']}, по наименьшим потерям:",
+            "Optimizer, learning rate and weight decay of the head were chosen on `tune` "
+            f"among {len(rows)} points, with seed {sweep['seed']}, by the lowest loss:",
+            "Оптимизатор, скорость обучения и затухание весов головы выбраны на `tune` из "
+            f"{len(rows)} точек, с зерном {sweep['seed']}, по наименьшим потерям:",
         ),
         table(header, rows),
     ]

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from headtohead.rundir import write_atomically
+from headtohead.core.files import write_atomically
 
 Tensors = dict[str, torch.Tensor]
 

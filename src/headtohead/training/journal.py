@@ -10,8 +10,9 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 from torchvision.utils import make_grid
 
-from headtohead.progress import bar
-from headtohead.rundir import SeedDir, write_text
+from headtohead.core.files import write_text
+from headtohead.core.progress import bar
+from headtohead.settings.rundir import SeedDir
 
 MAX_HISTOGRAMS = 40  # per layer and training: more make large files, not clearer pictures
 NUM_BINS = 64

@@ -13,14 +13,13 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.profiler import record_function
 
-from headtohead.data.batches import DROPOUT, Batches
-from headtohead.data.views import generator
-from headtohead.errors import TrainingDiverged
-from headtohead.rundir import SeedDir
+from headtohead.core.errors import TrainingDiverged
+from headtohead.dataset.batches import DROPOUT, Batches
+from headtohead.images.transforms import generator
+from headtohead.settings.rundir import SeedDir
 from headtohead.training.checkpoint import TrainState
 from headtohead.training.diagnostics import first_non_finite, flat, update_ratio
 from headtohead.training.journal import Journal
-from headtohead.training.schedule import learning_rate
 
 T = TypeVar("T")
 
@@ -146,6 +145,18 @@ def predict(model: nn.Module, batches: Batches, bf16: bool = False) -> tuple[flo
         labels.append(y)
     all_logits, all_labels = torch.cat(logits), torch.cat(labels)
     return cross_entropy(all_logits, all_labels).item(), all_logits.cpu(), all_labels.cpu()
+
+
+def learning_rate(step: int, num_steps: int, peak: float, warmup_share: float) -> float:
+    """Linear warm-up over the first share of the steps, then a cosine to zero.
+
+    The first step already moves (peak / warm-up steps), and the last one still does.
+    """
+    num_warmup = math.ceil(warmup_share * num_steps)
+    if step < num_warmup:
+        return peak * (step + 1) / num_warmup
+    progress = (step - num_warmup) / max(1, num_steps - num_warmup)
+    return peak * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def build_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:

@@ -14,17 +14,18 @@ import pytest
 from bad_folders import PLANTS, encoded, fill, in_class, picture, rotated_jpeg, small
 from PIL import Image
 
-from headtohead.cli import main
-from headtohead.data.audit.audit import Audit, audit_folder
-from headtohead.data.audit.facts import facts_of, warnings_to_facts
-from headtohead.data.index import Index, build_index, index_of
-from headtohead.errors import BadData
+from headtohead.audit.audit import Audit, audit_folder
+from headtohead.audit.image_info import facts_of, warnings_to_facts
+from headtohead.cli.app import main
+from headtohead.core.errors import BadData
+from headtohead.core.files import read_json, write_json
+from headtohead.dataset.index import Index, build_index, index_of
 from headtohead.report.audit_page import THUMBS, write_audit
 from headtohead.report.evidence import evidence
 from headtohead.report.text import speaker
-from headtohead.rundir import RunDir, read_json, write_json
-from headtohead.settings import Data, Settings
-from headtohead.settings_rules import problems
+from headtohead.settings.rules import problems
+from headtohead.settings.rundir import RunDir
+from headtohead.settings.schema import Data, Settings
 
 STRUCTURE = ("absent-in-val", "numeric-class-names")  # these rename the classes that others are planted in
 
@@ -299,7 +300,7 @@ def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
     whole = encoded(picture(0, 600, 600), "JPEG", quality=30)
     # Not `ru_maxrss`: a child begins with its parent's.
     code = (
-        "import sys; from headtohead.cli import main; main(['data', 'audit', *sys.argv[1:]]);"
+        "import sys; from headtohead.cli.app import main; main(['data', 'audit', *sys.argv[1:]]);"
         "sys.stderr.write(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
     )
     peaks_mb = []

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from headtohead.data.audit import duplicates as d
 from PIL import Image, ImageEnhance, ImageOps
 
-from headtohead.data.audit import duplicates as d
-from headtohead.data.audit.alignment import Apart, Floats, Thumbnails
-from headtohead.data.audit.fingerprint import PRINT, Prints, fingerprint
-from headtohead.data.audit.leaks import Duplicates, place
-from headtohead.data.decode import decode, digest
-from headtohead.data.folder import Found
-from headtohead.data.index import build_index
-from headtohead.data.sets import builtin_folder
+from headtohead.audit.duplicates.alignment import Apart, Floats, Thumbnails
+from headtohead.audit.duplicates.fingerprint import PRINT, Prints, fingerprint
+from headtohead.audit.leaks import Duplicates, place
+from headtohead.dataset.index import build_index
+from headtohead.images.builtin import builtin_folder
+from headtohead.images.decode import decode, digest
+from headtohead.images.folder import Found
 from headtohead.report.evidence import evidence
 from headtohead.report.text import speaker
-from headtohead.settings import Data
+from headtohead.settings.schema import Data
 
 
 def jpeg(image: Image.Image, quality: int) -> Image.Image:

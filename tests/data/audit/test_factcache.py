@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 from bad_folders import PLANTS, encoded, picture, small
-
 from headtohead.data.audit import opening
-from headtohead.data.audit.factcache import BATCH, FactCache, cache_file
-from headtohead.data.audit.facts import Facts, facts_of
-from headtohead.data.audit.fingerprint import NOTHING
-from headtohead.data.audit.opening import open_all
-from headtohead.data.cache import cache_root
-from headtohead.data.folder import scan
-from headtohead.errors import BadData
+
+from headtohead.audit.duplicates.fingerprint import NOTHING
+from headtohead.audit.image_info import Facts, facts_of
+from headtohead.audit.info_cache import BATCH, FactCache, cache_file
+from headtohead.audit.inspect import open_all
+from headtohead.core.cache import cache_root
+from headtohead.core.errors import BadData
+from headtohead.images.folder import scan
 
 
 @pytest.fixture(autouse=True)
@@ -141,15 +141,15 @@ def test_a_full_disk_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_other_versions_have_other_files(monkeypatch: pytest.MonkeyPatch) -> None:
     before = cache_file()
-    monkeypatch.setattr("headtohead.data.audit.factcache.VERSION", 999)
+    monkeypatch.setattr("headtohead.audit.info_cache.VERSION", 999)
     assert cache_file() != before
 
 
 FILL = f"""
 import sys
-from headtohead.data.audit.factcache import FactCache
-from headtohead.data.audit.facts import Facts
-from headtohead.data.audit.fingerprint import NOTHING
+from headtohead.audit.info_cache import FactCache
+from headtohead.audit.image_info import Facts
+from headtohead.audit.duplicates.fingerprint import NOTHING
 start, stop = map(int, sys.argv[2:])
 from pathlib import Path
 with FactCache(Path(sys.argv[1])) as cache:

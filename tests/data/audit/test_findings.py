@@ -19,15 +19,14 @@ from bad_folders import (
     small,
 )
 
-from headtohead.data.audit.audit import audit_folder
-from headtohead.data.audit.facts import Facts, facts_of
-from headtohead.data.audit.findings import FINDINGS, FOLDER_FINDINGS, IMAGE_FINDINGS, odd_name
-from headtohead.data.audit.opening import Opened
-from headtohead.data.decode import decode
-from headtohead.data.folder import Found
-from headtohead.data.sets import builtin_folder
-from headtohead.finding_names import FolderFindingName, ImageFindingName
-from headtohead.settings import Data
+from headtohead.audit.audit import audit_folder
+from headtohead.audit.findings import FINDINGS, FOLDER_FINDINGS, IMAGE_FINDINGS, odd_name
+from headtohead.audit.image_info import Facts, facts_of
+from headtohead.audit.inspect import Opened
+from headtohead.images.builtin import builtin_folder
+from headtohead.images.decode import decode
+from headtohead.images.folder import Found
+from headtohead.settings.schema import Data, FolderFindingName, ImageFindingName
 
 Cases = dict[str, tuple[tuple[str, str], ...]]
 
@@ -167,7 +166,7 @@ def test_interlaced_rows_come_out_in_order() -> None:
 
 
 def test_looking_at_the_header_does_not_change_the_pixels() -> None:
-    from headtohead.data.audit.facts import _of_header
+    from headtohead.audit.image_info import _of_header
 
     for name, content in seeds().items():
         assert (decode(content, _of_header)[0] == decode(content)[0]).all(), name

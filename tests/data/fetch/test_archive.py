@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headtohead.data.fetch.archive import is_portable, members
-from headtohead.errors import DownloadFailed
+from headtohead.core.errors import DownloadFailed
+from headtohead.images.fetch.archive import is_portable, members
 
 
 def tar(path: Path, *entries: tarfile.TarInfo | tuple[str, bytes], mode: str = "w:gz") -> Path:
@@ -138,13 +138,13 @@ def test_a_sparse_file_counts_as_what_it_claims(tmp_path: Path) -> None:
 
 
 def test_too_large_a_file_for_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headtohead.data.fetch.archive.MAX_FILE", 1000)
+    monkeypatch.setattr("headtohead.images.fetch.archive.MAX_FILE", 1000)
     assert len(list(members(tar(tmp_path / "x.tar.gz", ("a.jpg", bytes(1000)))))) == 1
     assert "1000 bytes in a file" in refused(tar(tmp_path / "x.tar.gz", ("a.jpg", bytes(1001))))
 
 
 def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headtohead.data.fetch.archive.MAX_MEMBERS", 3)
+    monkeypatch.setattr("headtohead.images.fetch.archive.MAX_MEMBERS", 3)
     assert "3 files" in refused(tar(tmp_path / "x.tar.gz", *((f"{i}.jpg", b"1") for i in range(4))))
 
 

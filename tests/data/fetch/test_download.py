@@ -9,7 +9,7 @@ import httpx
 import pytest
 from local_server import Site, serving
 
-from headtohead.data.fetch.download import MIN_GAIN, RETRIES, Unavailable, download
+from headtohead.images.fetch.download import MIN_GAIN, RETRIES, Unavailable, download
 
 SIZE = 300_000
 CONTENT = os.urandom(SIZE)
@@ -17,7 +17,7 @@ CONTENT = os.urandom(SIZE)
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headtohead.data.fetch.download.PAUSE_S", 0.0)
+    monkeypatch.setattr("headtohead.images.fetch.download.PAUSE_S", 0.0)
     for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
 

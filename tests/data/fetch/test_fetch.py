@@ -20,12 +20,12 @@ from PIL import Image
 from scipy.io import savemat
 from test_archive import special, tar, zipped
 
-from headtohead.cli import main
-from headtohead.data.fetch.catalogue import SETS, DataSet, named
-from headtohead.data.fetch.fetch import fetch
-from headtohead.data.fetch.layouts import CIFAR10
-from headtohead.data.folder import scan
-from headtohead.errors import BadData, BadSettings, DownloadFailed
+from headtohead.cli.app import main
+from headtohead.core.errors import BadData, BadSettings, DownloadFailed
+from headtohead.images.fetch.catalogue import SETS, DataSet, named
+from headtohead.images.fetch.fetch import fetch
+from headtohead.images.fetch.layouts import CIFAR10
+from headtohead.images.folder import scan
 
 BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
 
@@ -125,7 +125,7 @@ def small(name: str, folder: Path) -> DataSet:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headtohead.data.fetch.download.PAUSE_S", 0.0)
+    monkeypatch.setattr("headtohead.images.fetch.download.PAUSE_S", 0.0)
     for variable in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
         monkeypatch.delenv(variable, raising=False)
 
@@ -259,7 +259,7 @@ import dataclasses, sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}]
 from test_fetch import resealed, named
-from headtohead.data.fetch.fetch import fetch
+from headtohead.images.fetch.fetch import fetch
 published = Path({published!r})
 entry = dataclasses.replace(named("eurosat-rgb"), images={{"": 6}}, classes=2)
 fetch(resealed(entry, published), Path({target!r}), mirror={mirror!r})
@@ -457,7 +457,7 @@ def test_the_command_writes_a_set(
 ) -> None:
     data_set = small("beans", tmp_path / "published")
     publish(site, tmp_path / "published")
-    monkeypatch.setattr("headtohead.data.fetch.catalogue.SETS", (data_set,))
+    monkeypatch.setattr("headtohead.images.fetch.catalogue.SETS", (data_set,))
     main(["data", "fetch", "Beans", str(tmp_path / "images"), "--mirror", site.address])
     shown = capsys.readouterr().err
     assert "SHA-256, as published by TensorFlow Datasets; licence: MIT" in " ".join(shown.split())

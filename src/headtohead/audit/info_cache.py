@@ -1,0 +1,110 @@
+"""Facts and fingerprints by content, in the user's cache folder: an image is decoded for the audit once in its life.
+
+The key is the SHA-256 of the file's bytes: every file is still read and hashed at every audit, and no date is
+trusted. The cache is a help and never a hindrance: where it cannot be used, facts are found anew.
+"""
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import PIL
+
+from headtohead.audit.duplicates.fingerprint import PRINT
+from headtohead.audit.image_info import VERSION, Facts
+from headtohead.core.cache import AUDIT, cache_root
+
+T = TypeVar("T")
+BATCH = 200  # facts per transaction
+TABLE = "CREATE TABLE IF NOT EXISTS facts (digest TEXT PRIMARY KEY, facts TEXT NOT NULL, print BLOB NOT NULL)"
+
+
+def cache_file() -> Path:
+    """Of this version of the decoding code and of Pillow: other versions never see each other's facts."""
+    return cache_root() / AUDIT / f"facts-{VERSION}-pillow-{PIL.__version__}.sqlite"
+
+
+class FactCache:
+    """Facts by digest, for the threads of this process and for other processes at the same time.
+
+    Transactions keep it whole through kill -9; a file that is corrupt all the same is put aside and begun anew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+        self._is_off = False
+        self._new: dict[str, tuple[str, bytes]] = {}
+
+    def __enter__(self) -> "FactCache":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._write()
+            if self._db is not None:
+                self._db.close()
+
+    def get(self, digest: str) -> tuple[Facts, bytes] | None:
+        """The facts about a content and its fingerprint, where they are known."""
+        query = "SELECT facts, print FROM facts WHERE digest = ?"
+        with self._lock:
+            row = self._attempt(lambda db: db.execute(query, (digest,)).fetchone())
+        try:
+            return (Facts.from_json(json.loads(row[0])), row[1]) if row and len(row[1]) == PRINT.itemsize else None
+        except (ValueError, TypeError, KeyError):  # a damaged entry
+            return None
+
+    def add(self, digest: str, facts: Facts, fingerprint: bytes) -> None:
+        """Remember the facts about a content and its fingerprint."""
+        with self._lock:
+            self._new[digest] = json.dumps(facts.to_json()), fingerprint
+            if len(self._new) >= BATCH:
+                self._write()
+
+    def _write(self) -> None:
+        rows = [(digest, *known) for digest, known in self._new.items()]
+        self._new = {}
+
+        def insert(db: sqlite3.Connection) -> None:
+            with db:  # one transaction
+                db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", rows)
+
+        if rows:
+            self._attempt(insert)
+
+    def _attempt(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
+        """What `action` gives; None where the cache cannot be used."""
+        for _ in range(2):
+            if self._is_off:
+                break
+            try:
+                if self._db is None:
+                    self._path.parent.mkdir(parents=True, exist_ok=True)
+                    self._db = sqlite3.connect(self._path, timeout=30, check_same_thread=False)
+                    self._db.execute(TABLE)
+                return action(self._db)
+            except (OSError, sqlite3.OperationalError):  # no permission, no space, locked for very long
+                self._is_off = True
+            except sqlite3.DatabaseError:  # corrupt
+                self._put_aside()
+        self._is_off = True
+        return None
+
+    def _put_aside(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        # The journal first: a new file must not find that of the old one.
+        for path in (self._path.with_name(f"{self._path.name}-journal"), self._path):
+            with suppress(OSError):  # another process was quicker
+                path.replace(path.with_name(f"{path.name}.corrupt-{os.getpid()}"))

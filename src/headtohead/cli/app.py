@@ -1,0 +1,112 @@
+"""The commands of the stages, and `main`: the only place that prints errors and sets exit codes.
+
+torch is imported inside commands alone, so that `--help` and mistakes are answered at once.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+import headtohead
+from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, fill_in, prepare
+from headtohead.cli.data import data_app
+from headtohead.cli.tools import cache_app, explain_app, init, weights_app
+from headtohead.core.errors import RunFolderMismatch, UserError
+from headtohead.core.progress import console, say
+from headtohead.settings.schema import Settings
+
+app = App(
+    name="headtohead",
+    help="A small CNN from scratch against a linear probe on a frozen ViT-Tiny, on your folder of images.",
+    version=headtohead.__version__,
+    result_action="return_value",
+    default_parameter=Parameter(negative_iterable=(), negative_none=(), consume_multiple=True),
+    config=(fill_in,),
+)
+
+# Command -> its last stage, and its help.
+STAGE_COMMANDS = {
+    "run": (
+        "report",
+        "All stages, in order, to a finished report. The same command again continues where it stopped.",
+    ),
+    "check": ("check", "Open and split the images, and do the sanity checks."),
+    "train": ("train", "Train the CNN, compute features, choose and train the head."),
+    "profile": ("profile", "Trace training steps of both models and measure what they cost."),
+    "evaluate": ("evaluate", "Predict the val images and compare."),
+    "budget": (
+        "budget",
+        "Train on few images per class, several draws, and compare: who learns more from how much, and who is faster.",
+    ),
+}
+
+
+def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, only: bool) -> None:
+    """Do the stages of a command."""
+    chosen, run = prepare(data, out, flags)
+    if not run.data.exists():
+        from headtohead.images.folder import locate
+
+        locate(chosen.data.folder)  # a mistyped name leaves no run folder behind
+    run.adopt(chosen)
+    if run.is_finished:
+        from headtohead.dataset.index import tell_changes
+
+        say(f"This run is finished: {run.report('en')} and {run.report('ru')}")
+        tell_changes(run, chosen.data.folder)
+        return
+    from headtohead.pipeline import execute
+
+    execute(chosen, run, upto, only)
+    say(f"{upto} is done: {run.report('en') if run.is_finished else run.path}")
+
+
+def stage_command(name: str, upto: str) -> Callable[..., None]:
+    """The function of a command; all commands but `run` do their own stage only."""
+
+    def command(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
+        stages(data, out, flags, upto, only=name != "run")
+
+    return command
+
+
+for name, (upto, text) in STAGE_COMMANDS.items():
+    app.command(stage_command(name, upto), name=name, help=text)
+
+
+@app.command
+def report(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
+    """Write the report of an evaluated run anew, in English and Russian."""
+    chosen, run = prepare(data, out, flags)
+    if not run.comparison.exists():
+        raise RunFolderMismatch(
+            "`report` needs what `evaluate` makes.", where=str(run.path), mend="run `headtohead evaluate` first"
+        )
+    run.adopt(chosen)
+    from headtohead.report.render import write_reports
+
+    write_reports(run)
+    say(f"{run.report('en')}, {run.report('ru')}")
+
+
+for tool in (data_app, explain_app, weights_app, cache_app, init):
+    app.command(tool)
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run a command line. User errors: one message, exit code 2."""
+    try:
+        return app(arguments, exit_on_error=False, print_error=False)
+    except UserError as error:
+        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+    except CycloptsError as error:
+        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        hint = "  mend:  `headtohead --help` lists commands, `headtohead COMMAND --help` their flags"
+        console.print(hint, markup=False)
+    except KeyboardInterrupt:
+        say("stopped; the same command continues")
+        sys.exit(130)
+    sys.exit(2)

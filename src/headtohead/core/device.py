@@ -1,0 +1,72 @@
+"""Where and in which precision the nets compute."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import headtohead
+from headtohead.core.errors import BadSettings
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto`: the accelerator that torch finds, else the CPU. BadSettings for a device that is not there."""
+    try:
+        if name == "auto":
+            found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+            return found or torch.device("cpu")
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise BadSettings(
+            f"The device `{name}` is not available: {str(error).splitlines()[0]}",
+            mend="use `--device auto` or `cpu`",
+        ) from error
+    return device
+
+
+def choose_bf16(precision: str, device: torch.device) -> bool:
+    """Whether nets compute under bf16 autocast; `auto`: where the processor has bf16 arithmetic of its own."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cpu":
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def make_deterministic() -> None:
+    """Same seed, same machine: same bits. cuBLAS needs a workspace of its own for that."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own notes would break progress lines
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+
+
+def processor() -> str:
+    """The processor's name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def environment(device: torch.device, bf16: bool) -> dict[str, Any]:
+    """What the numbers of a run depend on besides its settings."""
+    packages = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow")
+    return {
+        "headtohead": headtohead.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device),
+        "precision": "bf16 autocast" if bf16 else "fp32",
+    }

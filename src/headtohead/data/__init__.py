@@ -1,1 +1,0 @@
-"""From a folder to batches: folder (scan) -> audit -> split -> index -> decode -> views -> batches."""

@@ -1,1 +1,0 @@
-"""Public data sets: downloaded, verified, unpacked, written as a folder of images."""

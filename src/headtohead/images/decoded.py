@@ -1,0 +1,109 @@
+"""Decoded once: images at the size that training needs, in a memory-mapped store by what their files hold."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from headtohead.core.array_store import Store
+from headtohead.core.cache import BOUND, PIXELS, bound, cache_folder
+from headtohead.core.errors import BadData
+from headtohead.core.prefetch import ahead
+from headtohead.core.progress import say, track
+from headtohead.images.decode import DECODING, Pixels, codecs, decode, digest, shrink
+from headtohead.images.folder import Sample
+
+SHARD_BYTES = 32_000_000  # decoded pixels that are in memory together while the store is filled
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """A sequence of images decoded anew at each access."""
+
+    root: Path
+    samples: list[Sample]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, i: int) -> Pixels:
+        sample = self.samples[i]
+        path = self.root / sample.file
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise BadData(
+                f"An image of this run is gone: {error.strerror}", where=str(path), mend="put it back"
+            ) from error
+        if digest(content) != sample.digest:
+            raise BadData(
+                "An image has changed since the run began.",
+                where=str(path),
+                mend="put the old file back, or start a new run with --out",
+            )
+        return decode(content)[0]
+
+
+def chunks(files: ImageFiles, size: int) -> Iterator[ImageFiles]:
+    """`files` in runs of at most `size`."""
+    for start in range(0, len(files), size):
+        yield ImageFiles(files.root, files.samples[start : start + size])
+
+
+@dataclass(frozen=True)
+class DecodedImages:
+    """A sequence of whole images, aspect kept, with a short side of at most `short_side` px.
+
+    Memory holds none of them: they are read from the map, and what is not in the store is decoded at each access.
+    """
+
+    files: ImageFiles
+    short_side: int
+    stored: list[Pixels | None]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, i: int) -> Pixels:
+        pixels = self.stored[i]
+        return shrink(self.files[i], self.short_side) if pixels is None else pixels
+
+
+def transform(short_side: int) -> str:
+    """A name of everything that the pixels depend on besides the file."""
+    return "-".join([f"v{DECODING}", f"short{short_side}", f"pillow{version('pillow')}", *codecs()])
+
+
+def decoded(files: ImageFiles, short_side: int, label: str) -> DecodedImages:
+    """`files` at a short side of at most `short_side` px; those that no run has decoded yet are decoded now."""
+    store = Store(cache_folder(PIXELS) / transform(short_side), bound())
+    digests = [sample.digest for sample in files.samples]
+    stored = store.find(digests)
+    missing = {digest: i for i, digest in enumerate(digests) if digest not in stored}
+    for shard in shards(files, short_side, missing, label):
+        kept = store.add(shard)
+        if not kept:
+            break
+        stored |= kept
+    if lacking := sum(digest not in stored for digest in digests):
+        say(f"  {lacking} of {len(files)} images do not fit into the cache ({BOUND}): each use decodes them anew")
+    return DecodedImages(files, short_side, [stored.get(digest) for digest in digests])
+
+
+def shards(files: ImageFiles, short_side: int, missing: dict[str, int], label: str) -> Iterator[dict[str, Pixels]]:
+    """The `missing` images, by digest, in runs of about SHARD_BYTES."""
+    if not missing:
+        return
+    work = ahead(lambda i: shrink(files[i], short_side), missing.values(), os.cpu_count() or 1)
+    shard: dict[str, Pixels] = {}
+    size = 0
+    for key, pixels in zip(missing, track(work, label, len(missing)), strict=True):
+        shard[key] = pixels
+        size += pixels.nbytes
+        if size >= SHARD_BYTES:
+            yield shard
+            shard.clear()  # and not a new one: whoever took it still holds it
+            size = 0
+    if shard:
+        yield shard

@@ -1,0 +1,210 @@
+"""Figures from results. Each function takes plain numbers and writes one PNG."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from numpy.typing import NDArray
+
+from headtohead.core.files import Json, read_json, write_atomically
+from headtohead.core.printable import printable
+from headtohead.settings.contenders import CONTENDERS, contender_names, kind_of, title
+from headtohead.settings.rundir import Log, RunDir
+from headtohead.settings.schema import Settings
+
+FURTHER = ("#7d5ba6", "#e0a458", "#3aa6a0", "#b56576")  # probes on further backbones
+BASELINE = "#777777"
+
+
+def color_of(contender: str) -> str:
+    """The same in every figure."""
+    number = contender.partition("-")[2]
+    if number:
+        return FURTHER[(int(number) - 2) % len(FURTHER)]
+    kind = CONTENDERS.get(kind_of(contender))
+    return kind.colour if kind else BASELINE
+
+
+def draw_comparison(run: RunDir, settings: Settings, comparison: Json) -> None:
+    """Every figure of the evaluate stage, from the content of comparison.json, the logs and the costs."""
+    names, found, where = contender_names(settings), comparison["contenders"], run.figures
+    titles = {name: title(settings, name) for name in names}
+    logs = {name: [run.seed(name, seed).read_log() for seed in settings.seeds] for name in names}
+    curves(logs, titles, where / "curves.png")
+    scores(found, titles, where / "scores.png")
+    step_parts(read_json(run.cost)["models"], where / "step-parts.png")
+    for name in names:
+        classes, matrix = tuple(found[name]["per_class"]), np.array(found[name]["confusion"])
+        for kind in ("counts", "shares"):
+            heading = f"{titles[name]}, val, {len(settings.seeds)} seeds together, {kind}"
+            confusion(matrix, classes, heading, where / f"confusion-{name}-{kind}.png", shares=kind == "shares")
+
+
+def draw_budget(run: RunDir, budget: Json) -> None:
+    """Both figures of the budget stage, from the content of budget.json."""
+    budget_curve(budget["points"], run.figures / "label-budget.png")
+    against_seconds(budget["seconds"], run.figures / "accuracy-against-seconds.png")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG of 130 dots per inch."""
+    write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=130, bbox_inches="tight"))
+
+
+def curves(logs: dict[str, list[Log]], titles: dict[str, str], path: Path) -> None:
+    """Loss and accuracy by epoch, on train (dashed) and tune, a thin line per seed. `logs[contender][seed][epoch]`."""
+    figure = Figure(figsize=(10, 3.6))
+    axes = figure.subplots(1, 2)
+    for axis, quantity in zip(axes, ("loss", "accuracy"), strict=True):
+        for contender, seeds in logs.items():
+            for split, style in (("train", "--"), ("tune", "-")):
+                for number, log in enumerate(seeds):
+                    values = [entry[f"{quantity}/{split}"] for entry in log]
+                    label = f"{titles[contender]}, {split}" if number == 0 else None
+                    axis.plot(
+                        range(1, len(log) + 1),
+                        values,
+                        style,
+                        color=color_of(contender),
+                        alpha=0.7,
+                        lw=1.1,
+                        label=label,
+                    )
+        axis.set_xlabel("epoch")
+        axis.set_title(quantity)
+        axis.grid(alpha=0.3)
+    axes[0].legend(fontsize=8)
+    save(figure, path)
+
+
+def confusion(matrix: NDArray[Any], classes: tuple[str, ...], title: str, path: Path, *, shares: bool) -> None:
+    """A confusion matrix in counts, or in shares of the true class. Class names are drawn as they are."""
+    counts = np.asarray(matrix, dtype=float)
+    rows = counts.sum(axis=1, keepdims=True)
+    share = np.divide(counts, rows, out=np.zeros_like(counts), where=rows > 0)
+    side = max(4.0, 0.55 * len(classes) + 1.5)
+    figure = Figure(figsize=(side, side))
+    axis = figure.subplots()
+    axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    ticks = [printable(name).replace("$", r"\$") for name in classes]  # a dollar sign would start a formula
+    axis.set_xticks(range(len(classes)), ticks, rotation=60, ha="right")
+    axis.set_yticks(range(len(classes)), ticks)
+    axis.set_xlabel("predicted")
+    axis.set_ylabel("true")
+    axis.set_title(title, fontsize=10)
+    if len(classes) <= 25:
+        for i, j in np.ndindex(counts.shape):
+            if counts[i, j]:
+                text = f"{share[i, j]:.2f}" if shares else f"{counts[i, j]:.0f}"
+                axis.text(j, i, text, ha="center", va="center", fontsize=7, color="w" if share[i, j] > 0.5 else "k")
+    save(figure, path)
+
+
+def scores(contenders: dict[str, dict[str, Any]], titles: dict[str, str], path: Path) -> None:
+    """Accuracy and macro-F1 with their intervals, one row per contender."""
+    figure = Figure(figsize=(8, 0.55 * len(contenders) + 1.2))
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis, metric in zip(axes, ("accuracy", "macro_f1"), strict=True):
+        for y, (name, found) in enumerate(contenders.items()):
+            row = found[metric]
+            color = color_of(name)
+            axis.plot([row["low"], row["high"]], [y, y], color=color, lw=2)
+            axis.plot(row["per_seed"], [y] * len(row["per_seed"]), "o", color=color, ms=4)
+        axis.set_yticks(
+            range(len(contenders)), [printable(titles.get(name, name)).replace("$", r"\$") for name in contenders]
+        )
+        axis.set_title(metric.replace("_", "-"))
+        axis.set_xlim(0, 1)
+        axis.grid(alpha=0.3)
+    axes[0].invert_yaxis()
+    save(figure, path)
+
+
+def step_parts(costs: dict[str, dict[str, Any]], path: Path) -> None:
+    """Where the milliseconds of a training step go: one stacked bar per profiled model, log-free, side by side."""
+    figure = Figure(figsize=(9, 0.6 * len(costs) + 1.2))
+    axis = figure.subplots()
+    shades = {
+        "data": "#9bc1bc",
+        "forward": "#2f6690",
+        "loss": "#f2c14e",
+        "backward": "#d1603d",
+        "optimizer": "#7d5ba6",
+    }
+    shades["other"] = "#bbbbbb"
+    for y, cost in enumerate(costs.values()):
+        left = 0.0
+        for part, color in shades.items():
+            share = cost["parts"][part]["mean_ms"] / cost["step"]["mean_ms"]
+            axis.barh(y, share, left=left, color=color, label=part if y == 0 else None)
+            left += share
+    axis.set_yticks(range(len(costs)), [f"{c['title']}\n{c['step']['median_ms']:.1f} ms" for c in costs.values()])
+    axis.invert_yaxis()
+    axis.set_xlabel("share of a training step")
+    axis.legend(ncols=6, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.25))
+    save(figure, path)
+
+
+SHOWN = {"cnn": CONTENDERS["cnn"].colour, "probe": CONTENDERS["probe"].colour, "knn": "#6a994e"}
+TITLES = {"cnn": "small CNN", "probe": "linear probe", "knn": "nearest neighbours, same features"}
+
+
+def is_cut_short(points: list[Json]) -> bool:
+    """Whether any of the CNN's small trainings has fewer epochs than the main one."""
+    epochs = [p["contenders"]["cnn"]["chosen"][0]["epochs"] for p in points]
+    return min(epochs) < epochs[-1]
+
+
+def budget_curve(points: list[Json], path: Path) -> None:
+    """Accuracy and macro-F1 by images per class, with intervals; each draw a dot.
+
+    The CNN's last point is the main training's, and joined to the others only where these are not shorter.
+    """
+    figure = Figure(figsize=(10, 3.8))
+    axes = figure.subplots(1, 2, sharey=True)
+    at = [p["images"] for p in points]
+    for axis, (metric, heading) in zip(axes, (("accuracy", "accuracy"), ("macro_f1", "macro-F1")), strict=True):
+        for shift, (name, color) in zip((0.97, 1.0, 1.03), SHOWN.items(), strict=True):
+            rows = [p["contenders"][name][metric] for p in points]
+            x = [shift * value for value in at]
+            joined = len(x) - (name == "cnn" and is_cut_short(points))
+            axis.plot(x[:joined], [row["mean"] for row in rows[:joined]], "-", color=color, lw=1.2)
+            for place, row in zip(x, rows, strict=True):
+                axis.plot([place, place], [row["low"], row["high"]], color=color, lw=2, alpha=0.6)
+                axis.plot([place] * len(row["per_draw"]), row["per_draw"], ".", color=color, ms=4)
+            axis.plot(x, [row["mean"] for row in rows], "o", color=color, ms=5, label=TITLES[name])
+        axis.set_xscale("log")
+        axis.set_xticks(at, [str(p["images_per_class"]) for p in points])
+        axis.minorticks_off()
+        axis.set_xlabel("training images per class")
+        axis.set_title(f"{heading} on val")
+        axis.set_ylim(0, 1.02)
+        axis.grid(alpha=0.3)
+    handles, titles = axes[0].get_legend_handles_labels()
+    figure.legend(handles, titles, fontsize=8, ncols=len(titles), loc="upper center", bbox_to_anchor=(0.5, 0.0))
+    save(figure, path)
+
+
+def against_seconds(found: Json, path: Path) -> None:
+    """Accuracy on `tune` of what is in hand, by seconds since the start on a log axis, a line per seed."""
+    figure = Figure(figsize=(7, 3.8))
+    axis = figure.subplots()
+    end = max(of["total"] for of in found["contenders"].values())
+    for name, of in found["contenders"].items():
+        for number, seed in enumerate(of["seeds"]):
+            seconds, accuracy = [*seed["seconds"], end], [*seed["accuracy"], seed["accuracy"][-1]]
+            label = TITLES[name] if number == 0 else None
+            axis.step(seconds, accuracy, where="post", color=SHOWN[name], lw=1.2, alpha=0.8, label=label)
+        if of["start"]:
+            axis.axvline(of["start"], color=SHOWN[name], ls=":", lw=1.2, label="its features and sweep are done")
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_xlabel("seconds since the start, for one seed")
+    axis.set_ylabel("accuracy on tune")
+    axis.set_ylim(0, 1.02)
+    axis.grid(alpha=0.3, which="both")
+    axis.legend(fontsize=8)
+    save(figure, path)

@@ -1,0 +1,216 @@
+"""Every choice of a run, as frozen dataclasses. A field's docstring is the help of its flag, its type has its bounds.
+
+`cnn.epochs` here is `epochs` under `[cnn]` in a settings file and `--cnn.epochs` on the command line.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Gt, Interval, MinLen
+
+BUILTIN = "builtin"  # what comes with the package: as a data folder the set, as a backbone the ViT-Tiny
+BUILTIN_NAME = "fashion-mnist-mini"
+
+AtLeastOne = Annotated[int, Ge(1)]
+NotNegative = Annotated[int, Ge(0)]
+BatchSize = Annotated[int, Ge(2)]  # BatchNorm needs two images
+Share = Annotated[float, Interval(gt=0, lt=1)]
+Positive = Annotated[float, Gt(0)]
+Decay = Annotated[float, Ge(0)]
+
+# What a policy may name; audit/findings.py says what each means.
+ImageFindingName = Literal[
+    "unreadable", "zero-byte", "not-an-image", "truncated", "damaged", "huge",
+    "wrong-extension", "animated", "16-bit", "palette", "alpha", "cmyk", "grey", "exif-rotated", "decoder-warning",
+    "tiny", "odd-aspect", "symlink", "non-utf8-name", "odd-name",
+]  # fmt: skip
+FolderFindingName = Literal[
+    "few-classes", "few-images", "imbalanced", "empty-class", "absent-in-val", "numeric-class-names", "linked-folder",
+    "ignored",
+]  # fmt: skip
+
+# How pydantic reads a settings file: no unknown key, no silent conversion of types.
+STRICT = {"extra": "forbid", "strict": True}
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images: which, how they are split, how they are read."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    folder: str = BUILTIN
+    """Folder of images (`train/ val/` or one folder a class), or `builtin`."""
+    val_share: Share = 0.2
+    """Share of a flat folder that becomes `val`; a given `val/` is taken as it is."""
+    tune_share: Share = 0.2
+    """Share of the training images set aside as `tune`, for every choice."""
+    split_seed: NotNegative = 0
+    """Seed of the split."""
+    group_pattern: str = ""
+    """Regular expression with one group, searched in each relative path: images with the same text stay on one side."""
+    group_by_folder: bool = False
+    """Images in one sub-folder below a class folder stay on one side."""
+    group_file: str = ""
+    """CSV with columns `file` and `group`: images of a group stay on one side."""
+    keep_split: str = ""
+    """`data.json` or `manifest.json` of an earlier split, whose images stay where they were."""
+    min_crop: Annotated[float, Interval(gt=0, le=1)] = 0.5
+    """Smallest share of the image's area that RandomResizedCrop keeps."""
+    on_bad: Literal["stop", "leave-out"] = "stop"
+    """What to do with images that cannot be decoded, after all have been listed."""
+    leave_out: tuple[ImageFindingName, ...] = ()
+    """Findings of `data audit` whose images are left out, such as `animated tiny`."""
+    stop_at: tuple[ImageFindingName | FolderFindingName, ...] = ()
+    """Findings of `data audit` that stop the run."""
+    workers: NotNegative = 1
+    """Threads that prepare batches ahead of the loop; the results do not depend on it."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the training loop does alike for both models."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    batch_size: BatchSize = 64
+    """Images per gradient step."""
+    warmup_share: Annotated[float, Interval(ge=0, lt=1)] = 0.1
+    """Share of the steps in which the learning rate rises linearly; a cosine to zero follows."""
+    clip_norm: Positive = 5.0
+    """Gradients are scaled down to this L2 norm."""
+
+
+@dataclass(frozen=True)
+class Cnn:
+    """The small CNN, trained from scratch."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    name: str = "small"
+    """Which CNN of `models/cnn.py`."""
+    side: Annotated[int, Ge(16)] = 64  # three poolings need at least 16 px
+    """Side of its square input, px."""
+    epochs: NotNegative = 0
+    """Passes over the training images; 0: as many as make about 70,000 image passes, at least 10."""
+    learning_rate: Positive = 3e-3
+    """Peak learning rate of AdamW."""
+    weight_decay: Decay = 0.05
+    """Weight decay of AdamW."""
+    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.1
+    """Dropout before the classifier."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The linear head on the frozen backbone."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    views: NotNegative = 4
+    """Augmented views per training image, cached beside the plain one."""
+    epochs: AtLeastOne = 30
+    """Passes over the training images; each draws one of the views."""
+    optimizers: Annotated[tuple[Literal["adamw", "sgd"], ...], MinLen(1)] = ("adamw", "sgd")
+    """Optimizers to choose from on `tune`, each with its own grid."""
+    learning_rates: Annotated[tuple[Positive, ...], MinLen(1)] = (3e-4, 1e-3, 3e-3, 1e-2)
+    """Learning rates of AdamW to choose from on `tune`."""
+    weight_decays: Annotated[tuple[Decay, ...], MinLen(1)] = (0.0, 0.1, 1.0, 10.0)
+    """Weight decays of AdamW to choose from on `tune`."""
+    sgd_learning_rates: Annotated[tuple[Positive, ...], MinLen(1)] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+    """Learning rates of SGD to choose from on `tune`."""
+    sgd_weight_decays: Annotated[tuple[Decay, ...], MinLen(1)] = (0.0, 0.01, 0.1)
+    """Weight decays of SGD to choose from on `tune`."""
+
+    def grids(self) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+        """Learning rates and weight decays of each optimizer that is tried."""
+        of_all = {
+            "adamw": (self.learning_rates, self.weight_decays),
+            "sgd": (self.sgd_learning_rates, self.sgd_weight_decays),
+        }
+        return {name: of_all[name] for name in self.optimizers}
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """The whole backbone with its head, trained on augmented images; only with `finetune` among the contenders."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    epochs: AtLeastOne = 5
+    """Passes over the training images."""
+    learning_rate: Positive = 1e-4
+    """Peak learning rate of AdamW."""
+    weight_decay: Decay = 0.05
+    """Weight decay of AdamW."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What is learned from few images: trainings on parts of `train`."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    sizes: Annotated[tuple[AtLeastOne, ...], MinLen(1)] = (5, 10, 20, 50, 100, 200, 500)
+    """Training images per class, as far as the set goes; all of them are the last point by themselves."""
+    draws: AtLeastOne = 3
+    """Draws of the images at each size, the same for every model."""
+    cnn_passes: AtLeastOne = 16_000
+    """Most image passes of a training of the CNN, otherwise of as many epochs as the main one; at least 10 epochs."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The profiler traces."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    steps: Annotated[int, Interval(ge=50, le=100)] = 60
+    """Training steps in a trace, 50 to 100."""
+    batch_size: BatchSize = 32
+    """Images per profiled step, the same for both models."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Intervals of the reported numbers."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    confidence: Annotated[float, Interval(ge=0.5, lt=1)] = 0.95
+    """Level of the bootstrap intervals."""
+    resamples: Annotated[int, Ge(100)] = 2000
+    """Bootstrap resamples of the `val` images."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    seeds: Annotated[tuple[NotNegative, ...], MinLen(1)] = (0, 1, 2)
+    """Seeds, fixed in advance, the same for both models."""
+    backbone: Annotated[tuple[str, ...], MinLen(1)] = ("vit_tiny_patch16_224.augreg_in21k_ft_in1k",)
+    """Frozen backbones, a probe each, the first in the headline: a timm or torchvision model, a path, or `builtin`."""
+    contenders: tuple[str, ...] = ("cnn", "probe")
+    """Who competes: `cnn` and `probe` always, `finetune` (all of the first backbone is trained) if named."""
+    weights: str = ""
+    """File or folder with the backbones' weights; else HEADTOHEAD_WEIGHTS, the hub's cache, the hub."""
+    fallback: bool = True
+    """Whether the built-in backbone may stand in, with a notice, where a ViT-Tiny's weights cannot be had."""
+    device: str = "auto"
+    """`auto` (an accelerator where there is one), `cpu`, `cuda`, `cuda:1`, `mps`."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the CNN and the backbone; `auto`: bf16 autocast where the processor computes in it."""
+    on_failed_check: Literal["stop", "warn"] = "stop"
+    """What a failed sanity check does."""
+    quick: bool = False
+    """Leave out the label budget, which takes minutes, and accuracy against seconds."""
+    data: Data = field(default_factory=Data)
+    """The images."""
+    training: Training = field(default_factory=Training)
+    """The loop."""
+    cnn: Cnn = field(default_factory=Cnn)
+    """The CNN."""
+    probe: Probe = field(default_factory=Probe)
+    """The probe."""
+    finetune: Finetune = field(default_factory=Finetune)
+    """Fine-tuning."""
+    budget: Budget = field(default_factory=Budget)
+    """The label budget."""
+    profile: Profile = field(default_factory=Profile)
+    """The profiler."""
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    """The evaluation."""

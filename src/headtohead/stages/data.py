@@ -1,0 +1,30 @@
+"""The data stage: audit every image, split, and measure the training images' mean and standard deviation."""
+
+import dataclasses
+
+from headtohead.audit.audit import audit_folder
+from headtohead.contenders.base import Job
+from headtohead.core.files import write_json
+from headtohead.core.progress import console, say
+from headtohead.dataset.index import index_of
+from headtohead.images.decoded import ImageFiles, decoded
+from headtohead.images.transforms import own_preprocess
+from headtohead.report.audit_page import write_audit
+from headtohead.report.audit_text import audit_text
+
+
+def prepare_data(job: Job) -> None:
+    """Write the audit and, last, `data.json`."""
+    audit = audit_folder(job.root, job.name, job.settings.data)
+    write_audit(job.run, audit)
+    console.print(*audit_text(audit), sep="\n")
+    index = index_of(audit, job.settings.data)
+    for warning in index.split_warnings:
+        say(f"  warning: {warning}")
+    side = job.settings.cnn.side
+    files = ImageFiles(job.root, index.of("train"))
+    to = own_preprocess(decoded(files, 2 * side, "decoding train"), side)
+    index = dataclasses.replace(index, mean=to.mean, std=to.std)
+    counts = {split: sum(of) for split, of in index.counts().items()}
+    say(f"  {len(index.classes)} classes; images: " + ", ".join(f"{n} {split}" for split, n in counts.items()))
+    write_json(job.run.data, index.to_json())
