@@ -24,7 +24,7 @@ from torch.nn.functional import cosine_similarity
 
 from headtohead.core.device import environment, make_deterministic
 from headtohead.core.files import read_json
-from headtohead.core.prefetch import ahead
+from headtohead.core.prefetch import prefetch
 from headtohead.dataset.index import build_index
 from headtohead.images.decoded import ImageFiles
 from headtohead.images.folder import locate
@@ -53,9 +53,9 @@ class Way:
         """Images a second on ready tensors."""
         batch = images[: self.batch_size].contiguous(memory_format=torch.channels_last)
         with torch_threads(CORES // self.threads):
-            list(ahead(self.forward, [batch] * self.threads, self.threads))
+            list(prefetch(self.forward, [batch] * self.threads, self.threads))
             started, batches = perf_counter(), 0
-            for _ in ahead(self.forward, self.until(started, batch), self.threads):
+            for _ in prefetch(self.forward, self.until(started, batch), self.threads):
                 batches += 1
             return batches * self.batch_size / (perf_counter() - started)
 
@@ -117,12 +117,12 @@ def openvino_way(name: str) -> dict[str, Way]:
 
 
 def end_to_end(name: str, files: ImageFiles, views: int, cache: Path) -> float:
-    """Views a second with an empty cache, without the measurement of the pace."""
+    """Views a second with an empty cache, without the measurement of the batching."""
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         os.environ["XDG_CACHE_HOME"] = folder
         backbone = load_backbone(find_weights(name, ""), bf16=True)
         extract(backbone, ImageFiles(files.root, files.samples[:1]), Path(folder) / "one.npy",
-                num_views=0, min_area=0.5, label="pace", device=CPU)  # fmt: skip
+                num_views=0, min_area=0.5, label="batching", device=CPU)  # fmt: skip
         extract(backbone, files, Path(folder) / "all.npy", num_views=views, min_area=0.5, label="train", device=CPU)
         cost = read_json(Path(folder) / "all.json")
         return cost["computed"] / cost["seconds"]
@@ -141,8 +141,8 @@ def main() -> None:
     root, name = locate(arguments.data)
     files = ImageFiles(root, build_index(root, name, Data()).of("train")[: arguments.images])
     backbone = load_backbone(find_weights(arguments.backbone, ""), bf16=True)
-    pace = measure(backbone.net, backbone.preprocess.size, CPU).chosen
-    chosen = Way(backbone.net, pace.threads, pace.batch_size)
+    batching = measure(backbone.net, backbone.preprocess.size, CPU).chosen
+    chosen = Way(backbone.net, batching.threads, batching.batch_size)
     ways = torch_ways(arguments.backbone) | openvino_way(arguments.backbone)
 
     images = torch.randn(64, 3, backbone.preprocess.size, backbone.preprocess.size)
@@ -168,7 +168,7 @@ def main() -> None:
             title: {"images_per_s": round(statistics.median(of), 1), "lowest_cosine_to_fp32": round(cosines[title], 5)}
             for title, of in rates.items()
         },
-        "chosen": {"threads": pace.threads, "batch_size": pace.batch_size},
+        "chosen": {"threads": batching.threads, "batch_size": batching.batch_size},
         "bare_images_per_s": round(statistics.median(bare), 1),
         "end_to_end_images_per_s": round(statistics.median(whole), 1),
         "end_to_end_share_of_bare": round(statistics.median(w / b for w, b in zip(whole, bare, strict=True)), 4),

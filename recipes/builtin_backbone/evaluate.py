@@ -27,7 +27,7 @@ from headtohead.evaluation.compare import scores
 from headtohead.evaluation.predictions import load_predictions, save_predictions
 from headtohead.images.decoded import ImageFiles
 from headtohead.models.weights import BUILTIN_ARCHITECTURE
-from headtohead.pipeline import prepare_data
+from headtohead.stages.data import prepare_data
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import BUILTIN, Data, Probe, Settings
 

@@ -9,7 +9,7 @@ from headtohead.core.device import environment, make_deterministic
 from headtohead.core.errors import BadSettings, RunFolderMismatch
 from headtohead.core.files import write_json
 from headtohead.core.progress import say
-from headtohead.dataset.index import tell_changes
+from headtohead.dataset.index import warn_of_changes
 from headtohead.models.weights import announced
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
@@ -84,7 +84,7 @@ def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
         if stage.is_done(job):
             say(f"[{number}/{len(stages)}] {stage.name}: done before")
             if stage.name == "data":
-                tell_changes(run, settings.data.folder)
+                warn_of_changes(run, settings.data.folder)
         else:
             say(f"[{number}/{len(stages)}] {stage.name}")
             with run.timed(stage.name):

@@ -12,15 +12,9 @@ import torch
 from scipy.stats import bootstrap
 
 from headtohead.dataset.batches import FeatureBatches
-from headtohead.evaluation.agreement import (
-    ALARMS,
-    Headline,
-    agreement,
-    ends,
-    mean_interval,
-    score_intervals,
-)
-from headtohead.evaluation.compare import interval, mean_over_seeds
+from headtohead.evaluation.agreement import ALARMS, Headline, agreement
+from headtohead.evaluation.compare import mean_over_seeds
+from headtohead.evaluation.intervals import interval, mean_interval, percentiles, score_intervals
 from headtohead.evaluation.metrics import METRICS
 from headtohead.evaluation.predictions import Predictions
 from headtohead.models.backbones import build_head
@@ -185,7 +179,7 @@ def test_the_interval_is_scipy_s() -> None:
     low, high = mean_interval(values, 0.95, 20_000)
     assert low == pytest.approx(reference.confidence_interval.low, abs=0.005)
     assert high == pytest.approx(reference.confidence_interval.high, abs=0.005)
-    assert ends(np.arange(101.0), 0.9) == pytest.approx((5, 95))
+    assert percentiles(np.arange(101.0), 0.9) == pytest.approx((5, 95))
 
 
 def test_scores_are_those_of_the_other_bootstrap() -> None:

@@ -1,13 +1,14 @@
 """Numbers of the label budget against closed forms and a second way to compute them."""
 
 import csv
-import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from headtohead.evaluation.budget import ALL, Point, budget_csv, numbers, resampled, sizes, trainings
+from headtohead.evaluation.budget import ALL, Point, numbers, sizes, trainings, write_budget_csv
+from headtohead.evaluation.intervals import crossed_resamples
 from headtohead.evaluation.predictions import Predictions
 from headtohead.settings.schema import Budget, Settings
 
@@ -34,7 +35,7 @@ def point(cnn: list[float], probe: list[float], knn: list[float], size: int = 5)
 def test_the_spread_over_draws_and_images_is_that_of_the_crossed_design() -> None:
     """Variance of the mean over D draws of n images: between draws over D, and within over n, in closed form."""
     shares = [0.5, 0.6, 0.8, 0.9]
-    found = resampled(many(shares), 4000)["accuracy"]
+    found = crossed_resamples(many(shares), 4000)["accuracy"]
     between = np.var(shares) / len(shares)  # with replacement from the draws: divided by D, not by D - 1
     right = np.stack([run.predicted == run.labels for run in many(shares)])
     images = np.var(right.mean(axis=0)) / right.shape[1]
@@ -42,7 +43,7 @@ def test_the_spread_over_draws_and_images_is_that_of_the_crossed_design() -> Non
     expected = between + images + both / right.size
     assert found.mean() == pytest.approx(np.mean(shares), abs=0.01)
     assert found.var() == pytest.approx(expected, rel=0.1)
-    only_images = resampled(many([0.7]), 4000)["accuracy"]
+    only_images = crossed_resamples(many([0.7]), 4000)["accuracy"]
     assert only_images.var() == pytest.approx(0.7 * 0.3 / 300, rel=0.1)
     assert found.var() > 2 * only_images.var()
 
@@ -79,8 +80,9 @@ def test_sizes_go_as_far_as_the_images_do() -> None:
     assert [(each.contender, each.draw) for each in todo if each.size == ALL] == [("knn", 0)]
 
 
-def test_the_table_holds_every_number() -> None:
+def test_the_table_holds_every_number(tmp_path: Path) -> None:
     found = [numbers(point([0.4], [0.8], [0.6], size=ALL), 0.95, 100)]
-    rows = list(csv.DictReader(io.StringIO(budget_csv(found))))
+    write_budget_csv(tmp_path / "budget.csv", found)
+    rows = list(csv.DictReader((tmp_path / "budget.csv").read_text().splitlines()))
     assert len(rows) == 6
     assert (rows[0]["images_per_class"], rows[0]["contender"], float(rows[0]["mean"])) == ("all", "cnn", 0.4)

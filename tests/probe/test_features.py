@@ -22,9 +22,9 @@ from headtohead.images.decoded import ImageFiles
 from headtohead.images.transforms import normalise, plain_views
 from headtohead.models.backbones import Backbone, FrozenBackbone, load_backbone
 from headtohead.models.weights import find_weights
-from headtohead.probe import features, pace
+from headtohead.probe import features
 from headtohead.probe.features import extract, feature_store, read_features, view
-from headtohead.probe.throughput import Measured, Pace, candidates, measure
+from headtohead.probe.throughput import Batching, Measured, candidates, measure
 from headtohead.settings.schema import Data
 
 CPU = torch.device("cpu")
@@ -39,7 +39,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def _short_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "SECONDS", 0.02)
+    monkeypatch.setattr(batching, "SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -87,8 +87,8 @@ def test_the_batch_does_not_matter(
     cache: Path, backbone: Backbone, files: ImageFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = {}
-    for of in (Pace(1, 64), Pace(2, 3), Pace(3, 1)):
-        monkeypatch.setattr(features, "pace_of", lambda *_, of=of: Measured(of, [], 0.0))
+    for of in (Batching(1, 64), Batching(2, 3), Batching(3, 1)):
+        monkeypatch.setattr(features, "batching_of", lambda *_, of=of: Measured(of, [], 0.0))
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"cache-{of.batch_size}"))
         found[of] = values(backbone, files, tmp_path / f"{of.batch_size}.npy")
     first, *others = found.values()
@@ -177,7 +177,7 @@ def killed(backbone: Backbone, files: ImageFiles, out: Path, after: int) -> None
 
 def unmeasured(backbone: Backbone, files: ImageFiles, out: Path) -> None:
     """In a process of its own."""
-    features.pace_of = lambda *_: Measured(Pace(2, 3), [], 0.0)
+    features.batching_of = lambda *_: Measured(Batching(2, 3), [], 0.0)
     values(backbone, files, out)
 
 
@@ -260,6 +260,6 @@ def test_where_fp32_is_faster_it_is_said(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(features, "measure", lambda *_: Measured(Pace(1, 8, 10.0), [], 20.0))
+    monkeypatch.setattr(features, "measure", lambda *_: Measured(Batching(1, 8, 10.0), [], 20.0))
     values(backbone, files, tmp_path / "a.npy")
     assert "faster in fp32" in capsys.readouterr().err

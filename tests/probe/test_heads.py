@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
-from headtohead.probe import knn, linear, task
+from headtohead.probe import knn, linear
 from headtohead.probe.heads import HEADS
 from headtohead.probe.knn import fit_knn
 from headtohead.probe.linear import fit_logreg, fit_ridge

@@ -14,7 +14,7 @@ from torch import nn
 from headtohead.dataset.batches import FeatureBatches
 from headtohead.models.backbones import state_hash
 from headtohead.models.cnn import SmallCNN
-from headtohead.profiling import cost, trace, verdict
+from headtohead.profiling import cost, trace
 from headtohead.training.loop import Plan
 
 PLAN = Plan(seed=0, epochs=1, learning_rate=1e-3, weight_decay=0.0, warmup_share=0.0, clip_norm=1.0)
@@ -56,7 +56,7 @@ def test_a_trace_that_is_too_large_is_refused(tmp_path: Path) -> None:
 
 def test_the_largest_part_is_the_bottleneck() -> None:
     parts = {"data": 1.0, "forward": 6.0, "loss": 0.5, "backward": 2.0, "optimizer": 0.5, "other": 0.0}
-    found = verdict.bottleneck(
+    found = cost.bottleneck(
         {
             "parts": {name: {"mean_ms": ms} for name, ms in parts.items()},
             "step": {"mean_ms": 10.0},

@@ -10,11 +10,11 @@ import numpy as np
 
 from headtohead.audit.duplicates.candidates import Pair, find_pairs
 from headtohead.audit.findings import FOLDER_FINDINGS, IMAGE_FINDINGS, Case, Finding, Scene, findings
-from headtohead.audit.image_info import Facts
-from headtohead.audit.inspect import Opened, open_all
+from headtohead.audit.image_info import ImageInfo
+from headtohead.audit.inspect import InspectedImage, inspect_all
 from headtohead.audit.leaks import Duplicates, place
 from headtohead.core.errors import BadData
-from headtohead.core.prefetch import ahead
+from headtohead.core.prefetch import prefetch
 from headtohead.core.printable import printable
 from headtohead.images.decode import sniff
 from headtohead.images.folder import Folder, scan
@@ -42,8 +42,8 @@ class Audit:
 
     name: str
     folder: Folder
-    opened: tuple[Opened, ...]
-    used: tuple[Opened, ...]  # those that can be decoded and that the policy keeps
+    opened: tuple[InspectedImage, ...]
+    used: tuple[InspectedImage, ...]  # those that can be decoded and that the policy keeps
     left_out: tuple[LeftOut, ...]
     findings: tuple[Finding, ...]
     pairs: tuple[Pair, ...]  # of images that are one, by their numbers in `used`
@@ -68,21 +68,21 @@ class Audit:
 
         A split of our own tears no pair, so that a flat folder has no leaks.
         """
-        return place([image.found for image in self.used], self.pairs)
+        return place([image.path for image in self.used], self.pairs)
 
     def histograms(self) -> dict[str, dict[str, int]]:
         """Format, mode and short side of the images that can be decoded -> number of them, in sorted order."""
-        facts = [image.facts for image in self.opened if not image.facts.bad]
-        sides = Counter(sum(min(f.width, f.height) >= start for start in SIDES) for f in facts)
+        info = [image.info for image in self.opened if not image.info.bad]
+        sides = Counter(sum(min(f.width, f.height) >= start for start in SIDES) for f in info)
         return {
-            "format": dict(sorted(Counter(f.format for f in facts).items())),
-            "mode": dict(sorted(Counter(f.mode for f in facts).items())),
+            "format": dict(sorted(Counter(f.format for f in info).items())),
+            "mode": dict(sorted(Counter(f.mode for f in info).items())),
             "short_side_px": {_bin(i): n for i, n in sorted(sides.items())},
         }
 
     def class_counts(self) -> dict[str, dict[str, int]]:
         """`{split: {class: number of images used}}`; a flat folder has the one split ""."""
-        counts = Counter((image.found.split, image.found.cls) for image in self.used)
+        counts = Counter((image.path.split, image.path.cls) for image in self.used)
         splits = ("train", "val") if self.folder.layout == "split" else ("",)
         return {split: {cls: counts[split, cls] for cls in self.folder.classes} for split in splits}
 
@@ -93,7 +93,7 @@ class Audit:
             "name": self.name,
             "layout": self.folder.layout,
             "num_files": len(self.opened),
-            "num_bytes": sum(image.facts.num_bytes for image in self.opened),
+            "num_bytes": sum(image.info.num_bytes for image in self.opened),
             "problems": self.problems,
             "counts": self.class_counts(),
             "histograms": self.histograms(),
@@ -120,33 +120,33 @@ def _bin(number: int) -> str:
     return f"{SIDES[number - 1] if number else 1}-{SIDES[number] - 1}"
 
 
-def _row(image: Opened) -> dict[str, Any]:
-    """A file with its facts, but for those that are as usual."""
-    usual = Facts().to_json()
-    unusual = {key: value for key, value in image.facts.to_json().items() if value != usual[key]}
-    return {"file": image.found.file, "sha256": image.digest} | unusual
+def _row(image: InspectedImage) -> dict[str, Any]:
+    """A file with its info, but for those that are as usual."""
+    usual = ImageInfo().to_json()
+    unusual = {key: value for key, value in image.info.to_json().items() if value != usual[key]}
+    return {"file": image.path.file, "sha256": image.digest} | unusual
 
 
 def audit_folder(root: Path, name: str, settings: Data) -> Audit:
     """Scan, open every file, and say all that is to be said, at once. BadData where there is no layout to speak of."""
     folder = scan(root)
-    opened, prints = open_all(root, folder.files)
+    opened, prints = inspect_all(root, folder.files)
     about_images = findings(IMAGE_FINDINGS, Scene(folder, opened), settings)
     left_out: dict[str, LeftOut] = {}
     for finding in about_images:
         if finding.policy == "leave-out":
             for file, evidence in finding.cases:
                 left_out.setdefault(file, LeftOut(file, finding.name, evidence))
-    is_used = np.array([not image.facts.bad and image.found.file not in left_out for image in opened], bool)
+    is_used = np.array([not image.info.bad and image.path.file not in left_out for image in opened], bool)
     used = [image for image, of in zip(opened, is_used, strict=True) if of]
     about_folder = findings(FOLDER_FINDINGS, Scene(folder, used, ignored_with_kind(folder)), settings)
     found = [*about_images, *about_folder]
 
     stops = [finding for finding in found if finding.policy == "stop"]
     problems = [*folder.problems, *(line for finding in stops for line in _stop(finding, {*left_out}))]
-    if gone := sorted({*folder.classes} - {image.found.cls for image in used}):
+    if gone := sorted({*folder.classes} - {image.path.cls for image in used}):
         problems.append(f"no image is left of: {', '.join(map(printable, gone))}")
-    pairs = find_pairs([image.found.file for image in used], [image.digest for image in used], prints[is_used])
+    pairs = find_pairs([image.path.file for image in used], [image.digest for image in used], prints[is_used])
     return Audit(
         name,
         folder,
@@ -174,4 +174,4 @@ def ignored_with_kind(folder: Folder) -> list[Case]:
         found = sniff(path) if is_candidate else ""
         return f"an image ({found}) with an extension that is not read" if found else ""
 
-    return list(zip(folder.ignored, ahead(kind, folder.ignored, os.cpu_count() or 1), strict=True))
+    return list(zip(folder.ignored, prefetch(kind, folder.ignored, os.cpu_count() or 1), strict=True))

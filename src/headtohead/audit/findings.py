@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from headtohead.audit.image_info import Facts
-from headtohead.audit.inspect import Opened
+from headtohead.audit.image_info import ImageInfo
+from headtohead.audit.inspect import InspectedImage
 from headtohead.core.printable import BIDI_CONTROLS, is_control, is_raw_byte, printable
 from headtohead.images.folder import EXTENSIONS, Folder
 from headtohead.settings.schema import Data
@@ -45,7 +45,7 @@ class Scene:
     """What findings are made from."""
 
     folder: Folder
-    images: Sequence[Opened]
+    images: Sequence[InspectedImage]
     ignored: Sequence[Case] = ()
 
 
@@ -59,49 +59,49 @@ class Kind:
     cases: Callable[[Scene], list[Case]]
 
 
-Evidence = Callable[[Opened], str | None]  # None where the finding does not fire; may be empty
+Evidence = Callable[[InspectedImage], str | None]  # None where the finding does not fire; may be empty
 
 
 def each(evidence: Evidence) -> Callable[[Scene], list[Case]]:
     """The images for which there is evidence."""
-    return lambda scene: [(i.found.file, e) for i in scene.images if (e := evidence(i)) is not None]
+    return lambda scene: [(i.path.file, e) for i in scene.images if (e := evidence(i)) is not None]
 
 
 def undecodable(name: str) -> Callable[[Scene], list[Case]]:
     """Decoding failed with this name."""
-    return each(lambda image: image.facts.reason if image.facts.bad == name else None)
+    return each(lambda image: image.info.reason if image.info.bad == name else None)
 
 
-def fact(holds: Callable[[Facts], bool], evidence: Callable[[Facts], str]) -> Callable[[Scene], list[Case]]:
+def fact(holds: Callable[[ImageInfo], bool], evidence: Callable[[ImageInfo], str]) -> Callable[[Scene], list[Case]]:
     """Holds for the facts of an image that could be decoded."""
-    return each(lambda image: evidence(image.facts) if not image.facts.bad and holds(image.facts) else None)
+    return each(lambda image: evidence(image.info) if not image.info.bad and holds(image.info) else None)
 
 
-def mode(facts: Facts) -> str:
+def mode(info: ImageInfo) -> str:
     """Evidence about colour."""
-    return f"mode {facts.mode}"
+    return f"mode {info.mode}"
 
 
-def sides(facts: Facts) -> str:
+def sides(info: ImageInfo) -> str:
     """Evidence about size."""
-    return f"{facts.width}x{facts.height} px"
+    return f"{info.width}x{info.height} px"
 
 
-def wrong_extension(image: Opened) -> str | None:
+def wrong_extension(image: InspectedImage) -> str | None:
     """The content is of another format than the name says."""
-    extension = PurePosixPath(image.found.file).suffix
-    wrong = not image.facts.bad and image.facts.format not in EXTENSIONS[extension.lower()]
-    return f"{image.facts.format} in {extension}" if wrong else None
+    extension = PurePosixPath(image.path.file).suffix
+    wrong = not image.info.bad and image.info.format not in EXTENSIONS[extension.lower()]
+    return f"{image.info.format} in {extension}" if wrong else None
 
 
-def non_utf8_name(image: Opened) -> str | None:
+def non_utf8_name(image: InspectedImage) -> str | None:
     """Bytes that are no text. What is wrong is seen in the name itself."""
-    return "" if any(map(is_raw_byte, image.found.file)) else None
+    return "" if any(map(is_raw_byte, image.path.file)) else None
 
 
-def odd_name(image: Opened) -> str | None:
+def odd_name(image: InspectedImage) -> str | None:
     """A name that a terminal, a shell, a browser or another system can stumble over."""
-    name = image.found.file
+    name = image.path.file
     parts = name.split("/")
     kinds = {
         "control characters": any(map(is_control, name)),
@@ -172,7 +172,7 @@ IMAGE_FINDINGS: dict[str, Kind] = {
 
 def class_counts(scene: Scene) -> dict[str, int]:
     """Images of every class, in the order of the class table."""
-    counts = Counter(image.found.cls for image in scene.images)
+    counts = Counter(image.path.cls for image in scene.images)
     return {cls: counts[cls] for cls in scene.folder.classes}
 
 

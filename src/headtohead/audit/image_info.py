@@ -14,7 +14,7 @@ from PIL import Image
 from headtohead.audit.duplicates.fingerprint import NOTHING, fingerprint
 from headtohead.images.decode import Pixels, Unreadable, decode
 
-VERSION = 3  # raise it with any change of `Facts` or `PRINT`, of what they mean, or of how images are decoded
+VERSION = 3  # raise it with any change of `ImageInfo` or `PRINT`, of what they mean, or of how images are decoded
 
 ORIENTATION = 0x0112  # EXIF's tag; 1 is upright
 MAX_WARNINGS = 3  # a hostile file can cause thousands
@@ -23,7 +23,7 @@ _heard = threading.local()  # the decoder's warnings about the file in this thre
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ImageInfo:
     """Of one file's content. Where it cannot be decoded, `bad` is the finding's name and `reason` says why."""
 
     num_bytes: int = 0
@@ -45,7 +45,7 @@ class Facts:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "Facts":
+    def from_json(cls, content: dict[str, Any]) -> "ImageInfo":
         """What `to_json` gave."""
         # Interned, since the same few words stand for all images.
         words = {key: sys.intern(content[key]) for key in ("format", "mode", "bad")}
@@ -53,8 +53,8 @@ class Facts:
 
 
 @contextmanager
-def warnings_to_facts() -> Iterator[None]:
-    """Let a decoder's warnings within become facts. Once around all threads, because filters are global."""
+def collect_warnings() -> Iterator[None]:
+    """Let a decoder's warnings within become info. Once around all threads, because filters are global."""
     with warnings.catch_warnings():
         show = warnings.showwarning
 
@@ -67,18 +67,18 @@ def warnings_to_facts() -> Iterator[None]:
         yield
 
 
-def facts_of(content: bytes) -> tuple[Facts, bytes]:
+def inspect_bytes(content: bytes) -> tuple[ImageInfo, bytes]:
     """Decode `content` and say what it is; and its fingerprint, a record of type `PRINT`. Never raises."""
     header: dict[str, Any] = {}
     _heard.messages = []
     try:
         pixels, _ = decode(content, lambda image: header.update(_of_header(image)))
     except Unreadable as error:
-        return Facts(len(content), **header, bad=error.kind, reason=str(error)), NOTHING
+        return ImageInfo(len(content), **header, bad=error.kind, reason=str(error)), NOTHING
     else:
         header |= {"height": pixels.shape[0], "width": pixels.shape[1]}
         said = tuple(message[:200] for message in dict.fromkeys(_heard.messages))[:MAX_WARNINGS]
-        return Facts(len(content), **header, is_grey=_is_grey(pixels), warnings=said), fingerprint(pixels)
+        return ImageInfo(len(content), **header, is_grey=_is_grey(pixels), warnings=said), fingerprint(pixels)
     finally:
         del _heard.messages
 

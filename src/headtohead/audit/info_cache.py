@@ -1,7 +1,7 @@
-"""Facts and fingerprints by content, in the user's cache folder: an image is decoded for the audit once in its life.
+"""What is known of images, by content, in the user's cache folder: an image is decoded for the audit only once.
 
 The key is the SHA-256 of the file's bytes: every file is still read and hashed at every audit, and no date is
-trusted. The cache is a help and never a hindrance: where it cannot be used, facts are found anew.
+trusted. Where the cache cannot be used, the image is decoded again.
 """
 
 import json
@@ -17,21 +17,21 @@ from typing import TypeVar
 import PIL
 
 from headtohead.audit.duplicates.fingerprint import PRINT
-from headtohead.audit.image_info import VERSION, Facts
+from headtohead.audit.image_info import VERSION, ImageInfo
 from headtohead.core.cache import AUDIT, cache_root
 
 T = TypeVar("T")
-BATCH = 200  # facts per transaction
-TABLE = "CREATE TABLE IF NOT EXISTS facts (digest TEXT PRIMARY KEY, facts TEXT NOT NULL, print BLOB NOT NULL)"
+BATCH = 200  # images per transaction
+TABLE = "CREATE TABLE IF NOT EXISTS images (digest TEXT PRIMARY KEY, info TEXT NOT NULL, print BLOB NOT NULL)"
 
 
 def cache_file() -> Path:
-    """Of this version of the decoding code and of Pillow: other versions never see each other's facts."""
-    return cache_root() / AUDIT / f"facts-{VERSION}-pillow-{PIL.__version__}.sqlite"
+    """Of this version of the decoding code and of Pillow: other versions never see each other's info."""
+    return cache_root() / AUDIT / f"image-info-{VERSION}-pillow-{PIL.__version__}.sqlite"
 
 
-class FactCache:
-    """Facts by digest, for the threads of this process and for other processes at the same time.
+class InfoCache:
+    """ImageInfo by digest, for the threads of this process and for other processes at the same time.
 
     Transactions keep it whole through kill -9; a file that is corrupt all the same is put aside and begun anew.
     """
@@ -43,7 +43,7 @@ class FactCache:
         self._is_off = False
         self._new: dict[str, tuple[str, bytes]] = {}
 
-    def __enter__(self) -> "FactCache":
+    def __enter__(self) -> "InfoCache":
         return self
 
     def __exit__(
@@ -54,20 +54,20 @@ class FactCache:
             if self._db is not None:
                 self._db.close()
 
-    def get(self, digest: str) -> tuple[Facts, bytes] | None:
-        """The facts about a content and its fingerprint, where they are known."""
-        query = "SELECT facts, print FROM facts WHERE digest = ?"
+    def get(self, digest: str) -> tuple[ImageInfo, bytes] | None:
+        """What is known of a content, and its fingerprint; None where nothing is."""
+        query = "SELECT info, print FROM images WHERE digest = ?"
         with self._lock:
             row = self._attempt(lambda db: db.execute(query, (digest,)).fetchone())
         try:
-            return (Facts.from_json(json.loads(row[0])), row[1]) if row and len(row[1]) == PRINT.itemsize else None
+            return (ImageInfo.from_json(json.loads(row[0])), row[1]) if row and len(row[1]) == PRINT.itemsize else None
         except (ValueError, TypeError, KeyError):  # a damaged entry
             return None
 
-    def add(self, digest: str, facts: Facts, fingerprint: bytes) -> None:
-        """Remember the facts about a content and its fingerprint."""
+    def add(self, digest: str, info: ImageInfo, fingerprint: bytes) -> None:
+        """Remember what is known of a content, and its fingerprint."""
         with self._lock:
-            self._new[digest] = json.dumps(facts.to_json()), fingerprint
+            self._new[digest] = json.dumps(info.to_json()), fingerprint
             if len(self._new) >= BATCH:
                 self._write()
 
@@ -77,7 +77,7 @@ class FactCache:
 
         def insert(db: sqlite3.Connection) -> None:
             with db:  # one transaction
-                db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", rows)
+                db.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?)", rows)
 
         if rows:
             self._attempt(insert)

@@ -12,29 +12,29 @@ from typing import IO
 import numpy as np
 
 from headtohead.audit.duplicates.fingerprint import NOTHING, PRINT, Prints
-from headtohead.audit.image_info import Facts, facts_of, warnings_to_facts
-from headtohead.audit.info_cache import FactCache, cache_file
+from headtohead.audit.image_info import ImageInfo, collect_warnings, inspect_bytes
+from headtohead.audit.info_cache import InfoCache, cache_file
 from headtohead.core.cache import AUDIT, cache_folder
 from headtohead.core.errors import BadData
-from headtohead.core.prefetch import ahead
+from headtohead.core.prefetch import prefetch
 from headtohead.core.progress import track
 from headtohead.images.decode import digest
-from headtohead.images.folder import Found, link_target
+from headtohead.images.folder import ImagePath, link_target
 
 MAX_FILE_BYTES = 1 << 30  # nothing larger is read into memory: 16-bit RGB at Pillow's limit of pixels is half of it
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class InspectedImage:
     """One image file as it was found, and what opening it showed."""
 
-    found: Found
+    path: ImagePath
     digest: str  # SHA-256 of the bytes; "" where they could not be read
-    facts: Facts
+    info: ImageInfo
     link: str = ""  # of a symbolic link, what it points to
 
 
-def open_file(root: Path, found: Found, cache: FactCache) -> tuple[Opened, bytes]:
+def inspect_file(root: Path, found: ImagePath, cache: InfoCache) -> tuple[InspectedImage, bytes]:
     """Read, hash and, where the facts about this content are not known, decode one file. Never raises.
 
     Also its fingerprint, a record of type `PRINT`.
@@ -45,23 +45,25 @@ def open_file(root: Path, found: Found, cache: FactCache) -> tuple[Opened, bytes
         link = link_target(path, root)
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):  # reading a pipe would wait for ever
-            return Opened(found, "", Facts(bad="unreadable", reason="not a regular file"), link), NOTHING
+            return InspectedImage(found, "", ImageInfo(bad="unreadable", reason="not a regular file"), link), NOTHING
         if about.st_size > MAX_FILE_BYTES:
             reason = f"a file of {about.st_size / 1e9:.1f} GB"
-            return Opened(found, "", Facts(about.st_size, bad="huge", reason=reason), link), NOTHING
+            return InspectedImage(found, "", ImageInfo(about.st_size, bad="huge", reason=reason), link), NOTHING
         content = path.read_bytes()
     except OSError as error:
-        return Opened(found, "", Facts(bad="unreadable", reason=error.strerror or str(error)), link), NOTHING
+        return InspectedImage(
+            found, "", ImageInfo(bad="unreadable", reason=error.strerror or str(error)), link
+        ), NOTHING
     name = digest(content)
     known = cache.get(name)
     if known is None:
-        known = facts_of(content)
+        known = inspect_bytes(content)
         cache.add(name, *known)
-    facts, fingerprint = known
-    return Opened(found, name, facts, link), fingerprint
+    info, fingerprint = known
+    return InspectedImage(found, name, info, link), fingerprint
 
 
-def open_all(root: Path, files: Sequence[Found]) -> tuple[list[Opened], Prints]:
+def inspect_all(root: Path, files: Sequence[ImagePath]) -> tuple[list[InspectedImage], Prints]:
     """All files, readable and not, in their order, and their fingerprints. No pixels are kept.
 
     Fingerprints, 3.2 kB each, are mapped from a nameless file, so that memory does not grow with their number.
@@ -69,14 +71,14 @@ def open_all(root: Path, files: Sequence[Found]) -> tuple[list[Opened], Prints]:
     opened = []
     try:
         # Threads, because hashing and decoding release the interpreter lock.
-        with FactCache(cache_file()) as cache, warnings_to_facts(), _nameless() as prints:
-            work = ahead(lambda found: open_file(root, found, cache), files, os.cpu_count() or 1)
+        with InfoCache(cache_file()) as cache, collect_warnings(), _nameless() as prints:
+            work = prefetch(lambda found: inspect_file(root, found, cache), files, os.cpu_count() or 1)
             for image, fingerprint in track(work, "opening images", len(files)):
                 opened.append(image)
                 prints.write(fingerprint)
             prints.flush()
             table = np.memmap(prints, PRINT, mode="r", shape=(len(files),)) if files else np.zeros(0, PRINT)
-    except OSError as error:  # not of an image, see `open_file`
+    except OSError as error:  # not of an image, see `inspect_file`
         raise BadData(
             f"A temporary file cannot be written: {error.strerror or error}",
             where=str(cache_folder(AUDIT)),

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from headtohead.audit.duplicates.candidates import Pair, clusters
-from headtohead.images.folder import Found
+from headtohead.images.folder import ImagePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Duplicates:
 NO_DUPLICATES = Duplicates()
 
 
-def place(images: Sequence[Found], pairs: Sequence[Pair]) -> Duplicates:
+def place(images: Sequence[ImagePath], pairs: Sequence[Pair]) -> Duplicates:
     """A leak is a pair between `val` and the rest: `tune` is part of the training images."""
     numbers = sorted({number for pair in pairs for number in (pair.a, pair.b)})
     cls = {images[n].file: images[n].cls for n in numbers}

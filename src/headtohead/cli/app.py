@@ -53,10 +53,10 @@ def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, o
         locate(chosen.data.folder)  # a mistyped name leaves no run folder behind
     run.adopt(chosen)
     if run.is_finished:
-        from headtohead.dataset.index import tell_changes
+        from headtohead.dataset.index import warn_of_changes
 
         say(f"This run is finished: {run.report('en')} and {run.report('ru')}")
-        tell_changes(run, chosen.data.folder)
+        warn_of_changes(run, chosen.data.folder)
         return
     from headtohead.pipeline import execute
 

@@ -68,10 +68,10 @@ def require_new(target: Path) -> None:
 
 
 @contextmanager
-def whole(target: Path, *, instead: bool = False) -> Iterator[Path]:
+def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """A folder beside `target` to fill, which takes its name at the end; OSError where somebody else was quicker.
 
-    `instead`: what is at `target` gives way, and stays whatever goes wrong; after a kill `settle` brings it back. A
+    `replace`: what is at `target` gives way, and stays whatever goes wrong; after a kill `restore_folder` brings it back. A
     link is followed. BadData for the folder one is in, which cannot be exchanged under one's feet.
     """
     target = target.resolve()
@@ -83,18 +83,18 @@ def whole(target: Path, *, instead: bool = False) -> Iterator[Path]:
         unfinished.mkdir(parents=True)
         yield unfinished
         if target.exists():
-            target.replace(_aside(target)) if instead else target.rmdir()
+            target.replace(_aside(target)) if replace else target.rmdir()
         unfinished.replace(target)
-        if instead:
-            forget(target)
+        if replace:
+            discard_old(target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-        if instead:
-            settle(target)
+        if replace:
+            restore_folder(target)
 
 
-def settle(target: Path) -> None:
-    """Bring back what `whole` had put aside, where nothing came in its place."""
+def restore_folder(target: Path) -> None:
+    """Bring back what `atomic_folder` had put aside, where nothing came in its place."""
     target = target.resolve()
     if _aside(target).exists():
         if target.is_dir() and not any(target.iterdir()):
@@ -103,8 +103,8 @@ def settle(target: Path) -> None:
             _aside(target).replace(target)
 
 
-def forget(target: Path) -> None:
-    """Delete what `whole` had put aside; for a caller who sees that `target` came in its place, whole."""
+def discard_old(target: Path) -> None:
+    """Delete what `atomic_folder` had put aside; for a caller who sees that `target` came in its place, whole."""
     shutil.rmtree(_aside(target.resolve()), ignore_errors=True)
 
 

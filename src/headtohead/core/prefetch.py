@@ -9,7 +9,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-def ahead(work: Callable[[A], B], items: Iterable[A], threads: int) -> Iterator[B]:
+def prefetch(work: Callable[[A], B], items: Iterable[A], threads: int) -> Iterator[B]:
     """`work` of every item, in order, done by `threads` threads; with 0 of them in the caller's own, at need.
 
     At most two results a thread are under way or wait to be taken. What `work` raises is raised where its result
@@ -18,7 +18,7 @@ def ahead(work: Callable[[A], B], items: Iterable[A], threads: int) -> Iterator[
     if threads == 0:
         yield from map(work, items)
         return
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead")
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="prefetch")
     pending: deque[Future[B]] = deque()
     try:
         for item in items:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from headtohead.core.prefetch import ahead
+from headtohead.core.prefetch import prefetch
 from headtohead.images.decode import Images
 from headtohead.images.transforms import Preprocess, generator, normalise, plain_views, random_views
 
@@ -72,7 +72,7 @@ class ImageBatches:
         n = len(self.labels)
         order = shuffled(self.seed or 0, epoch, n) if self.shuffle else np.arange(n)
         parts = [order[start : start + self.batch_size] for start in range(0, n, self.batch_size)][: len(self)]
-        prepared = ahead(lambda part: self.views(epoch, part), parts, self.workers)
+        prepared = prefetch(lambda part: self.views(epoch, part), parts, self.workers)
         for part, views in zip(parts, prepared, strict=True):
             yield normalise(views.to(self.device), self.to), self.labels[part].to(self.device)
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from headtohead.core.errors import BadData
-from headtohead.core.files import forget, read_json, require_new, settle, whole, write_json
+from headtohead.core.files import atomic_folder, discard_old, read_json, require_new, restore_folder, write_json
 from headtohead.core.printable import printable
 from headtohead.core.progress import track
 from headtohead.dataset.index import Index
@@ -38,7 +38,7 @@ def write_split(
             "The split would lie within the images it is made of.", where=str(target), mend="name a folder elsewhere"
         )
     names = target_names(index)
-    with whole(target, instead=earlier is not None) as unfinished:
+    with atomic_folder(target, replace=earlier is not None) as unfinished:
         for sample in track(index.samples, "writing the split", len(index.samples)):
             path = unfinished / names[sample.file]
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def earlier_manifest(root: Path, target: Path) -> Path | None:
 
     BadData where a new split would delete what it cannot make again: files that came or changed, or another folder's.
     """
-    settle(target)
+    restore_folder(target)
     path = target / MANIFEST
     try:
         content = read_json(path)
@@ -61,7 +61,7 @@ def earlier_manifest(root: Path, target: Path) -> Path | None:
         source = Path(content["source"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    forget(target)  # of a call that was killed when all but the cleaning was done
+    discard_old(target)  # of a call that was killed when all but the cleaning was done
     if not source.is_absolute() or source.resolve() != root.resolve():
         raise BadData(
             "The folder holds a split of other images.",

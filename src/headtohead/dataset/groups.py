@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from headtohead.audit.duplicates.candidates import Array, Pair, clusters
-from headtohead.audit.inspect import Opened
+from headtohead.audit.inspect import InspectedImage
 from headtohead.core.errors import BadData
 from headtohead.core.printable import printable
-from headtohead.images.folder import Found
+from headtohead.images.folder import ImagePath
 from headtohead.settings.schema import Data
 
 Names = dict[str, list[int]]  # name of a group -> its images
 
 
-def group_images(images: Sequence[Opened], pairs: Sequence[Pair], settings: Data) -> Array:
+def group_images(images: Sequence[InspectedImage], pairs: Sequence[Pair], settings: Data) -> Array:
     """(N,) the same number for images that are tied, directly or through others, by a pair or a common group."""
     links = [(pair.a, pair.b) for pair in pairs]
-    for names in named_groups([image.found for image in images], settings):
+    for names in named_groups([image.path for image in images], settings):
         links += [(first, other) for first, *others in names.values() for other in others]
     return clusters(len(images), links)
 
 
-def named_groups(images: Sequence[Found], settings: Data) -> list[Names]:
+def named_groups(images: Sequence[ImagePath], settings: Data) -> list[Names]:
     """The groups of every rule that the settings name. BadData where a rule does not fit the files."""
     files = [image.file for image in images]
     found = []
@@ -53,7 +53,7 @@ def by_pattern(files: Sequence[str], pattern: str) -> Names:
     return names
 
 
-def by_folder(images: Sequence[Found]) -> Names:
+def by_folder(images: Sequence[ImagePath]) -> Names:
     """Images in one sub-folder below a class folder; those directly in a class folder stand alone."""
     names: Names = defaultdict(list)
     for number, image in enumerate(images):
@@ -91,31 +91,34 @@ def by_table(files: Sequence[str], path: Path) -> Names:
     return names
 
 
-def group_names(images: Sequence[Opened], groups: Sequence[int]) -> dict[str, str]:
+def group_names(images: Sequence[InspectedImage], groups: Sequence[int]) -> dict[str, str]:
     """File -> the beginning of the smallest SHA-256 in its group; empty where an image stands alone."""
     members: dict[int, list[str]] = defaultdict(list)
     for image, group in zip(images, groups, strict=True):
         members[group].append(image.digest)
     return {
-        image.found.file: min(members[group])[:12] if len(members[group]) > 1 else ""
+        image.path.file: min(members[group])[:12] if len(members[group]) > 1 else ""
         for image, group in zip(images, groups, strict=True)
     }
 
 
 def split_warnings(
-    images: Sequence[Opened], groups: Sequence[int], splits: dict[str, list[Opened]], classes: Sequence[str]
+    images: Sequence[InspectedImage],
+    groups: Sequence[int],
+    splits: dict[str, list[InspectedImage]],
+    classes: Sequence[str],
 ) -> tuple[str, ...]:
     """What groups made of a split: classes that a side lacks, groups that a given split tears."""
     found = []
     for split in ("tune", "val"):
-        present = {image.found.cls for image in splits[split]}
-        given = {image.found.cls for image in images if image.found.split == "val"}
+        present = {image.path.cls for image in splits[split]}
+        given = {image.path.cls for image in images if image.path.split == "val"}
         if absent := [cls for cls in classes if cls not in present and (split == "tune" or not given)]:
             names = ", ".join(map(printable, absent))
             found.append(f"classes without an image in {split}, because theirs belong together: {names}")
     sides: dict[int, set[bool]] = defaultdict(set)
     for image, group in zip(images, groups, strict=True):
-        sides[group].add(image.found.split == "val")
+        sides[group].add(image.path.split == "val")
     if torn := sum(len(of) > 1 for of in sides.values()):
         found.append(f"groups of images that belong together with images both in train/ and in val/, as given: {torn}")
     return tuple(found)

@@ -103,22 +103,22 @@ def index_of(audit: Audit, settings: Data) -> Index:
         kept=kept,
     )
     number = {cls: i for i, cls in enumerate(folder.classes)}
-    counts = Counter(o.found.cls for o in splits["train"])
+    counts = Counter(o.path.cls for o in splits["train"])
     if thin := [cls for cls in folder.classes if counts[cls] < 2]:
         raise BadData(
             f"Fewer than 2 training images are left of: {', '.join(map(printable, thin))}.",
             where=str(folder.root),
             mend="add images of these classes, or set smaller data.val_share and data.tune_share",
         )
-    heights, widths = [o.facts.height for o in used], [o.facts.width for o in used]
-    split_of = {o.found.file: split for split in SPLITS for o in splits[split]}
+    heights, widths = [o.info.height for o in used], [o.info.width for o in used]
+    split_of = {o.path.file: split for split in SPLITS for o in splits[split]}
     group = group_names(used, groups)
     return Index(
         name=audit.name,
         layout=folder.layout,
         classes=folder.classes,
         samples=tuple(
-            Sample(o.found.file, number[o.found.cls], split, o.digest, group[o.found.file])
+            Sample(o.path.file, number[o.path.cls], split, o.digest, group[o.path.file])
             for split in SPLITS
             for o in splits[split]
         ),
@@ -127,14 +127,14 @@ def index_of(audit: Audit, settings: Data) -> Index:
         warnings=audit.warnings(),
         split_warnings=(*split_warnings(used, groups, splits, folder.classes), *_moved(moved(splits, kept))),
         left_out_files=tuple(image.file for image in audit.left_out),
-        modes=dict(Counter(o.facts.mode for o in used)),
+        modes=dict(Counter(o.info.mode for o in used)),
         sides={
             "height_min": min(heights),
             "height_max": max(heights),
             "width_min": min(widths),
             "width_max": max(widths),
         },
-        duplicates=place([replace(o.found, split=split_of[o.found.file]) for o in used], audit.pairs),
+        duplicates=place([replace(o.path, split=split_of[o.path.file]) for o in used], audit.pairs),
     )
 
 
@@ -164,7 +164,7 @@ def earlier_split(file: str) -> dict[str, str]:
     return kept
 
 
-def tell_changes(run: RunDir, folder: str) -> None:
+def warn_of_changes(run: RunDir, folder: str) -> None:
     """Warn where image files have come or gone: the run is one of those of then."""
     try:
         began = read_json(run.data)
@@ -175,10 +175,10 @@ def tell_changes(run: RunDir, folder: str) -> None:
     if now != known:
         say(
             f"  warning: since the run began {len(now - known)} image files have come and {len(known - now)} gone; "
-            f"the run is of those of then. For a run of all: {with_old_places(run)}"
+            f"the run is of those of then. For a run of all: {how_to_keep_split(run)}"
         )
 
 
-def with_old_places(run: RunDir) -> str:
+def how_to_keep_split(run: RunDir) -> str:
     """How to start a run in which every image of this one keeps its place."""
     return f"`--out NEW --data.keep-split {run.data}`, so that no old image changes its side"

@@ -19,12 +19,12 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
-from headtohead.audit.inspect import Opened
+from headtohead.audit.inspect import InspectedImage
 
-Unit = list[Opened]
+Unit = list[InspectedImage]
 
 
-def units_of(images: Sequence[Opened], groups: Sequence[int]) -> list[Unit]:
+def units_of(images: Sequence[InspectedImage], groups: Sequence[int]) -> list[Unit]:
     """Images with the same number in `groups`, together."""
     units: dict[int, Unit] = defaultdict(list)
     for image, group in zip(images, groups, strict=True):
@@ -34,7 +34,7 @@ def units_of(images: Sequence[Opened], groups: Sequence[int]) -> list[Unit]:
 
 def cut(units: Sequence[Unit], share: float, salt: str, given: Sequence[bool | None]) -> list[bool]:
     """Which units are cut off so that every class has about `share` of its images there. `given`: what is decided."""
-    sizes = [Counter(image.found.cls for image in unit) for unit in units]
+    sizes = [Counter(image.path.cls for image in unit) for unit in units]
     total = sum(sizes, Counter())
     target = {cls: min(max(1, round(share * n)), n - 1) for cls, n in total.items()}
     chosen = [bool(is_cut) for is_cut in given]
@@ -74,11 +74,11 @@ def earlier(unit: Unit, kept: Mapping[str, str], split: str) -> bool | None:
     return known == {split} if known else None
 
 
-def moved(splits: Mapping[str, Sequence[Opened]], kept: Mapping[str, str]) -> list[str]:
+def moved(splits: Mapping[str, Sequence[InspectedImage]], kept: Mapping[str, str]) -> list[str]:
     """The files of an earlier split that lie on another side now."""
     as_told = {"tune": "tune" if "tune" in kept.values() else "train"}
     return [
-        image.found.file
+        image.path.file
         for split, images in splits.items()
         for image in images
         if kept.get(image.digest, as_told.get(split, split)) != as_told.get(split, split)
@@ -86,14 +86,14 @@ def moved(splits: Mapping[str, Sequence[Opened]], kept: Mapping[str, str]) -> li
 
 
 def assign(
-    images: Sequence[Opened],
+    images: Sequence[InspectedImage],
     *,
     val_share: float,
     tune_share: float,
     seed: int,
     groups: Sequence[int] | None = None,
     kept: Mapping[str, str] | None = None,
-) -> dict[str, list[Opened]]:
+) -> dict[str, list[InspectedImage]]:
     """`{"train": ..., "tune": ..., "val": ...}`: a given `val` stays, `tune` always comes out of train.
 
     `groups`: a number for each image; without them only copies of one file belong together. `kept`: SHA-256 of a
@@ -101,7 +101,7 @@ def assign(
     """
     groups = groups if groups is not None else numbered([image.digest for image in images])
     kept = kept or {}
-    side = ["val" if image.found.split == "val" else "train" for image in images]
+    side = ["val" if image.path.split == "val" else "train" for image in images]
     shares = {"val": val_share, "tune": tune_share} if "val" not in side else {"tune": tune_share}
     for split, share in shares.items():
         left = [n for n, of in enumerate(side) if of == "train"]

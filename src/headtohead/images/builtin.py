@@ -9,7 +9,7 @@ from PIL import Image
 
 from headtohead.core.cache import cache_folder, keep
 from headtohead.core.errors import BadData
-from headtohead.core.files import require_new, whole
+from headtohead.core.files import atomic_folder, require_new
 from headtohead.settings.schema import BUILTIN_NAME
 
 CLASSES = (
@@ -23,7 +23,7 @@ NUM_IMAGES = 4000
 def write_builtin(target: Path) -> Path:
     """Write the built-in set as `target/{train,val}/{class}/{number}.png`; a folder with content is refused."""
     require_new(target)
-    with whole(target) as unfinished:
+    with atomic_folder(target) as unfinished:
         _unpack(unfinished)
     return target
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from headtohead.core.array_store import Store
 from headtohead.core.cache import BOUND, PIXELS, bound, cache_folder
 from headtohead.core.errors import BadData
-from headtohead.core.prefetch import ahead
+from headtohead.core.prefetch import prefetch
 from headtohead.core.progress import say, track
 from headtohead.images.decode import DECODING, Pixels, codecs, decode, digest, shrink
 from headtohead.images.folder import Sample
@@ -95,7 +95,7 @@ def shards(files: ImageFiles, short_side: int, missing: dict[str, int], label: s
     """The `missing` images, by digest, in runs of about SHARD_BYTES."""
     if not missing:
         return
-    work = ahead(lambda i: shrink(files[i], short_side), missing.values(), os.cpu_count() or 1)
+    work = prefetch(lambda i: shrink(files[i], short_side), missing.values(), os.cpu_count() or 1)
     shard: dict[str, Pixels] = {}
     size = 0
     for key, pixels in zip(missing, track(work, label, len(missing)), strict=True):

@@ -17,7 +17,7 @@ EXTENSIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ImagePath:
     """One image file: path relative to the root with `/`, class name, split ("" in a flat folder)."""
 
     file: str
@@ -46,7 +46,7 @@ class Folder:
     root: Path
     layout: str  # "split" (train/ val/) or "flat"
     classes: tuple[str, ...]  # sorted by name: the one class table of all splits
-    files: tuple[Found, ...]
+    files: tuple[ImagePath, ...]
     ignored: tuple[str, ...]  # folders end with "/"
     empty: tuple[str, ...]  # class folders without an image
     absent: tuple[str, ...]  # classes of train/ that val/ lacks
@@ -152,12 +152,12 @@ def scan(root: Path) -> Folder:
     else:
         layout, splits = "flat", {"": root}
 
-    files: list[Found] = []
+    files: list[ImagePath] = []
     empty: list[str] = []
     for split, folder in splits.items():
         for cls in top.values() if layout == "flat" else walk.subfolders(folder):
             images = walk.images(cls)
-            files.extend(Found(file, cls.name, split) for file in images)
+            files.extend(ImagePath(file, cls.name, split) for file in images)
             if not images:
                 empty.append(cls.relative_to(root).as_posix())
 

@@ -23,7 +23,7 @@ from torchvision.datasets.utils import download_and_extract_archive
 import headtohead
 from headtohead.core.cache import cache_folder
 from headtohead.core.errors import BadData, BadSettings, DownloadFailed
-from headtohead.core.files import Json, require_new, whole, write_json
+from headtohead.core.files import Json, atomic_folder, require_new, write_json
 from headtohead.core.progress import say, track
 
 Entry = tuple[Path | Image.Image, str]  # a file as published, or pixels; class
@@ -141,7 +141,7 @@ def fetch(name: str, target: Path, downloads: Path | None = None) -> None:
     say(f"  {name}: torchvision downloads what is missing of about {chosen.megabytes} MB to {root}")
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / ".lock", timeout=0), whole(target) as unfinished:
+        with FileLock(root / ".lock", timeout=0), atomic_folder(target) as unfinished:
             counts = {
                 split: write_split(read(chosen, root, split), unfinished / split, chosen.images[split])
                 for split in chosen.parts

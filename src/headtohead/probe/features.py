@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 from headtohead.core.array_store import Array, Store
 from headtohead.core.cache import FEATURES, bound, cache_folder
 from headtohead.core.files import read_json, write_atomically, write_json
-from headtohead.core.prefetch import ahead
+from headtohead.core.prefetch import prefetch
 from headtohead.core.progress import bar, say
 from headtohead.dataset.batches import CROP
 from headtohead.images.decode import DECODING, Pixels, codecs
 from headtohead.images.decoded import ImageFiles
 from headtohead.images.transforms import Preprocess, normalise, plain_views, random_views
 from headtohead.models.backbones import Backbone
-from headtohead.probe.throughput import Measured, Pace, measure, torch_threads
+from headtohead.probe.throughput import Batching, Measured, measure, torch_threads
 
 VIEWS = 1  # to be raised with every change of what `view` gives: features are found by it
 SHARD = 256  # images whose features are kept together: what a killed run loses at most
@@ -61,14 +61,14 @@ class Features:
 
 @dataclass(frozen=True)
 class Cost:
-    """What features took: those of the cache count at the pace at which they were computed."""
+    """What features took: those of the cache count at the batching at which they were computed."""
 
     views: int  # all: images times views
     computed: int  # of them now
     seconds: float  # spent now
     seconds_from_scratch: float  # that all of them took, whenever it was
     poolings: tuple[str, ...]
-    pace: dict[str, Any]  # how the net was run, where it was
+    batching: dict[str, Any]  # how the net was run, where it was
 
 
 def view_name(number: int, min_area: float) -> str:
@@ -133,8 +133,8 @@ def extract(
         if (lacking := [v for v, name in enumerate(names) if key(sample.digest, name) not in found])
     }
     num_missing, num_all = sum(map(len, missing.values())), len(names) * len(files)
-    measured = pace_of(store, backbone, device) if missing else None
-    pace = measured.chosen if measured else Pace(1, 1)
+    measured = batching_of(store, backbone, device) if missing else None
+    batching = measured.chosen if measured else Batching(1, 1)
     started = perf_counter()
 
     def compute(part: list[int]) -> dict[tuple[int, int], Array]:
@@ -158,12 +158,12 @@ def extract(
                 if (row := found.get(key(sample.digest, name))) is not None:
                     rows[number, i] = row
         todo = list(missing)
-        with bar() as progress, torch_threads(pace.torch_threads):
+        with bar() as progress, torch_threads(batching.torch_threads):
             if todo:
                 task = progress.add_task(f"features of {label} x {len(names)} views", total=len(todo))
             shard: dict[str, Array] = {}
             shard_started = perf_counter()
-            for done in ahead(compute, parts(todo, pace.batch_size), pace.threads):
+            for done in prefetch(compute, parts(todo, batching.batch_size), batching.threads):
                 for (number, i), row in done.items():
                     rows[number, i] = row
                     shard[key(files.samples[i].digest, names[number])] = row
@@ -209,9 +209,9 @@ def seconds_a_view(store: Store) -> float:
     return float(cost["seconds"] / cost["views"]) if cost else 0.0
 
 
-def pace_of(store: Store, backbone: Backbone, device: torch.device) -> Measured:
+def batching_of(store: Store, backbone: Backbone, device: torch.device) -> Measured:
     """Measured once for a backbone on a machine, and kept beside its features."""
-    path = store.folder / "pace.json"
+    path = store.folder / "throughput.json"
     if known := recorded(path):
         return Measured.from_json(known)
     measured = measure(backbone.net, backbone.preprocess.size, device)

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from headtohead.core.prefetch import ahead
+from headtohead.core.prefetch import prefetch
 from headtohead.models.backbones import FrozenBackbone
 
 SECONDS = 0.5  # that a candidate is measured for; at least one batch a thread
@@ -24,7 +24,7 @@ AS_FAST = 0.97  # of the fastest: then smaller batches are taken, since the last
 
 
 @dataclass(frozen=True)
-class Pace:
+class Batching:
     """`threads` of them at once, each with whole batches; torch's own threads share the remaining cores."""
 
     threads: int
@@ -37,48 +37,52 @@ class Pace:
         return max(1, torch.get_num_threads() // self.threads)
 
 
-def candidates(device: torch.device) -> list[Pace]:
+def candidates(device: torch.device) -> list[Batching]:
     """What is tried; the first is the one whose bits the others must give."""
     cores = torch.get_num_threads()
     if device.type != "cpu":  # the cores decode, the accelerator computes
-        return [Pace(cores, size) for size in (64, 256)]
-    return [Pace(cores, 8), Pace(cores, 4), Pace(cores, 16), Pace(1, 8 * cores)]
+        return [Batching(cores, size) for size in (64, 256)]
+    return [Batching(cores, 8), Batching(cores, 4), Batching(cores, 16), Batching(1, 8 * cores)]
 
 
 @dataclass(frozen=True)
 class Measured:
     """What was tried, the first one's bits given, and of the fastest the one of the smallest batches."""
 
-    chosen: Pace
-    tried: list[Pace]
-    fp32_images_per_s: float  # of the same net and pace in fp32: what the run's precision gains
+    chosen: Batching
+    tried: list[Batching]
+    fp32_images_per_s: float  # of the same net and batching in fp32: what the run's precision gains
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Measured":
         """What `dataclasses.asdict` gave."""
-        tried = [Pace(**pace) for pace in content["tried"]]
-        return cls(Pace(**content["chosen"]), tried, content["fp32_images_per_s"])
+        tried = [Batching(**batching) for batching in content["tried"]]
+        return cls(Batching(**content["chosen"]), tried, content["fp32_images_per_s"])
 
 
 def measure(net: FrozenBackbone, size: int, device: torch.device) -> Measured:
     """Try the candidates. Precision is not chosen by it, since it changes what comes out; its gain is measured."""
     images = torch.linspace(-1, 1, size).sin().repeat(32, 3, size, 1)
     images = (images + torch.arange(32)[:, None, None, None] / 32).to(device, memory_format=torch.channels_last)
-    measured: list[Pace] = []
+    measured: list[Batching] = []
     reference: torch.Tensor | None = None
     started = perf_counter()
-    for pace in candidates(device):
-        x = images.repeat(-(-pace.batch_size // len(images)), 1, 1, 1)[: pace.batch_size]
-        with torch_threads(pace.torch_threads):
+    for batching in candidates(device):
+        x = images.repeat(-(-batching.batch_size // len(images)), 1, 1, 1)[: batching.batch_size]
+        with torch_threads(batching.torch_threads):
             features = net.pooled(x)[: len(images)]  # the first forward pass is not measured
             reference = features if reference is None else reference
             common = min(len(features), len(reference))
             if torch.equal(features[:common], reference[:common]):
-                measured.append(Pace(pace.threads, pace.batch_size, round(rate(net, x, pace.threads), 1)))
+                measured.append(
+                    Batching(batching.threads, batching.batch_size, round(rate(net, x, batching.threads), 1))
+                )
         if perf_counter() - started > ENOUGH_S:
             break
-    enough = AS_FAST * max(pace.images_per_s for pace in measured)
-    chosen = min((pace for pace in measured if pace.images_per_s >= enough), key=lambda pace: pace.batch_size)
+    enough = AS_FAST * max(batching.images_per_s for batching in measured)
+    chosen = min(
+        (batching for batching in measured if batching.images_per_s >= enough), key=lambda batching: batching.batch_size
+    )
     fp32 = copy.copy(net)  # with the same weights
     fp32.bf16 = False
     x = images.repeat(-(-chosen.batch_size // len(images)), 1, 1, 1)[: chosen.batch_size]
@@ -91,7 +95,7 @@ def rate(net: FrozenBackbone, x: torch.Tensor, threads: int) -> float:
     """Images a second through `net`, `threads` batches at once."""
     started = perf_counter()
     until = itertools.takewhile(lambda n: n < threads or perf_counter() - started < SECONDS, itertools.count())
-    done = sum(len(y.cpu()) for y in ahead(lambda _: net.pooled(x), until, threads))
+    done = sum(len(y.cpu()) for y in prefetch(lambda _: net.pooled(x), until, threads))
     return done / (perf_counter() - started)
 
 

@@ -37,7 +37,7 @@ def write_audit(run: RunDir, audit: Audit) -> None:
     """Write `audit.json` and its page in both languages."""
     content = audit.to_json()
     thumbs = thumbnails(
-        audit.folder.root, _shown(content, {image.found.file for image in audit.opened if not image.facts.bad})
+        audit.folder.root, _shown(content, {image.path.file for image in audit.opened if not image.info.bad})
     )
     for language in ("en", "ru"):
         write_text(run.audit_page(language), page(content, thumbs, language))

@@ -20,7 +20,7 @@ DONE = {"keep": "", "leave-out": "left out", "stop": "stops the run"}
 
 def audit_text(audit: Audit) -> Iterator[RenderableType]:
     """What a console prints. Names are shown, not interpreted."""
-    num_bytes = sum(image.facts.num_bytes for image in audit.opened)
+    num_bytes = sum(image.info.num_bytes for image in audit.opened)
     yield Text(
         f"{len(audit.opened)} image files ({num_bytes / 1e6:.1f} MB), {len(audit.folder.classes)} classes; "
         f"{len(audit.used)} used, {len(audit.left_out)} left out"

@@ -1,0 +1,327 @@
+"""Policy, what is written, and that nothing of the data is changed."""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from bad_folders import PLANTS, encoded, fill, in_class, picture, rotated_jpeg, small
+from PIL import Image
+
+from headtohead.audit.audit import Audit, audit_folder
+from headtohead.audit.image_info import collect_warnings, inspect_bytes
+from headtohead.cli.app import main
+from headtohead.core.errors import BadData
+from headtohead.core.files import read_json, write_json
+from headtohead.dataset.index import Index, build_index, index_of
+from headtohead.report.audit_page import THUMBS, write_audit
+from headtohead.report.evidence import evidence
+from headtohead.report.text import speaker
+from headtohead.settings.rules import problems
+from headtohead.settings.rundir import RunDir
+from headtohead.settings.schema import Data, Settings
+
+STRUCTURE = ("absent-in-val", "numeric-class-names")  # these rename the classes that others are planted in
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    """Everything wrong at once."""
+    folder = small(tmp_path / "bad")
+    for name, plant in PLANTS.items():
+        if name not in (*STRUCTURE, "empty-class"):  # `linked-folder` takes the same name as `empty-class`
+            plant(folder)
+    return folder
+
+
+def tree(folder: Path) -> dict[str, tuple[float, str]]:
+    """Time and content of everything in a folder."""
+
+    def content(path: Path) -> str:
+        if path.is_symlink():
+            return str(path.readlink())
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+    return {str(path): (path.lstat().st_mtime, content(path)) for path in folder.rglob("*")}
+
+
+def command(capsys: pytest.CaptureFixture[str], folder: Path, out: Path, *flags: str) -> tuple[int, str, str]:
+    """Exit code, standard output and error of `data audit`."""
+    code = 0
+    try:
+        main(["data", "audit", str(folder), "--out", str(out), *flags])
+    except SystemExit as stop:
+        code = int(str(stop.code))
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_the_data_are_not_touched(bad: Path, tmp_path: Path) -> None:
+    before = tree(bad)
+    write_audit(RunDir(tmp_path / "out"), audit_folder(bad, "x", Data(on_bad="leave-out")))
+    assert tree(bad) == before
+
+
+def test_unusable_as_it_stands_is_exit_code_2_with_everything_listed(
+    bad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = command(capsys, bad, tmp_path / "out")
+    assert code == 2
+    content = read_json(RunDir(tmp_path / "out").audit)
+    undecodable = ("unreadable", "zero-byte", "not-an-image", "truncated", "damaged", "huge")
+    assert len(content["problems"]) == len(undecodable)
+    for name in undecodable:
+        assert f": {name}: " in err.replace("\n", " ")
+    for finding in content["findings"]:
+        assert finding["name"] in out
+
+
+def test_warnings_alone_are_exit_code_0(bad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = command(capsys, bad, tmp_path / "out", "--data.on-bad", "leave-out")
+    assert code == 0
+    content = read_json(RunDir(tmp_path / "out").audit)
+    assert {finding["name"] for finding in content["findings"]} == set(PLANTS) - {*STRUCTURE, "empty-class"}
+    assert len(content["left_out"]) == 6
+    for image in content["left_out"]:
+        assert image["file"] in out
+
+
+def test_images_of_a_finding_are_left_out_with_their_reason(bad: Path) -> None:
+    settings = Data(on_bad="leave-out", leave_out=("animated", "tiny"))
+    audit = audit_folder(bad, "x", settings)
+    reasons = {image.file: image.finding for image in audit.left_out}
+    assert reasons["class-0/moves.webp"] == "animated"
+    assert reasons["class-0/tiny.png"] == "tiny"
+    index = build_index(bad, "x", settings)
+    assert {s.file for s in index.samples} == {o.path.file for o in audit.opened} - set(reasons)
+    assert len(index.left_out) == len(reasons) == 8
+    assert "class-0/tiny.png: tiny: 20x15 px" in index.left_out
+
+
+@pytest.mark.parametrize("name", ["animated", "few-images", "symlink"])
+def test_a_finding_can_stop(bad: Path, name: str) -> None:
+    audit = audit_folder(bad, "x", Data(on_bad="leave-out", stop_at=(name,)))
+    assert audit.problems
+    assert all(f": {name}" in problem for problem in audit.problems)
+    with pytest.raises(BadData, match=name):
+        audit.require_usable()
+
+
+def test_a_name_wins_over_on_bad(bad: Path) -> None:
+    stopped = audit_folder(bad, "x", Data(leave_out=("truncated",)))
+    assert "class-0/cut.jpg" in [image.file for image in stopped.left_out]
+    assert not any("cut.jpg" in problem for problem in stopped.problems)
+    lenient = audit_folder(bad, "x", Data(on_bad="leave-out", stop_at=("truncated",)))
+    assert len(lenient.problems) == 1
+    assert "cut.jpg" in lenient.problems[0]
+
+
+def test_what_is_left_out_does_not_stop_for_another_finding(tmp_path: Path) -> None:
+    folder = small(tmp_path / "x")
+    (folder / "class-0" / "gone.jpg").symlink_to("nowhere")
+    assert audit_folder(folder, "x", Data(on_bad="leave-out", stop_at=("symlink",))).problems == ()
+
+
+def test_all_problems_come_at_once(tmp_path: Path) -> None:
+    for split, classes in (("train", ("a", "b")), ("val", ("b", "c"))):
+        for cls in classes:
+            (tmp_path / split / cls).mkdir(parents=True)
+            (tmp_path / split / cls / "x.jpg").write_bytes(rotated_jpeg() if cls == "b" else b"")
+    text = "\n".join(audit_folder(tmp_path, "x", Data()).problems)
+    for part in ("train/a/x.jpg: zero-byte", "val/c/x.jpg: zero-byte", "train/ lacks: c", "no image is left of: a"):
+        assert part in text
+
+
+def test_a_policy_names_known_findings_and_each_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, err = command(capsys, small(tmp_path / "x"), tmp_path / "out", "--data.leave-out", "ugly")
+    assert code == 2
+    assert "ugly" in err
+    assert "wrong-extension" in err
+    both = Settings(data=Data(leave_out=("tiny", "alpha"), stop_at=("tiny",)))
+    assert problems(both) == ["data.leave_out and data.stop_at: both name tiny"]
+
+
+def test_a_policy_in_a_settings_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "s.toml"
+    folder = small(tmp_path / "x")
+    PLANTS["tiny"](folder)
+    file.write_text('[data]\nleave_out = ["tiny"]\n')
+    assert command(capsys, folder, tmp_path / "out", "--settings", str(file))[0] == 0
+    assert [image["finding"] for image in read_json(tmp_path / "out" / "audit.json")["left_out"]] == ["tiny"]
+    file.write_text('[data]\nleave_out = ["ugly"]\n')
+    _, _, err = command(capsys, folder, tmp_path / "out2", "--settings", str(file))
+    assert "data.leave_out" in err
+    assert "wrong-extension" in err
+
+
+def test_the_page_is_one_safe_file(bad: Path, tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "out")
+    shutil.copy(bad / "class-0" / "000.jpg", bad / "class-1" / "<i>copy.jpg")
+    audit = audit_folder(bad, "<i>name", Data())
+    write_audit(run, audit)
+    for language, word in (("en", "Findings"), ("ru", "Находки")):
+        text = run.audit_page(language).read_text(encoding="utf-8")
+        assert word in text
+        assert "&lt;i&gt;name" in text
+        assert "&lt;script&gt;" in text
+        assert "<script" not in text
+        assert "<i>" not in text
+        assert r"caf\xe9.jpg" in text
+        assert r"-rf\n\u202e" in text
+        assert "&lt;i&gt;copy.jpg" in text
+        assert not re.search(r'(?:src|href)="(?!data:image/jpeg;base64,|#)', text)
+        assert text.count("data:image/jpeg;base64,") > 10
+        for name in PLANTS:
+            assert (f'id="{name}"' in text) == (name in {finding.name for finding in audit.findings})
+    assert not any("print" in row for row in read_json(run.audit)["files"])
+
+
+def alike(folder: Path) -> Path:
+    """A contradicting label and, within a class, a copy in another format."""
+    fill(folder, 2, 6)
+    shutil.copy(folder / "class-0" / "000.jpg", folder / "class-1" / "copy.jpg")
+    Image.open(folder / "class-1" / "001.jpg").save(folder / "class-1" / "again.png")
+    return folder
+
+
+def test_the_command_reports_duplicates_in_the_terminal_in_json_and_on_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunDir(tmp_path / "out")
+    code, out, _ = command(capsys, alike(tmp_path / "x"), run.path)
+    assert code == 0
+    assert "pairs of images that are one: 2, in 2 clusters" in out
+    assert out.index("class-1/copy.jpg") < out.index("class-1/again.png")  # contradicting labels first
+    pairs = read_json(run.audit)["pairs"]
+    assert [(p["kind"], p["where"], p["b"]) for p in pairs] == [
+        ("bytes", "across classes", "class-1/copy.jpg"), ("pixels", "within a class", "class-1/again.png"),
+    ]  # fmt: skip
+    for language, where in (("en", "across classes"), ("ru", "в разных классах")):
+        text = run.audit_page(language).read_text(encoding="utf-8")
+        assert where in text
+        for name in ("class-0/000.jpg", "class-1/copy.jpg", "class-1/001.jpg", "class-1/again.png"):
+            assert re.search(rf'<img src="data:[^>]*>\s*<figcaption><bdi class="name">{name}', text)
+
+
+def test_leaks_of_a_given_split_are_reported_also_where_the_folder_is_unusable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alike(tmp_path / "x" / "train")
+    fill(tmp_path / "x" / "val", 2, 1)  # the same pictures as the first in train/
+    (tmp_path / "x" / "val" / "class-0" / "empty.jpg").write_bytes(b"")
+    code, out, _ = command(capsys, tmp_path / "x", tmp_path / "out")
+    assert code == 2
+    assert "val images leaked: 2" in out
+    content = read_json(RunDir(tmp_path / "out").audit)
+    assert content["leaked"] == ["val/class-0/000.jpg", "val/class-1/000.jpg"]
+    assert [p["where"] for p in content["pairs"]] == 2 * ["across splits"] + ["across classes", "within a class"]
+    assert "with a copy in train/: 2" in RunDir(tmp_path / "out").audit_page("en").read_text()
+
+
+def test_a_folder_without_an_image_has_an_audit(tmp_path: Path) -> None:
+    (tmp_path / "x" / "a").mkdir(parents=True)
+    audit = audit_folder(tmp_path / "x", "x", Data())
+    write_audit(RunDir(tmp_path / "out"), audit)
+    assert audit.problems
+    assert audit.pairs == ()
+
+
+def test_a_split_of_our_own_tears_no_pair_so_that_audit_and_run_place_them_alike(tmp_path: Path) -> None:
+    audit = audit_folder(alike(tmp_path / "x"), "x", Data())
+    assert len(audit.pairs) == 2
+    assert index_of(audit, Data()).duplicates == audit.duplicates()
+
+
+def test_all_evidence_that_is_composed_here_is_russian_on_the_russian_page(bad: Path, tmp_path: Path) -> None:
+    theirs = {"unreadable", "truncated", "damaged", "huge", "decoder-warning"}  # the system's and the decoders' words
+    numbers = small(tmp_path / "numbers")
+    PLANTS["numeric-class-names"](numbers)
+    found = [f for folder in (bad, numbers) for f in audit_folder(folder, "x", Data()).findings if f.name not in theirs]
+    for text in {said for finding in found for _, said in finding.cases}:
+        shown = evidence(text, speaker("ru"))
+        assert re.search("[а-я]", shown) or re.fullmatch(r"(\d+x\d+ px|-> \S+)?", shown), text
+    pairs = audit_folder(alike(tmp_path / "alike"), "x", Data()).pairs
+    assert all(re.search("[а-я]", evidence(pair.evidence, speaker("ru"))) for pair in pairs)
+
+
+def test_the_page_does_not_grow_with_the_images(tmp_path: Path) -> None:
+    folder = small(tmp_path / "x")
+    for number in range(400):
+        in_class(f"{number:03d}-<b>.jpg", rotated_jpeg)(folder)
+    run = RunDir(tmp_path / "out")
+    write_audit(run, audit_folder(folder, "x", Data()))
+    text = run.audit_page("en").read_text(encoding="utf-8")
+    assert text.count("data:image/jpeg") < THUMBS
+    assert len(text) < 400_000
+    assert len(read_json(run.audit)["findings"][0]["cases"]) == 400
+
+
+def test_names_that_are_not_utf8_come_through_json(bad: Path, tmp_path: Path) -> None:
+    name = PLANTS["non-utf8-name"](bad)
+    assert "\udce9" in name
+    index = build_index(bad, "x", Data(on_bad="leave-out"))
+    write_json(tmp_path / "data.json", index.to_json())
+    json.loads((tmp_path / "data.json").read_bytes().decode("utf-8"))  # valid UTF-8
+    again = Index.from_json(read_json(tmp_path / "data.json"))
+    assert again.samples == index.samples
+    assert name in {sample.file for sample in again.samples}
+
+
+def test_a_data_folder_whose_own_name_is_not_utf8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = command(capsys, small(tmp_path / "caf\udce9"), tmp_path / "out")
+    assert code == 2
+    assert r"caf\xe9 is not UTF-8" in err.replace("\n", " ")
+
+
+def test_a_decoders_warnings_become_facts_and_others_are_still_heard() -> None:
+    from bad_folders import complaining_jpeg
+
+    heard: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, *_, **__: heard.append(str(message))  # type: ignore[assignment]
+        with collect_warnings(), ThreadPoolExecutor(2) as pool:
+            facts = [f for f, _ in pool.map(inspect_bytes, [complaining_jpeg(), rotated_jpeg()] * 20)]
+            warnings.warn("something else", stacklevel=1)
+    assert {len(f.warnings) for f in facts[::2]} == {1}
+    assert {f.warnings for f in facts[1::2]} == {()}
+    assert heard == ["something else"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak where Linux keeps it")
+def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
+    whole = encoded(picture(0, 600, 600), "JPEG", quality=30)
+    # Not `ru_maxrss`: a child begins with its parent's.
+    code = (
+        "import sys; from headtohead.cli.app import main; main(['data', 'audit', *sys.argv[1:]]);"
+        "sys.stderr.write(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+    )
+    peaks_mb = []
+    for number in (100, 400):
+        folder = tmp_path / f"of-{number}"
+        for cls in ("a", "b"):
+            (folder / cls).mkdir(parents=True)
+            for i in range(number // 2):
+                (folder / cls / f"{i}.jpg").write_bytes(whole + f"{number}{cls}{i}".encode())  # all different
+        command = [sys.executable, "-c", code, str(folder), "--out", str(tmp_path / "out" / str(number))]
+        done = subprocess.run(command, capture_output=True, check=True)
+        peaks_mb.append(int(done.stderr.split()[-1]) / 1024)
+    decoded_mb = 300 * 600 * 600 * 3 / 2**20  # what the further pictures would take
+    assert peaks_mb[1] - peaks_mb[0] < decoded_mb / 10
+
+
+def test_counts_and_histograms(bad: Path) -> None:
+    audit: Audit = audit_folder(bad, "x", Data(on_bad="leave-out"))
+    whole = [o.info for o in audit.opened if not o.info.bad]
+    for histogram in audit.histograms().values():
+        assert sum(histogram.values()) == len(whole)
+    assert audit.histograms()["mode"]["CMYK"] == 1
+    assert audit.histograms()["short_side_px"]["1-15"] == 1
+    assert sum(audit.class_counts()[""].values()) == len(audit.used) == len(whole)
