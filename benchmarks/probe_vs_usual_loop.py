@@ -40,9 +40,9 @@ from headtohead.evaluation.predictions import load_predictions
 from headtohead.images.transforms import Preprocess
 from headtohead.models.backbones import Backbone, load_backbone
 from headtohead.models.weights import find_weights
-from headtohead.stages.data import prepare_data
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Data, Settings
+from headtohead.stages.data import prepare_data
 from headtohead.training.loop import OPTIMIZERS
 
 EPOCHS, BATCH, WORKERS = 10, 64, 2

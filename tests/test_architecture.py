@@ -1,42 +1,90 @@
-"""Imports go one way, and report and evaluation know no torch."""
+"""Imports go one way, through every module of the package; report and evaluation know no torch; files are short."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 SRC = Path(__file__).parents[1] / "src" / "headtohead"
-STATIONS = ("data", "models", "training", "checks", "probe", "evaluation", "profiling", "report")
+
+# Room -> the rooms right below it. What a room may import: itself, and all that can be reached downwards.
+BELOW = {
+    "__main__": ("cli",),
+    "cli": ("pipeline",),
+    "pipeline": ("stages",),
+    "stages": ("contenders", "report"),
+    "contenders": ("checks", "profiling", "probe", "evaluation"),
+    "checks": ("training",),
+    "profiling": ("training",),
+    "probe": ("training",),
+    "training": ("dataset", "models"),
+    "report": ("evaluation",),
+    "evaluation": ("dataset",),
+    "models": ("images",),
+    "dataset": ("audit",),
+    "audit": ("images",),
+    "images": ("settings",),
+    "settings": ("core",),
+    "core": (),
+}
+MODULES = sorted(path for path in SRC.rglob("*.py") if "assets" not in path.parts)
+
+
+def room(path: Path) -> str:
+    """The folder of a module right below the package, or a module at the top itself."""
+    return path.relative_to(SRC).parts[0].removesuffix(".py")
+
+
+def reachable(start: str) -> set[str]:
+    return {start}.union(*(reachable(below) for below in BELOW[start]))
 
 
 def imported(path: Path) -> set[str]:
-    found = set()
+    """Rooms of the package that a module imports, anywhere in it."""
+    names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    parts = [name.split(".") for name in names if name.startswith("headtohead.")]
+    return {part[1] for part in parts if (SRC / part[1]).is_dir() or (SRC / f"{part[1]}.py").exists()}
 
 
-def test_stations_import_only_earlier_ones() -> None:
-    for number, station in enumerate(STATIONS):
-        later = {f"headtohead.{name}" for name in (*STATIONS[number + 1 :], "cli", "pipeline", "contenders", "job")}
-        for path in (SRC / station).rglob("*.py"):
-            used = {".".join(name.split(".")[:2]) for name in imported(path)}
-            assert not used & later, path
+def test_every_room_is_in_the_picture() -> None:
+    assert {room(path) for path in MODULES} == {*BELOW, "__init__"}
 
 
-def test_nothing_imports_the_command_line() -> None:
-    for path in SRC.rglob("*.py"):
-        if path.name not in ("__main__.py", "cli.py"):
-            assert "headtohead.cli.app" not in imported(path), path
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
+def test_arrows_go_downwards_only(path: Path) -> None:
+    allowed = reachable(room(path)) if room(path) != "__init__" else set()
+    assert imported(path) <= allowed
 
 
-def test_report_and_evaluation_know_no_torch() -> None:
-    for path in [*(SRC / "report").rglob("*.py"), *(SRC / "evaluation").rglob("*.py")]:
-        if path.name != "predict.py":
-            assert not {name.split(".")[0] for name in imported(path)} & {"torch", "torchvision", "timm"}, path
+def test_an_arrow_back_is_seen(tmp_path: Path) -> None:
+    for number, line in enumerate(
+        ("from headtohead.cli.app import main", "import headtohead.cli.app", "from headtohead import cli")
+    ):
+        module = tmp_path / f"{number}.py"
+        module.write_text(f"def f():\n    {line}\n")
+        assert imported(module) == {"cli"}
+        assert not imported(module) <= reachable("core")
 
 
-def test_files_are_short() -> None:
-    for path in SRC.rglob("*.py"):
+def test_report_and_evaluation_load_no_torch() -> None:
+    modules = [path for path in MODULES if room(path) in ("report", "evaluation") and path.name != "__init__.py"]
+    names = [".".join(("headtohead", *path.relative_to(SRC).with_suffix("").parts)) for path in modules]
+    lines = [f"import {name}" for name in names]
+    lines += ["import sys", "print(sorted({'torch', 'torchvision', 'timm'} & {*sys.modules}))"]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_files_are_short_and_the_top_is_clear() -> None:
+    for path in MODULES:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
+    for path in SRC.rglob("templates/*"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path
+    assert {path.name for path in SRC.glob("*.py")} == {"__init__.py", "__main__.py", "pipeline.py"}

@@ -27,9 +27,9 @@ from headtohead.evaluation.compare import scores
 from headtohead.evaluation.predictions import load_predictions, save_predictions
 from headtohead.images.decoded import ImageFiles
 from headtohead.models.weights import BUILTIN_ARCHITECTURE
-from headtohead.stages.data import prepare_data
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import BUILTIN, Data, Probe, Settings
+from headtohead.stages.data import prepare_data
 
 TEACHER = Settings().backbone[0]
 PLAIN = Probe(views=0)

@@ -33,7 +33,7 @@ def never(content: bytes) -> tuple[ImageInfo, bytes]:
 
 def kept(path: Path) -> int:
     with sqlite3.connect(path) as db:
-        number: int = db.execute("SELECT count(*) FROM facts").fetchone()[0]
+        number: int = db.execute("SELECT count(*) FROM images").fetchone()[0]
     db.close()
     return number
 
@@ -104,8 +104,8 @@ def test_a_damaged_entry_is_a_miss(tmp_path: Path) -> None:
         for name in ("a", "b", "c"):
             cache.add(name, ImageInfo(1), NOTHING)
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE facts SET facts = '{' WHERE digest = 'a'")
-        db.execute("UPDATE facts SET facts = '{\"size\": 3}' WHERE digest = 'b'")
+        db.execute("UPDATE images SET info = '{' WHERE digest = 'a'")
+        db.execute("UPDATE images SET info = '{\"size\": 3}' WHERE digest = 'b'")
     db.close()
     with InfoCache(path) as cache:
         assert [cache.get(name) for name in ("a", "b", "c")] == [None, None, (ImageInfo(1), NOTHING)]

@@ -14,7 +14,7 @@ from headtohead.settings.rules import problems
 from headtohead.settings.schema import Budget, Settings
 from headtohead.settings.toml import flatten
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -64,7 +64,7 @@ def test_a_missing_folder_is_named_and_leaves_nothing(
 
 
 def test_wrong_flags_and_unknown_flags(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--cnn.epochs" in fails(capsys, "run", "--cnn.epochs", "many")
+    assert "cnn.epochs: Input should be a valid integer" in fails(capsys, "run", "--cnn.epochs", "many")
     assert "--cnn.depth" in fails(capsys, "run", "--cnn.depth", "3")
 
 
@@ -74,10 +74,26 @@ def test_all_problems_of_settings_are_reported_at_once(capsys: pytest.CaptureFix
     assert "seeds" in message
 
 
-def test_a_label_budget_that_cannot_be_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    flags = ("--budget.sizes", "5", "5", "0", "--budget.draws", "0", "--budget.cnn-passes", "0")
+def test_a_typo_in_a_file_is_answered_with_the_nearest_key(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text("[cnn]\nsied = 32\nside = 8\n[prob]\nviews = 2\n")
+    message = fails(capsys, "run", "--settings", str(file))
+    assert "cnn.sied: unknown key; did you mean cnn.side?" in message
+    assert "prob: unknown key; did you mean probe?" in message
+    assert "cnn.side: Input should be greater than or equal to 16" in message
+
+
+def test_rules_are_told_of_beside_what_does_not_fit(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    flags = ("--cnn.epochs", "many", "--probe.views", "-1", "--contenders", "cnn,prob", "--seeds", "1", "1")
     message = fails(capsys, "run", *flags, "--out", str(tmp_path / "r"))
-    for wrong in ("one is named twice", "at least 1", "budget.draws", "budget.cnn_passes"):
+    for wrong in ("cnn.epochs", "probe.views", "prob is none of cnn, probe, finetune", "seeds: 1, 1 names one twice"):
+        assert wrong in message
+
+
+def test_a_label_budget_that_cannot_be_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    flags = ("--budget.sizes", "5", "0", "--budget.draws", "0", "--budget.cnn-passes", "0")
+    message = fails(capsys, "run", *flags, "--out", str(tmp_path / "r"))
+    for wrong in ("budget.sizes: Input should be greater", "budget.draws", "budget.cnn_passes"):
         assert wrong in message
     assert "budget.sizes: at least one" in problems(Settings(budget=Budget(sizes=())))[0]
 

@@ -12,8 +12,8 @@ from conftest import BACKBONE, paint, quick
 from safetensors.torch import load_file, save_file
 
 from headtohead.cli.app import main
-from headtohead.contenders import contenders_of
-from headtohead.settings.contenders import CONTENDERS, contender_names, title
+from headtohead.contenders import contenders_of, probe
+from headtohead.settings.contenders import contender_names, title
 from headtohead.settings.rules import problems
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import BUILTIN, Settings
@@ -25,7 +25,7 @@ NAMES = ["cnn", "probe", "probe-2", "finetune"]
 def test_a_probe_for_every_backbone_in_order() -> None:
     settings = Settings(backbone=(BUILTIN, "a", "b"), contenders=("cnn", "finetune", "probe"))
     assert contender_names(settings) == ("cnn", "probe", "probe-2", "probe-3", "finetune")
-    assert contenders_of(settings)["probe-3"] is CONTENDERS["probe"]
+    assert contenders_of(settings)["probe-3"] is probe.CONTENDER
     assert title(settings, "probe") == "ViT-Tiny probe"
     assert title(settings, "probe-2") == "linear probe on a"
     assert title(Settings(backbone=("a", "torchvision/b")), "probe-2") == "linear probe on torchvision/b"

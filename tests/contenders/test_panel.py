@@ -11,7 +11,7 @@ from headtohead.contenders.base import Job
 from headtohead.contenders.probe import predict_panel, train_panel
 from headtohead.core.files import read_json
 from headtohead.dataset.index import labels
-from headtohead.evaluation.predictions import load_predictions
+from headtohead.evaluation.predictions import load_several
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Data, Probe, Settings
 from headtohead.stages.data import prepare_data
@@ -64,15 +64,16 @@ def test_it_is_chosen_without_val_and_continues_where_it_stopped(job: Job, monke
 
     predict_panel(job, "probe", train, val)
     folder = job.run.path / "probe"
-    for variant in panel["variants"]:
-        of = load_predictions(job.run.panel_predictions("probe", variant["name"]))
-        assert of.files.tolist() == [sample.file for sample in job.index().of("val")]
+    predicted = load_several(job.run.panel_predictions("probe"))
+    assert set(predicted) == {variant["name"] for variant in panel["variants"]}
+    for of in predicted.values():
+        assert of.files.tolist() == [sample.file for sample in job.index.of("val")]
         assert (of.predicted == of.labels).mean() > 0.6
     before = contents(folder)
 
-    # As after a kill: heads without panel.json, some predictions missing. All else is not done again.
+    # As after a kill: heads without panel.json, no predictions. All else is not done again.
     job.run.panel("probe").unlink()
-    job.run.panel_predictions("probe", "ridge-pooled-raw").unlink()
+    job.run.panel_predictions("probe").unlink()
     train_panel(job, "probe", train, tune)
     predict_panel(job, "probe", train, val)
     assert contents(folder) == before

@@ -109,15 +109,15 @@ def test_an_error_while_preparing_ahead_is_raised_in_the_loop_and_the_thread_end
     with pytest.raises(OSError, match="the disk is gone"):
         found.extend(ImageBatches(Broken(), LABELS, TO, batch_size=4, workers=1)(0))
     assert len(found) == 2
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
 def test_batches_that_nobody_takes_end_their_threads() -> None:
     taken = batches(workers=2)(0)
     next(taken)
-    assert [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+    assert [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
     taken.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
 def test_evaluation_images_are_all_there_plain_and_the_same_each_time() -> None:

@@ -101,7 +101,6 @@ def test_an_earlier_split_that_cannot_be_read(tmp_path: Path, images: Path) -> N
 def test_what_another_version_wrote_down_is_one_clear_error(images: Path, tmp_path: Path) -> None:
     run, index = RunDir(tmp_path / "run"), build_index(images, "x", Data())
     write_json(run.data, index.to_json())
-    write_json(run.duplicates, index.duplicates.to_json())
     assert read_index(run) == index
     content = read_json(run.data)
     sample = content["samples"][0]
@@ -113,10 +112,13 @@ def test_what_another_version_wrote_down_is_one_clear_error(images: Path, tmp_pa
         ["not a table"],
     ):
         write_json(run.data, other)
-        with pytest.raises(RunFolderMismatch, match="another version") as error:
+        with pytest.raises(RunFolderMismatch, match="cannot be read") as error:
             read_index(run)
         assert "--out" in error.value.mend
-    write_json(run.data, content)
-    run.duplicates.unlink()
-    with pytest.raises(RunFolderMismatch, match=r"duplicates\.json"):
-        read_index(run)
+    for other_format in ({}, {"format": 1}):
+        write_json(run.data, {key: value for key, value in content.items() if key != "format"} | other_format)
+        with pytest.raises(RunFolderMismatch, match="another version of headtohead made it"):
+            run.adopt(Settings())
+    run.data.write_text("{")
+    with pytest.raises(RunFolderMismatch, match=r"data\.json is damaged"):
+        run.adopt(Settings())

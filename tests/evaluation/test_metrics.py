@@ -86,8 +86,8 @@ def test_most_confused_and_per_class() -> None:
 
 def test_convergence_finds_the_first_epoch_of_ninety_per_cent() -> None:
     log = [
-        {"accuracy/tune": a, "loss/tune": loss, "seconds/train": 2.0, "seconds/tune": 0.5}
-        for a, loss in ((0.3, 3), (0.73, 1), (0.7, 2), (0.8, 1.5))
+        {"epoch": epoch, "accuracy/tune": a, "loss/tune": loss, "seconds/train": 2.0, "seconds/tune": 0.5}
+        for epoch, (a, loss) in enumerate(((0.3, 3), (0.73, 1), (0.7, 2), (0.8, 1.5)))
     ]
     found = compare.convergence(log)
     assert (found["epochs"], found["seconds"], found["seconds_all"], found["best_epoch"]) == (2, 5.0, 10.0, 1)

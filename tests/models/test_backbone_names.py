@@ -128,7 +128,7 @@ def test_a_path_to_nothing_and_a_file_without_a_models_name(tmp_path: Path) -> N
 def test_one_file_is_not_the_weights_of_two(images: Path, tiny_weights: Path, tmp_path: Path) -> None:
     settings = Settings(backbone=(BACKBONE, "resnet18"), weights=str(tiny_weights / f"{BACKBONE}.safetensors"))
     with pytest.raises(BadSettings, match="one file, but there are 2 backbones"):
-        _ = Job.of(settings, RunDir(tmp_path / "run")).all_weights
+        _ = Job.of(settings, RunDir(tmp_path / "run")).weights
 
 
 @pytest.mark.parametrize("name", ["torchvision/resnet18", "resnet18.a1_in1k"])

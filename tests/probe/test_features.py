@@ -22,7 +22,7 @@ from headtohead.images.decoded import ImageFiles
 from headtohead.images.transforms import normalise, plain_views
 from headtohead.models.backbones import Backbone, FrozenBackbone, load_backbone
 from headtohead.models.weights import find_weights
-from headtohead.probe import features
+from headtohead.probe import features, throughput
 from headtohead.probe.features import extract, feature_store, read_features, view
 from headtohead.probe.throughput import Batching, Measured, candidates, measure
 from headtohead.settings.schema import Data
@@ -39,7 +39,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def _short_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "SECONDS", 0.02)
+    monkeypatch.setattr(throughput, "SECONDS", 0.02)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
-from headtohead.probe import knn, linear
+from headtohead.probe import knn, linear, solver
 from headtohead.probe.heads import HEADS
 from headtohead.probe.knn import fit_knn
 from headtohead.probe.linear import fit_logreg, fit_ridge
@@ -111,7 +111,7 @@ def test_chunks_change_nothing_and_the_choice_is_the_lowest_tune_loss(
     name: str, standardised: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = HEADS[name].fit(a_task(standardised))
-    monkeypatch.setattr(task, "CHUNK", 17)
+    monkeypatch.setattr(solver, "CHUNK", 17)
     cut = HEADS[name].fit(a_task(standardised))
     assert whole.best == min(whole.table, key=lambda row: row["tune_loss"])
     assert whole.table.index(whole.best) == cut.table.index(cut.best)

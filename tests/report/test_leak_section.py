@@ -23,7 +23,7 @@ def leaky(num_clean: int = 250) -> Results:
     return dataclasses.replace(
         results,
         comparison=results.comparison | {"leaks": {"num_leaked": 20, "num_clean": num_clean, "contenders": of}},
-        duplicates={"pairs": [pair], "clusters": [["<i>a", "b|b"]], "leaked": ["b|b"]},
+        data=results.data | {"duplicates": {"pairs": [pair], "clusters": [["<i>a", "b|b"]], "leaked": ["b|b"]}},
         neighbours=[near],
     )
 
@@ -41,10 +41,7 @@ def test_leaks_are_named_with_both_scores_and_escaped_names(language: str) -> No
     assert "&lt;u&gt;" in body
 
 
-def test_all_leaked_and_not_looked_for() -> None:
+def test_all_leaked_and_none() -> None:
     say = speaker("en")
     assert "the scores say nothing" in duplicates(leaky(num_clean=0), say).body
     assert leak_line(read_results(RUN), say) == ""
-    unsearched = dataclasses.replace(read_results(RUN), duplicates={})
-    assert duplicates(unsearched, say).body == ""
-    assert leak_line(unsearched, say) == ""

@@ -71,8 +71,8 @@ def require_new(target: Path) -> None:
 def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """A folder beside `target` to fill, which takes its name at the end; OSError where somebody else was quicker.
 
-    `replace`: what is at `target` gives way, and stays whatever goes wrong; after a kill `restore_folder` brings it back. A
-    link is followed. BadData for the folder one is in, which cannot be exchanged under one's feet.
+    With `replace` the new folder takes the place of the old one, which stays where anything goes wrong; after a kill
+    `restore_folder` brings it back. A link is followed. BadData for the current folder, which cannot be replaced.
     """
     target = target.resolve()
     if target == Path.cwd():

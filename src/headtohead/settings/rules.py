@@ -1,7 +1,6 @@
 """What settings must be together; what each must be by itself stands beside its field in settings/schema.py."""
 
 import dataclasses
-import json
 import re
 
 from headtohead.core.errors import BadSettings
@@ -32,7 +31,7 @@ def problems(s: Settings) -> list[str]:
     lists = {key: value for key, value in flatten(s).items() if isinstance(value, tuple)}
     twice = [key for key, value in lists.items() if len({*value}) < len(value)]
     return [
-        *misfits(json.dumps(dataclasses.asdict(s))),
+        *misfits(dataclasses.asdict(s)).values(),
         *(f"{key}: {', '.join(map(str, lists[key]))} names one twice" for key in twice),
         *(line for holds, line in rules if not holds),
     ]
@@ -49,5 +48,10 @@ def is_pattern(text: str) -> bool:
 def validate(settings: Settings) -> Settings:
     """`settings` themselves, or BadSettings with all that is wrong with them."""
     if wrong := problems(settings):
-        raise BadSettings("These settings cannot be:\n  " + "\n  ".join(wrong), mend="change them and run again")
+        raise invalid(wrong)
     return settings
+
+
+def invalid(wrong: list[str]) -> BadSettings:
+    """The error that names all that is wrong with settings."""
+    return BadSettings("These settings cannot be:\n  " + "\n  ".join(wrong), mend="change them and run again")

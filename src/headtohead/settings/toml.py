@@ -38,14 +38,19 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def parse(given: dict[str, Any], *, where: str) -> Settings:
     """`Settings` with the values in `given`; everything that does not fit is reported at once."""
-    content = json.dumps(given, default=str)
-    if wrong := misfits(content):
+    if wrong := misfits(given):
         raise BadSettings(
-            "The settings file does not fit:\n  " + "\n  ".join(wrong),
+            "The settings file does not fit:\n  " + "\n  ".join(wrong.values()),
             where=where,
             mend="`headtohead init` writes a file with every key explained",
         )
-    return reader().validate_json(content)
+    return convert(given)
+
+
+def convert(content: dict[str, Any], *, strict: bool = True) -> Settings:
+    """`Settings` from a nested dict; with `strict` off, text may stand for a number. Raises pydantic's error."""
+    # As JSON, in whose strict mode a list may still be a tuple.
+    return reader().validate_json(json.dumps(content, default=str), strict=strict)
 
 
 @cache
@@ -56,19 +61,26 @@ def reader() -> "TypeAdapter[Settings]":
     return pydantic.TypeAdapter(Settings)
 
 
-def misfits(content: str) -> list[str]:
-    """What does not fit in settings as JSON, in whose strict mode a list may still be a tuple; one line each."""
+def misfits(content: dict[str, Any], *, strict: bool = True) -> dict[str, str]:
+    """What does not fit: key -> one line."""
     import pydantic
 
     try:
-        reader().validate_json(content)
+        convert(content, strict=strict)
     except pydantic.ValidationError as error:
-        return [misfit(".".join(map(str, one["loc"])), one["type"], one["msg"]) for one in error.errors()]
-    return []
+        wrong = error.errors()
+        # A list whose items do not fit counts as empty, too: the items say enough.
+        lists = {one["loc"][:-1] for one in wrong}
+        wrong = [one for one in wrong if one["type"] != "too_short" or one["loc"] not in lists]
+        keys = [".".join(str(part) for part in one["loc"] if isinstance(part, str)) for one in wrong]
+        return {key: misfit(key, one["type"], one["msg"]) for key, one in zip(keys, wrong, strict=True)}
+    return {}
 
 
 def misfit(key: str, kind: str, message: str) -> str:
     """What is wrong with a key; for an unknown one the nearest known."""
+    if kind == "too_short":
+        return f"{key}: at least one is needed"
     if kind != "unexpected_keyword_argument":
         return f"{key}: {message}"
     known = flatten(Settings())
