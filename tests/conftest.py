@@ -3,12 +3,17 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import timm
 from PIL import Image
 from safetensors.torch import save_file
+
+if TYPE_CHECKING:
+    from headtohead.settings.rundir import RunDir
+    from headtohead.settings.schema import Settings
 
 BACKBONE = "test_vit.r160_in1k"  # timm's smallest ViT, 6 blocks of 64 channels
 
@@ -74,6 +79,40 @@ def shared_data() -> Path:
     if not folder:
         pytest.skip("HEADTOHEAD_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def small_settings(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> "Settings":
+    """Of a run of every stage: a tiny net, 16 images, 5 recorded steps of each model."""
+    from headtohead.settings.schema import Budget, Cnn, Data, Evaluation, Probe, Profile, Settings, Training
+
+    folder = tmp_path_factory.mktemp("small")
+    return Settings(
+        seeds=(0, 1),
+        backbone=(BACKBONE,),
+        weights=str(tiny_weights),
+        precision="fp32",
+        on_failed_check="warn",
+        data=Data(folder=str(paint(folder / "<b>pictures", classes=2, per_class=8)), val_share=0.3),
+        training=Training(batch_size=4),
+        cnn=Cnn(side=16, epochs=3),
+        probe=Probe(views=1, epochs=3, optimizers=("adamw",), learning_rates=(0.01, 0.1), weight_decays=(0.0,)),
+        budget=Budget(sizes=(2,), draws=2, cnn_passes=20),
+        profile=Profile(steps=5, batch_size=2),  # fewer than the command line allows: torch takes 0.1 s to write a step
+        evaluation=Evaluation(resamples=100),
+    )
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory, small_settings: "Settings") -> "RunDir":
+    """A finished run of every stage. Not to be changed."""
+    from headtohead.pipeline import execute
+    from headtohead.settings.rundir import RunDir
+
+    run = RunDir(tmp_path_factory.mktemp("small-run") / "out")
+    run.adopt(small_settings)
+    execute(small_settings, run, "report", only=False)
+    return run
 
 
 def quick(images: Path, weights: Path, out: Path, *, budget: bool = False) -> list[str]:

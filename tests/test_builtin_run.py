@@ -42,7 +42,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     command += [str(part) for flag in flags.items() for part in flag]
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "built-in backbone stands in" in " ".join(done.stderr.split())
+    assert "using the built-in backbone" in " ".join(done.stderr.split())
     return RunDir(out)
 
 

@@ -82,13 +82,13 @@ def test_the_same_command_again_says_so_and_changes_nothing(
     main(["run", *command])
     said = capsys.readouterr().err
     assert "finished" in said
-    assert "since the run began" not in said
+    assert "since this run started" not in said
     assert outcome(run) == before
     came = Path(command[0]) / "class-0" / "came.png"
     came.write_bytes(b"")
     main(["run", *command])
     came.unlink()
-    assert "since the run began 1 image files have come and 0 gone" in " ".join(capsys.readouterr().err.split())
+    assert "1 image files added, 0 removed since this run started" in " ".join(capsys.readouterr().err.split())
     assert outcome(run) == before
 
 
@@ -298,19 +298,19 @@ def test_a_run_that_goes_on_tells_of_images_that_came_and_how_to_keep_the_split(
     command = quick(images, tiny_weights, tmp_path / "out")
     main(["check", *command])
     main(["check", *command])
-    assert "since the run began" not in capsys.readouterr().err
+    assert "since this run started" not in capsys.readouterr().err
     paint(tmp_path / "more", classes=1, per_class=5, seed=3)
     for path in (tmp_path / "more" / "class-0").iterdir():
         path.rename(images / "class-0" / f"more-{path.name}")
     (images / "class-1" / "000.png").rename(tmp_path / "000.png")
     main(["check", *command])
     said = " ".join(capsys.readouterr().err.split())
-    assert "since the run began 5 image files have come and 1 gone; the run is of those of then" in said
+    assert "5 image files added, 1 removed since this run started; it still uses the original images" in said
     assert "--data.keep-split" in said
     main(["data", "audit", str(tmp_path / "out")])  # which writes `audit.json` anew
     capsys.readouterr()
     main(["check", *command])
-    assert "5 image files have come and 1 gone" in " ".join(capsys.readouterr().err.split())
+    assert "5 image files added, 1 removed" in " ".join(capsys.readouterr().err.split())
     keep = ["--data.keep-split", str(tmp_path / "out" / "data.json")]
     main(["check", *quick(images, tiny_weights, tmp_path / "new"), *keep])
     before, after = (
@@ -340,7 +340,7 @@ def test_a_leak_stops_the_run_until_told_to_go_on(
         assert "copy.png" in message.replace("\n", "")
     assert not json.loads((tmp_path / "out" / "checks.json").read_text())["passed"]
     main(["check", *command])
-    assert "going on in spite of failed checks" in capsys.readouterr().err
+    assert "continuing despite failed checks" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ WORK keeps checkpoint and log; the same command continues after an interruption.
 1. `blocks`: every block at once is shown the teacher's own hidden states and learns the teacher's answer, attention
    and MLP each for itself. No error travels from block to block, so all depths learn from the first step.
 2. `whole`: the student runs on its own hidden states; these, its class token and its patch tokens are drawn to the
-   teacher's. This teaches each block to mend what the earlier ones got wrong.
+   teacher's. This teaches each block to fix what the earlier ones got wrong.
 
 The first steps look at a random part of the patches only: the same pictures at the same size, for less.
 """

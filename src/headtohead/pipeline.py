@@ -62,7 +62,7 @@ def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
     stages = stages_of(settings)
     names = [stage.name for stage in stages]
     if upto not in names:
-        raise BadSettings(f"`{upto}` is what `quick` leaves out.", mend="start a run without --quick (--out)")
+        raise BadSettings(f"`{upto}` is what `quick` leaves out.", fix="start a run without --quick (--out)")
     make_deterministic()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # the audit tells of what Pillow complains about
     todo = stages[: names.index(upto) + 1]
@@ -74,7 +74,7 @@ def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
         raise RunFolderMismatch(
             f"`{upto}` needs what `{missing[0]}` makes.",
             where=str(run.path),
-            mend=f"run `headtohead {missing[0]}` first",
+            fix=f"run `headtohead {missing[0]}` first",
         )
     # Missing weights better now than after minutes of training.
     found = {name: announced(weights) for name, weights in job.weights.items()}

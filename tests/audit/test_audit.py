@@ -196,7 +196,7 @@ def test_the_command_reports_duplicates_in_the_terminal_in_json_and_on_the_page(
     run = RunDir(tmp_path / "out")
     code, out, _ = command(capsys, alike(tmp_path / "x"), run.path)
     assert code == 0
-    assert "pairs of images that are one: 2, in 2 clusters" in out
+    assert "pairs of duplicate images: 2, in 2 clusters" in out
     assert out.index("class-1/copy.jpg") < out.index("class-1/again.png")  # contradicting labels first
     pairs = read_json(run.audit)["pairs"]
     assert [(p["kind"], p["where"], p["b"]) for p in pairs] == [

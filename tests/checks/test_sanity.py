@@ -60,32 +60,15 @@ def test_all_pass_on_a_sound_net_and_change_nothing(check: str) -> None:
     assert before == (state_hash(model.state_dict()), torch.get_rng_state().tolist(), state_hash({"x": sound.images}))
 
 
-def test_softmax_free_start_is_demanded() -> None:
-    def loud() -> nn.Module:
-        net = build_cnn("small", 4, 0.0, 0)
-        nn.init.normal_(net.classifier.weight, std=20)
-        return net
+class ByHeart(nn.Module):
+    """Knows its batch by heart, whatever the pixels."""
 
-    assert not answer("loss_at_initialisation", build=loud).passed
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(16, 4))
 
-
-def test_labels_that_cannot_be_learned_fail_to_overfit() -> None:
-    same = torch.ones(16, 3, 16, 16)
-    assert not answer("overfits_few_images", images=same).passed
-
-
-def test_a_leak_of_the_label_is_found_with_zeroed_input() -> None:
-    class Leaky(nn.Module):
-        """Knows its batch by heart, whatever the pixels."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.table = nn.Parameter(torch.zeros(16, 4))
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.table + 0 * x.mean()
-
-    assert not answer("zeroed_input_learns_nothing", build_trained=Leaky).passed
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.table + 0 * x.mean()
 
 
 def test_an_unused_layer_and_a_dead_one_are_named() -> None:
@@ -211,3 +194,44 @@ def test_pixels_normalised_otherwise_are_found(published: Statistics, images: to
 
 def test_a_net_from_scratch_has_nothing_to_be_held_to() -> None:
     assert answer("input_as_pretrained").evidence == "not pretrained"
+
+
+def loud() -> nn.Module:
+    net = build_cnn("small", 4, 0.0, 0)
+    nn.init.normal_(net.classifier.weight, std=20)
+    return net
+
+
+def drifting() -> nn.Module:
+    return LinearProbe(Thawed(), nn.Linear(4, 4))
+
+
+def dead() -> nn.Module:
+    net = build_cnn("small", 4, 0.0, 0)
+    nn.init.zeros_(net.classifier.weight)
+    return net
+
+
+# Check -> what makes it fail. A new check needs a line here.
+FAILS: dict[str, dict[str, object]] = {
+    "no_image_in_two_splits": {"index": index(Sample("a/1", 0, "train", "x"), Sample("b/9", 1, "val", "x"))},
+    "input_is_normalised": {"images": 127 + 60 * torch.randn(16, 3, 16, 16)},
+    "input_as_pretrained": {"images": as_input(*IMAGENET), "published": HALF},
+    "loss_at_initialisation": {"build": loud},
+    "gradients_where_they_belong": {"build": dead},
+    "frozen_part_stays": {"build": drifting, "frozen": "backbone"},
+    "overfits_few_images": {"images": torch.ones(16, 3, 16, 16)},
+    "zeroed_input_learns_nothing": {"build_trained": ByHeart},
+}
+
+
+def test_no_check_is_without_a_case_in_which_it_fails() -> None:
+    assert set(FAILS) == set(BY_NAME)
+
+
+@pytest.mark.parametrize("check", FAILS)
+def test_every_check_fails_where_it_should(check: str) -> None:
+    result = answer(check, **FAILS[check])
+    assert not result.passed
+    assert result.evidence
+    assert result.advice

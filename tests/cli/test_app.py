@@ -144,7 +144,7 @@ def test_init_writes_all_keys_and_refuses_to_overwrite(capsys: pytest.CaptureFix
     from headtohead.settings.toml import parse, read_toml
 
     assert parse(read_toml(file), where="") == Settings()
-    assert "there already" in fails(capsys, "init", str(file))
+    assert "already exists" in fails(capsys, "init", str(file))
 
 
 def test_places_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path) -> None:

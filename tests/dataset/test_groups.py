@@ -114,7 +114,7 @@ def test_what_another_version_wrote_down_is_one_clear_error(images: Path, tmp_pa
         write_json(run.data, other)
         with pytest.raises(RunFolderMismatch, match="cannot be read") as error:
             read_index(run)
-        assert "--out" in error.value.mend
+        assert "--out" in error.value.fix
     for other_format in ({}, {"format": 1}):
         write_json(run.data, {key: value for key, value in content.items() if key != "format"} | other_format)
         with pytest.raises(RunFolderMismatch, match="another version of headtohead made it"):

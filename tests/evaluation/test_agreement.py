@@ -19,7 +19,8 @@ from headtohead.evaluation.metrics import METRICS
 from headtohead.evaluation.predictions import Predictions
 from headtohead.models.backbones import build_head
 from headtohead.probe.panel import fit_panel, predict_variant, to_json
-from headtohead.training.loop import Plan, accuracy, predict, train
+from headtohead.training.diagnostics import accuracy
+from headtohead.training.loop import Plan, predict, train
 
 CLASSES = tuple("abcde")
 PLAN = Plan(seed=0, epochs=15, learning_rate=1e-2, weight_decay=0.0, warmup_share=0.1, clip_norm=5.0)

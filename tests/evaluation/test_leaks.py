@@ -1,11 +1,10 @@
-"""Scores without leaked images against a computation by hand; neighbours in feature space."""
+"""Scores without leaked images against a computation by hand."""
 
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
 from headtohead.evaluation.leaks import with_and_without
-from headtohead.evaluation.neighbours import neighbours
 from headtohead.evaluation.predictions import Predictions
 
 
@@ -36,18 +35,3 @@ def test_no_leak_and_nothing_but_leaks() -> None:
     assert with_and_without(runs, np.array([True, True]), 0.95, 100) == {
         "num_leaked": 2, "num_clean": 0, "contenders": {},
     }  # fmt: skip
-
-
-def test_neighbours_across_splits_and_classes_alone() -> None:
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(8, 50))
-    features[1] = 2 * features[0] + 0.01  # within train and class: no finding
-    features[3] = features[2] + 0.05 * rng.normal(size=50)
-    features[5] = features[4] + 0.01 * rng.normal(size=50)
-    splits = ["train", "tune", "train", "val", "train", "val", "val", "val"]
-    found = neighbours(features, list("abcdefgh"), np.array([0, 0, 0, 0, 0, 1, 1, 1]), splits)
-    assert [(row["a"], row["b"], row["where"]) for row in found] == [
-        ("e", "f", "across classes and splits"), ("c", "d", "across splits"),
-    ]  # fmt: skip
-    cosine = features[2] @ features[3] / np.linalg.norm(features[2]) / np.linalg.norm(features[3])
-    assert found[1]["similarity"] == pytest.approx(cosine, abs=1e-4)

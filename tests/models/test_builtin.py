@@ -77,7 +77,7 @@ def test_it_stands_in_with_a_notice(nothing_else: None, capsys: pytest.CaptureFi
     assert AUGREG in found.notice
     assert "HF_HUB_OFFLINE is set" in found.notice
     said = capsys.readouterr().err
-    assert "built-in backbone stands in" in said
+    assert "using the built-in backbone" in said
     assert "--no-fallback" in said
 
 

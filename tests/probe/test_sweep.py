@@ -13,7 +13,8 @@ from headtohead.models.backbones import build_head
 from headtohead.probe.sweep import STEPS, sweep
 from headtohead.settings.rules import problems
 from headtohead.settings.schema import Probe, Settings
-from headtohead.training.loop import OPTIMIZERS, Plan, accuracy, predict, train
+from headtohead.training.diagnostics import accuracy
+from headtohead.training.loop import OPTIMIZERS, Plan, predict, train
 
 PLAN = Plan(seed=0, epochs=12, learning_rate=1.0, weight_decay=9.0, warmup_share=0.1, clip_norm=1.0)
 GRIDS = {"adamw": ((1e-3, 1e-2, 3e-2), (0.0, 1.0, 10.0)), "sgd": ((1e-4, 1e-3, 1e-2), (0.0, 0.1, 1.0))}

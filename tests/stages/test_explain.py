@@ -79,7 +79,7 @@ def test_the_conclusion_follows_the_interval() -> None:
     intervals = {"imagenet": (0.01, 0.1), "none, 0 to 1": (-0.1, 0.1), "none, 0 to 255": (-0.2, -0.1)}
     variants = [{"name": name, "cost": cost(*of)} for name, of in intervals.items()]
     text = conclusion({"variants": [{"name": "right"}, *variants], "num_val": 7}, speaker("en"))
-    worse, unsure, better = text.split("told apart")[0], text.split("told apart")[1], text.split("Better")[1]
+    worse, unsure, better = text.split("distinguishable")[0], text.split("distinguishable")[1], text.split("Better")[1]
     assert "ImageNet" in worse
     assert "0 to 1" in unsure.split("Better")[0]
     assert "0 to 255" in better

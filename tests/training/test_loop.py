@@ -17,9 +17,9 @@ from headtohead.images.transforms import own_preprocess
 from headtohead.models.cnn import SmallCNN, build_cnn
 from headtohead.settings.rundir import SeedDir
 from headtohead.training.checkpoint import load_weights, save_weights, saved_epoch
-from headtohead.training.diagnostics import first_non_finite, update_ratio
+from headtohead.training.diagnostics import first_non_finite, macro_f1, update_ratio
 from headtohead.training.journal import Journal
-from headtohead.training.loop import Plan, build_optimizer, learning_rate, macro_f1, predict, train, train_step
+from headtohead.training.loop import Plan, build_optimizer, learning_rate, predict, train, train_step
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(40) % 2

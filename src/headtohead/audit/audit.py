@@ -46,7 +46,7 @@ class Audit:
     used: tuple[InspectedImage, ...]  # those that can be decoded and that the policy keeps
     left_out: tuple[LeftOut, ...]
     findings: tuple[Finding, ...]
-    pairs: tuple[Pair, ...]  # of images that are one, by their numbers in `used`
+    pairs: tuple[Pair, ...]  # of duplicate images, by their numbers in `used`
     problems: tuple[str, ...]  # why the folder cannot be used as the settings stand
 
     def require_usable(self) -> None:
@@ -55,7 +55,7 @@ class Audit:
             raise BadData(
                 "The folder cannot be used as the settings stand:\n  " + "\n  ".join(self.problems),
                 where=str(self.folder.root),
-                mend="mend or delete the files; or leave out what cannot be decoded with `--data.on-bad leave-out`, "
+                fix="repair or delete the files; or leave out what cannot be decoded with `--data.on-bad leave-out`, "
                 "and images of any finding with `--data.leave-out FINDING`",
             )
 

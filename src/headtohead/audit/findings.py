@@ -153,7 +153,7 @@ IMAGE_FINDINGS: dict[str, Kind] = {
         "note", "turned by its EXIF data; shown and used upright", "повёрнуто по EXIF; используется в прямом положении",
         fact(lambda f: f.orientation != 1, lambda f: f"orientation {f.orientation}")),
     "decoder-warning": Kind(
-        "warning", "decoded, but not without complaint", "декодировано, но с замечаниями",
+        "warning", "decoded with warnings", "декодировано, но с замечаниями",
         fact(lambda f: bool(f.warnings), lambda f: "; ".join(f.warnings))),
     "tiny": Kind(
         "warning", f"short side below {TINY_PX} px", f"короткая сторона меньше {TINY_PX} px",
@@ -232,7 +232,7 @@ FOLDER_FINDINGS: dict[str, Kind] = {
         "папки, которые являются символическими ссылками; внутри класса по ним не переходят",
         lambda scene: list(scene.folder.links)),
     "ignored": Kind(
-        "note", "lies there but is not used", "лежит там, но не используется", lambda scene: list(scene.ignored)),
+        "note", "found but unused", "лежит там, но не используется", lambda scene: list(scene.ignored)),
 }  # fmt: skip
 
 FINDINGS = IMAGE_FINDINGS | FOLDER_FINDINGS

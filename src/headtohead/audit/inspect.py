@@ -82,7 +82,7 @@ def inspect_all(root: Path, files: Sequence[ImagePath]) -> tuple[list[InspectedI
         raise BadData(
             f"A temporary file cannot be written: {error.strerror or error}",
             where=str(cache_folder(AUDIT)),
-            mend="make room there, or name another folder for the cache with XDG_CACHE_HOME",
+            fix="make room there, or name another folder for the cache with XDG_CACHE_HOME",
         ) from error
     return opened, Prints(table, np.arange(len(table)))
 

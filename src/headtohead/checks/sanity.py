@@ -14,7 +14,8 @@ from torch.nn.functional import cross_entropy
 
 from headtohead.checks.context import CheckContext, CheckResult
 from headtohead.models.backbones import state_hash
-from headtohead.training.loop import accuracy, build_optimizer, train_step, trainable
+from headtohead.training.diagnostics import accuracy
+from headtohead.training.loop import build_optimizer, train_step, trainable
 
 OVERFIT_STEPS = 150
 # A pixel is a whole grey level, 0 to 255; float32 brings a level back to within 0.001.

@@ -39,7 +39,7 @@ STAGE_COMMANDS = {
     "evaluate": ("evaluate", "Predict the val images and compare."),
     "budget": (
         "budget",
-        "Train on few images per class, several draws, and compare: who learns more from how much, and who is faster.",
+        "Train on few images per class, several draws, and compare: accuracy by training-set size, and by time.",
     ),
 }
 
@@ -79,11 +79,11 @@ for name, (upto, text) in STAGE_COMMANDS.items():
 
 @app.command
 def report(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
-    """Write the report of an evaluated run anew, in English and Russian."""
+    """Regenerate the report of an evaluated run, in English and Russian."""
     chosen, run = prepare(data, out, flags)
     if not run.comparison.exists():
         raise RunFolderMismatch(
-            "`report` needs what `evaluate` makes.", where=str(run.path), mend="run `headtohead evaluate` first"
+            "`report` needs what `evaluate` makes.", where=str(run.path), fix="run `headtohead evaluate` first"
         )
     run.adopt(chosen)
     from headtohead.report.render import write_reports
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> Any:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
     except CycloptsError as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-        hint = "  mend:  `headtohead --help` lists commands, `headtohead COMMAND --help` their flags"
+        hint = "  fix:   `headtohead --help` lists commands, `headtohead COMMAND --help` their flags"
         console.print(hint, markup=False)
     except KeyboardInterrupt:
         say("stopped; the same command continues")

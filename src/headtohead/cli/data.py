@@ -53,7 +53,7 @@ def demo(folder: Path, /) -> None:
         write_builtin(folder)
     except OSError as error:
         raise BadData(
-            f"The folder cannot be written: {error.strerror}", where=str(folder), mend="name another"
+            f"The folder cannot be written: {error.strerror}", where=str(folder), fix="name another"
         ) from error
     say(f"Wrote the built-in set to {folder}; use it with `headtohead run {folder}`.")
 
@@ -77,7 +77,7 @@ def fetch(name: str = "", folder: Path | None = None, /, *, downloads: Path | No
         Console(highlight=False).print(public.table())
         return
     if folder is None:
-        raise BadSettings("No folder is named.", mend=f"`headtohead data fetch {name} DIR`")
+        raise BadSettings("No folder is named.", fix=f"`headtohead data fetch {name} DIR`")
     public.fetch(name, folder, downloads)
     say(f"Wrote {name} to {folder}; licence: {public.named(name).licence}. Use it with `headtohead run {folder}`.")
 
@@ -119,12 +119,12 @@ def split_folder(
         raise BadData(
             "The folder is split already: it has train/ and val/.",
             where=str(root),
-            mend="use it as it is, or give a folder with one sub-folder a class",
+            fix="use it as it is, or give a folder with one sub-folder a class",
         )
     for warning in (*index.warnings, *index.split_warnings):
         say(f"  warning: {warning}")
     try:
         write_split(root, index, chosen, out, copy=copy, earlier=earlier)
     except OSError as error:
-        raise BadData(f"The split cannot be written: {error}", where=str(out), mend="name another folder") from error
+        raise BadData(f"The split cannot be written: {error}", where=str(out), fix="name another folder") from error
     say(f"Wrote {out}; use it with `headtohead run {out}`.")

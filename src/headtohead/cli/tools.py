@@ -119,11 +119,11 @@ def init(file: Path = Path("headtohead.toml"), /) -> None:
         New file.
     """
     if file.exists():
-        raise BadSettings("The file is there already.", where=str(file), mend="name a new file")
+        raise BadSettings("File already exists.", where=str(file), fix="name a new file")
     try:
         file.write_text(commented_toml(), encoding="utf-8")
     except OSError as error:
         raise BadSettings(
-            f"The file cannot be written: {error.strerror}", where=str(file), mend="name another"
+            f"The file cannot be written: {error.strerror}", where=str(file), fix="name another"
         ) from error
     say(f"Wrote {file}; use it with `headtohead run --settings {file}`.")

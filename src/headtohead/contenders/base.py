@@ -53,7 +53,7 @@ class Job:
     def of(cls, settings: Settings, run: RunDir) -> "Job":
         """Find the images and choose device and precision."""
         if settings.cnn.name not in CNNS:
-            raise BadSettings(f"There is no CNN `{settings.cnn.name}`.", mend=f"cnn.name is one of: {', '.join(CNNS)}")
+            raise BadSettings(f"There is no CNN `{settings.cnn.name}`.", fix=f"cnn.name is one of: {', '.join(CNNS)}")
         root, name = locate(settings.data.folder)
         device = choose_device(settings.device)
         return cls(settings, run, root, name, device, choose_bf16(settings.precision, device))
@@ -75,7 +75,7 @@ class Job:
             raise BadSettings(
                 f"--weights names one file, but there are {len(s.backbone)} backbones.",
                 where=s.weights,
-                mend="give a folder that holds `<backbone>.safetensors` of each",
+                fix="give a folder that holds `<backbone>.safetensors` of each",
             )
         for name, backbone in probe_backbones(s).items():
             began = read_json(self.run.backbone(name)) if self.run.backbone(name).exists() else {}
@@ -95,7 +95,7 @@ class Job:
                 raise RunFolderMismatch(
                     "These weights are not those that the run began with.",
                     where=str(backbone.weights.path),
-                    mend="give the old weights, or name a new folder with --out",
+                    fix="give the old weights, or name a new folder with --out",
                 )
             self.loaded[contender] = backbone
         return self.loaded[contender]

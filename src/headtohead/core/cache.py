@@ -90,7 +90,7 @@ def bound() -> int:
         gigabytes = float(text) if text else DEFAULT_GB
         if 0 <= gigabytes < float("inf"):
             return round(gigabytes * 1e9)
-    raise BadSettings(f"{BOUND} is not a number of gigabytes: {text}", mend="set it to such as 4 or 0.5, or unset it")
+    raise BadSettings(f"{BOUND} is not a number of gigabytes: {text}", fix="set it to such as 4 or 0.5, or unset it")
 
 
 def kinds() -> list[Kind]:
@@ -118,7 +118,7 @@ def clear(kind: str = "") -> tuple[int, int]:
     present = kinds()
     if kind and kind not in {one.name for one in present}:
         names = ", ".join(one.name for one in present) or "nothing"
-        raise BadSettings(f"The cache holds no `{kind}`.", where=str(cache_root()), mend=f"it holds: {names}")
+        raise BadSettings(f"The cache holds no `{kind}`.", where=str(cache_root()), fix=f"it holds: {names}")
     freed = left = 0
     for one in present:
         if kind in ("", one.name) and _is_kept(one.path):

@@ -23,7 +23,7 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise BadSettings(
             f"The device `{name}` is not available: {str(error).splitlines()[0]}",
-            mend="use `--device auto` or `cpu`",
+            fix="use `--device auto` or `cpu`",
         ) from error
     return device
 

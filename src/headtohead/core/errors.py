@@ -1,6 +1,6 @@
 """Everything that can be the user's mistake, as one tree.
 
-UserError                   what is wrong, where, how to mend it; exit code 2, no traceback
+UserError                   what is wrong, where, how to fix it; exit code 2, no traceback
 ├── BadSettings             a value, a key or a combination that cannot be
 ├── BadData                 the image folder: layout, unreadable files, classes
 ├── DownloadFailed          a data set: not reachable, other bytes than the published ones, a hostile archive
@@ -16,21 +16,21 @@ from headtohead.core.printable import printable
 
 
 class UserError(Exception):
-    """A mistake that the user can mend.
+    """A mistake that the user can fix.
 
-    `what` is wrong (one line, or several problems, one a line), `where` it is, and how to `mend` it.
+    `what` is wrong (one line, or several problems, one a line), `where` it is, and how to `fix` it.
     """
 
-    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
         super().__init__(what)
-        self.what, self.where, self.mend = what, where, mend
+        self.what, self.where, self.fix = what, where, fix
 
     def __str__(self) -> str:
         lines = [self.what]
         if self.where:
             lines.append(f"  where: {printable(self.where)}")
-        if self.mend:
-            lines.append(f"  mend:  {self.mend}")
+        if self.fix:
+            lines.append(f"  fix:  {self.fix}")
         return "\n".join(lines)
 
 

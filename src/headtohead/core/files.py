@@ -64,7 +64,7 @@ def write_csv(path: Path, header: Sequence[object], rows: Iterable[Sequence[obje
 def require_new(target: Path) -> None:
     """BadData where there is something at `target` already; an empty folder is nothing."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise BadData("The folder is not empty.", where=str(target), mend="name a new folder")
+        raise BadData("The folder is not empty.", where=str(target), fix="name a new folder")
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """
     target = target.resolve()
     if target == Path.cwd():
-        raise BadData("This is the folder that you are in.", where=str(target), mend="name another, or go elsewhere")
+        raise BadData("This is the folder that you are in.", where=str(target), fix="name another, or go elsewhere")
     unfinished = target.parent / f".tmp-{os.getpid()}-{target.name}"
     shutil.rmtree(unfinished, ignore_errors=True)
     try:

@@ -34,6 +34,11 @@ def shuffled(seed: int, epoch: int, num_samples: int) -> NDArray[np.int64]:
     return generator(ORDER, seed, epoch).permutation(num_samples)
 
 
+def dropout_seed(seed: int, epoch: int) -> int:
+    """The seed of torch's generator in an epoch."""
+    return int(generator(DROPOUT, seed, epoch).integers(2**63))
+
+
 def starts(num_samples: int, batch_size: int) -> range:
     """Where the batches of an epoch begin. A smaller last one is left out (BatchNorm cannot take a single image)."""
     return range(0, max(num_samples - batch_size, 0) + 1, batch_size)

@@ -35,7 +35,7 @@ def write_split(
         require_all_there(root, index, earlier)
     if target.resolve().is_relative_to(root.resolve()):
         raise BadData(
-            "The split would lie within the images it is made of.", where=str(target), mend="name a folder elsewhere"
+            "The split would lie within the images it is made of.", where=str(target), fix="name a folder elsewhere"
         )
     names = target_names(index)
     with atomic_folder(target, replace=earlier is not None) as unfinished:
@@ -66,7 +66,7 @@ def earlier_manifest(root: Path, target: Path) -> Path | None:
         raise BadData(
             "The folder holds a split of other images.",
             where=f"{target}, made of {source}",
-            mend="name a new folder; `--keep-split` takes this manifest, if those are the same images",
+            fix="name a new folder; `--keep-split` takes this manifest, if those are the same images",
         )
     present = [file for file in sorted(target.rglob("*")) if file.is_symlink() or not file.is_dir()]
     own = [path, *(file for file in present if file.name in LITTER)]
@@ -80,7 +80,7 @@ def earlier_manifest(root: Path, target: Path) -> Path | None:
             f"The folder holds {len(others)} files that came or changed since the earlier split, and that a new one "
             f"would delete: {', '.join(map(printable, others[:5]))}.",
             where=str(target),
-            mend="move them elsewhere, or name a new folder",
+            fix="move them elsewhere, or name a new folder",
         )
     return path
 
@@ -108,7 +108,7 @@ def require_all_there(root: Path, index: Index, earlier: Path) -> None:
             f"{len(gone)} images of the earlier split are in {root} no more, or changed, and a new split would delete "
             f"what may be their last copies: {', '.join(map(printable, gone[:5]))}.",
             where=str(earlier.parent),
-            mend=f"put them back; or name a new folder, and the others keep their places with `--keep-split {earlier}`",
+            fix=f"put them back; or name a new folder, and the others keep their places with `--keep-split {earlier}`",
         )
 
 

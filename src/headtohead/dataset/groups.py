@@ -48,7 +48,7 @@ def by_pattern(files: Sequence[str], pattern: str) -> Names:
         raise BadData(
             "No file name fits data.group_pattern.",
             where=f"{pattern} on, for one, {files[0]}",
-            mend="it is searched in the path below the data folder, with `/`; its one (...) names the group",
+            fix="it is searched in the path below the data folder, with `/`; its one (...) names the group",
         )
     return names
 
@@ -82,7 +82,7 @@ def by_table(files: Sequence[str], path: Path) -> Names:
         raise BadData(
             f"The group file does not fit the images ({len(wrong)}):\n  " + "\n  ".join(wrong),
             where=str(path),
-            mend="`file` is the path below the data folder, with `/`; every image needs one row and one group",
+            fix="`file` is the path below the data folder, with `/`; every image needs one row and one group",
         )
     group_of = dict(rows)
     names: Names = defaultdict(list)

@@ -74,7 +74,7 @@ def read_index(run: RunDir) -> Index:
         raise RunFolderMismatch(
             f"The images of this run cannot be read ({error!r}).",
             where=str(run.data),
-            mend="start anew in another folder with --out",
+            fix="start a new run with --out",
         ) from error
 
 
@@ -108,7 +108,7 @@ def index_of(audit: Audit, settings: Data) -> Index:
         raise BadData(
             f"Fewer than 2 training images are left of: {', '.join(map(printable, thin))}.",
             where=str(folder.root),
-            mend="add images of these classes, or set smaller data.val_share and data.tune_share",
+            fix="add images of these classes, or set smaller data.val_share and data.tune_share",
         )
     heights, widths = [o.info.height for o in used], [o.info.width for o in used]
     split_of = {o.path.file: split for split in SPLITS for o in splits[split]}
@@ -159,7 +159,7 @@ def earlier_split(file: str) -> dict[str, str]:
         raise BadData(
             f"The earlier split cannot be read: {error}",
             where=str(path),
-            mend="data.keep_split is the `data.json` of a run or the `manifest.json` of `headtohead data split`",
+            fix="data.keep_split is the `data.json` of a run or the `manifest.json` of `headtohead data split`",
         ) from error
     return kept
 
@@ -174,11 +174,11 @@ def warn_of_changes(run: RunDir, folder: str) -> None:
         return
     if now != known:
         say(
-            f"  warning: since the run began {len(now - known)} image files have come and {len(known - now)} gone; "
-            f"the run is of those of then. For a run of all: {how_to_keep_split(run)}"
+            f"  warning: {len(now - known)} image files added, {len(known - now)} removed since this run started; "
+            f"it still uses the original images. For a run on all of them: {how_to_keep_split(run)}"
         )
 
 
 def how_to_keep_split(run: RunDir) -> str:
     """How to start a run in which every image of this one keeps its place."""
-    return f"`--out NEW --data.keep-split {run.data}`, so that no old image changes its side"
+    return f"`--out NEW --data.keep-split {run.data}`, which keeps every old image in its split"

@@ -34,13 +34,13 @@ class ImageFiles:
             content = path.read_bytes()
         except OSError as error:
             raise BadData(
-                f"An image of this run is gone: {error.strerror}", where=str(path), mend="put it back"
+                f"An image of this run is gone: {error.strerror}", where=str(path), fix="put it back"
             ) from error
         if digest(content) != sample.digest:
             raise BadData(
                 "An image has changed since the run began.",
                 where=str(path),
-                mend="put the old file back, or start a new run with --out",
+                fix="put the old file back, or start a new run with --out",
             )
         return decode(content)[0]
 

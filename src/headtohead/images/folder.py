@@ -126,7 +126,7 @@ def locate(folder: str) -> tuple[Path, str]:
     raise BadData(
         "There is no such folder.",
         where=" or ".join(map(str, candidates)),
-        mend="give a folder with `train/` and `val/`, or with one sub-folder a class",
+        fix="give a folder with `train/` and `val/`, or with one sub-folder a class",
     )
 
 
@@ -147,7 +147,7 @@ def scan(root: Path) -> Folder:
         raise BadData(
             f"There is `{has}/` but not `train/` and `val/` together; found: {_listed(sorted(top))}.",
             where=str(root),
-            mend="name the two folders `train` and `val`, or give a flat folder with one sub-folder a class",
+            fix="name the two folders `train` and `val`, or give a flat folder with one sub-folder a class",
         )
     else:
         layout, splits = "flat", {"": root}

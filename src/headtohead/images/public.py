@@ -115,7 +115,7 @@ def named(name: str) -> PublicSet:
         close = difflib.get_close_matches(name.lower(), SETS, n=1, cutoff=0.4)
         raise BadSettings(
             f"There is no data set `{name}`." + (f" Did you mean `{close[0]}`?" if close else ""),
-            mend=f"choose one of {', '.join(SETS)}",
+            fix=f"choose one of {', '.join(SETS)}",
         )
     return SETS[name.lower()]
 
@@ -149,12 +149,12 @@ def fetch(name: str, target: Path, downloads: Path | None = None) -> None:
             require_complete(chosen, counts, root)
             write_json(unfinished / "manifest.json", manifest(name, chosen, counts))
     except Timeout as error:
-        raise BadData("Another process is fetching this set.", where=str(root), mend="wait until it ends") from error
+        raise BadData("Another process is fetching this set.", where=str(root), fix="wait until it ends") from error
     except (RuntimeError, urllib.error.URLError) as error:  # torchvision's: a wrong MD5; no network
         raise DownloadFailed(
             f"{name} cannot be downloaded: {error}",
             where=str(root),
-            mend=f"run the same command again; or get torchvision's files of it elsewhere ({chosen.homepage}) "
+            fix=f"run the same command again; or get torchvision's files of it elsewhere ({chosen.homepage}) "
             "and name their folder with --downloads",
         ) from error
     except OSError as error:
@@ -189,7 +189,7 @@ def require_complete(chosen: PublicSet, counts: dict[str, dict[str, int]], root:
         raise DownloadFailed(
             f"The files hold {found} images instead of {chosen.images}.",
             where=str(root),
-            mend="delete this folder and run the same command again",
+            fix="delete this folder and run the same command again",
         )
 
 

@@ -146,7 +146,7 @@ def own_preprocess(images: Images, size: int) -> Preprocess:
     """The contract of a net trained from scratch: mean and std over the plain views of its training images."""
     unit = Preprocess(size, "bilinear", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     total, squares = np.zeros(3), np.zeros(3)
-    for i in track(range(len(images)), "mean and spread", len(images)):
+    for i in track(range(len(images)), "mean and standard deviation", len(images)):
         values = plain_view(images[i], unit).numpy().reshape(3, -1) / 255.0
         total += values.mean(axis=1)
         squares += (values**2).mean(axis=1)

@@ -141,14 +141,14 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         raise WeightsNotFound(
             f"The file holds no weights that can be read safely: {error}",
             where=str(path),
-            mend="use a safetensors file",
+            fix="use a safetensors file",
         ) from error
 
 
 def do_not_fit(weights: WeightsFile, error: RuntimeError) -> WeightsNotFound:
     """The error of a file whose tensors are not those of the net."""
     return WeightsNotFound(
-        f"The weights do not fit {weights.name}: {error}", where=str(weights.path), mend="name the right --backbone"
+        f"The weights do not fit {weights.name}: {error}", where=str(weights.path), fix="name the right --backbone"
     )
 
 

@@ -38,7 +38,7 @@ def canonical(name: str) -> str:
     ]
     raise BadSettings(
         f"Neither timm nor torchvision knows a pretrained model `{name}`.",
-        mend=f"choose another --backbone, such as {', '.join(close or known[:5])}",
+        fix=f"choose another --backbone, such as {', '.join(close or known[:5])}",
     )
 
 
@@ -55,7 +55,7 @@ def at_path(name: str) -> tuple[str, Path, dict[str, Any]]:
         raise WeightsNotFound(
             "The backbone's weights are not there.",
             where=str(file),
-            mend="give a weights file, a folder with `model.safetensors` and `config.json`, or a model's name",
+            fix="give a weights file, a folder with `model.safetensors` and `config.json`, or a model's name",
         )
     if file.name != HUB_FILE:
         return canonical(of_file(file)), file, {}
@@ -67,7 +67,7 @@ def at_path(name: str) -> tuple[str, Path, dict[str, Any]]:
         raise WeightsNotFound(
             f"No config.json beside {HUB_FILE} says which model it is: {type(error).__name__}: {error}",
             where=str(file.parent),
-            mend="put timm's config.json beside it (`architecture`, `pretrained_cfg`), or call it after its model",
+            fix="put timm's config.json beside it (`architecture`, `pretrained_cfg`), or call it after its model",
         ) from error
 
 

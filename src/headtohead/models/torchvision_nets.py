@@ -38,7 +38,7 @@ def take_classifier_off(body: nn.Module, name: str) -> int:
     """Put the identity in place of the last linear layer; returns the number of features that entered it."""
     linear = [(where, layer) for where, layer in body.named_modules() if isinstance(layer, nn.Linear)]
     if not linear or linear[-1][0].startswith("aux"):
-        raise BadSettings(f"{name} ends in no linear layer, so that it has no features to probe.", mend="name another")
+        raise BadSettings(f"{name} ends in no linear layer, so that it has no features to probe.", fix="name another")
     where, layer = linear[-1]
     parent, _, last = where.rpartition(".")
     setattr(body.get_submodule(parent), last, nn.Identity())

@@ -63,7 +63,7 @@ def _given(name: str, given: str, asked_by: str) -> Path | None:
         raise WeightsNotFound(
             f"--weights names no weights of {name}.",
             where=str(path),
-            mend=f"give a file, or a folder that holds `{_file_names(name)[0]}`",
+            fix=f"give a file, or a folder that holds `{_file_names(name)[0]}`",
         )
     return None
 
@@ -88,7 +88,7 @@ def _refuse_another_model(name: str, path: Path) -> None:
         raise WeightsNotFound(
             f"The file is called after {named}, but the backbone is {name}: their preprocessing may differ.",
             where=str(path),
-            mend=f"use `--backbone {named}`, or rename the file if it really holds {wanted}",
+            fix=f"use `--backbone {named}`, or rename the file if it really holds {wanted}",
         )
 
 
@@ -134,15 +134,15 @@ def builtin_weights(notice: str = "") -> WeightsFile:
     config = json.loads((BUILTIN_FOLDER / "config.json").read_text(encoding="utf-8"))
     found = WeightsFile(config["architecture"], path, "built-in", notice, config["pretrained_cfg"])
     if not path.is_file() or found.sha256() != BUILTIN_SHA256:
-        raise WeightsNotFound("The built-in backbone is missing or damaged.", where=str(path), mend="install anew")
+        raise WeightsNotFound("The built-in backbone is missing or damaged.", where=str(path), fix="install anew")
     return found
 
 
 def announced(found: WeightsFile) -> WeightsFile:
     """`found`; the terminal is told where they are stand-ins: nothing is replaced in silence."""
     if found.notice:
-        say(f"notice: the built-in backbone stands in, since weights could not be had ({found.notice})")
-        say("  `--no-fallback` forbids it, `--weights FILE` gives others")
+        say(f"notice: using the built-in backbone: the requested weights are unavailable ({found.notice})")
+        say("  `--no-fallback` refuses it, `--weights FILE` names the weights to use")
     return found
 
 
@@ -168,7 +168,7 @@ def _torchvision_weights(name: str) -> WeightsFile:
             problem = f"{type(error).__name__}: {error}".splitlines()[0]
     raise WeightsNotFound(
         f"No weights of {name} were found: none in {file.parent}, and {url}: {problem}",
-        mend=(
+        fix=(
             f"one of three: (1) run once where {url} can be reached; (2) download `{file.name}` elsewhere and give it "
             "with `--weights`; (3) put it into a folder and set HEADTOHEAD_WEIGHTS to that folder"
         ),
@@ -212,7 +212,7 @@ def find_weights(name: str, given: str = "", *, fallback: bool = True) -> Weight
     looked += [f"hub cache: no {repo}/{HUB_FILE}", f"hub ({constants.ENDPOINT}): {problem}"]
     raise WeightsNotFound(
         f"No weights of {name} were found:\n  " + "\n  ".join(looked),
-        mend=(
+        fix=(
             f"one of four: (1) run once where the hub can be reached; (2) download `{HUB_FILE}` of `{repo}` "
             f"elsewhere and give it with `--weights FILE`; (3) put it as `{name}.safetensors` into a folder and set "
             "HEADTOHEAD_WEIGHTS to that folder; (4) take the built-in backbone: `--backbone builtin`"

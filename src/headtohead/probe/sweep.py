@@ -208,6 +208,6 @@ def diverged(points: list[Point], epoch: int) -> TrainingDiverged:
     return TrainingDiverged(
         f"The sweep's loss on tune is not a finite number in epoch {epoch} at: {names}.",
         where="probe's learning rates",
-        mend="lower the probe's learning rates or training.clip_norm, in a new folder (--out); where every point is "
+        fix="lower the probe's learning rates or training.clip_norm, in a new folder (--out); where every point is "
         "named, the features themselves are not finite",
     )

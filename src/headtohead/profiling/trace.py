@@ -17,7 +17,8 @@ from torch.profiler import ProfilerActivity, profile, schedule
 from headtohead.core.files import write_atomically
 from headtohead.core.progress import bar
 from headtohead.dataset.batches import Batch, Batches
-from headtohead.training.loop import Plan, annotated, build_optimizer, train_step
+from headtohead.training.diagnostics import annotated
+from headtohead.training.loop import Plan, build_optimizer, train_step
 
 # The first steps allocate memory and choose kernels; then the profiler itself warms up. Neither is recorded.
 WAIT, WARMUP = 2, 3

@@ -63,7 +63,7 @@ def _findings(audit: Audit) -> Table:
 def _pairs(found: Duplicates) -> Iterator[RenderableType]:
     """Leaks first, then labels that contradict each other."""
     leaked = f"; val images leaked: {len(found.leaked)}" if found.leaked else ""
-    yield Text(f"pairs of images that are one: {len(found.pairs)}, in {len(found.clusters)} clusters{leaked}")
+    yield Text(f"pairs of duplicate images: {len(found.pairs)}, in {len(found.clusters)} clusters{leaked}")
     table = Table("where", "kind", "distance", "images")
     for pair in found.pairs[:PAIRS]:
         names = f"{printable(pair.a)}\n{printable(pair.b)}"

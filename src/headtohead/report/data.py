@@ -152,7 +152,7 @@ def leaked_scores(r: Results, say: Say) -> list[str]:
 
 
 def duplicates(r: Results, say: Say) -> Section:
-    """Pairs of images that are one, leaks first."""
+    """Pairs of duplicate images, leaks first."""
     title = say("Duplicates and leaks", "Дубликаты и утечки")
     found = r.data["duplicates"]
     body = [

@@ -61,7 +61,7 @@ def conclusion(found: Json, say: Say) -> str:
         if surely
         else "",
         say(
-            f"Not told apart from it at n={found['num_val']}: {'; '.join(unsure)}. That no harm is seen on this data does "
+            f"Not distinguishable from the correct one at n={found['num_val']}: {'; '.join(unsure)}. That no harm is seen on this data does "
             "not make it right.",
             f"Не отличимы от него при n={found['num_val']}: {'; '.join(unsure)}. То, что на этих данных вреда не видно, не "
             "делает их верными.",

@@ -140,8 +140,8 @@ def intro(r: Results, say: Say) -> str:
     """How to read the table."""
     level = pct(r.comparison["confidence"])
     return say(
-        "The headline stays the head trained by the loop. Beside it, each chosen on `tune` by its lowest loss and let loose "
-        "on `val` once: `sgd` is the loop's own sweep, `logreg` multinomial logistic regression by L-BFGS, `ridge` least "
+        "The headline stays the head trained by the loop. Beside it, each chosen on `tune` by its lowest loss and evaluated "
+        "once on `val`: `sgd` is the loop's own sweep, `logreg` multinomial logistic regression by L-BFGS, `ridge` least "
         "squares on one-hot labels, `knn` nearest neighbours by cosine, voting with weight exp(similarity / 0.07). "
         f"In brackets {level} bootstrap intervals; differences are paired.",
         "Основная строка остаётся за головой, обученной циклом. Рядом, каждая выбрана на `tune` по наименьшим потерям и один "

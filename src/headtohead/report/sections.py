@@ -66,7 +66,7 @@ def stand_in(r: Results, say: Say) -> str:
 
 
 def backbone_rows(r: Results, name: str, say: Say) -> list[tuple[str, str]]:
-    """Weights, preprocessing and proof of frozenness of a probe's backbone."""
+    """Weights, preprocessing and proof that the backbone stayed frozen of a probe's backbone."""
     b, frozen = r.backbones[name], r.frozen_proofs[name]
     p = b["preprocess"]
     sources = {

@@ -54,4 +54,4 @@ def validate(settings: Settings) -> Settings:
 
 def invalid(wrong: list[str]) -> BadSettings:
     """The error that names all that is wrong with settings."""
-    return BadSettings("These settings cannot be:\n  " + "\n  ".join(wrong), mend="change them and run again")
+    return BadSettings("Invalid settings:\n  " + "\n  ".join(wrong), fix="change them and run again")

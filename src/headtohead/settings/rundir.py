@@ -161,7 +161,7 @@ class RunDir:
             raise RunFolderMismatch(
                 "This run cannot be read: another version of headtohead made it, or data.json is damaged.",
                 where=str(self.path),
-                mend="start a new run with --out, or continue this one with the version in its environment.json",
+                fix="start a new run with --out, or continue this one with the version in its environment.json",
             )
 
     def adopt(self, settings: Settings) -> None:
@@ -175,7 +175,7 @@ class RunDir:
             raise RunFolderMismatch(
                 "The run folder was made with other settings: " + ", ".join(keys),
                 where=str(self.settings),
-                mend="leave those out to continue it, or name a new folder with --out",
+                fix="leave those out to continue it, or name a new folder with --out",
             )
         if own != settings:
             try:
@@ -184,7 +184,7 @@ class RunDir:
                 raise RunFolderMismatch(
                     f"The run folder cannot be written: {error.strerror}",
                     where=str(self.path),
-                    mend="name another --out",
+                    fix="name another --out",
                 ) from error
 
     @contextmanager

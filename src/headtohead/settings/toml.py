@@ -28,7 +28,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise BadSettings(
             f"The settings file cannot be read: {error.strerror}",
             where=str(path),
-            mend="`headtohead init` writes one",
+            fix="`headtohead init` writes one",
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadSettings(f"The settings file is not valid TOML: {error}", where=str(path)) from error
@@ -42,7 +42,7 @@ def parse(given: dict[str, Any], *, where: str) -> Settings:
         raise BadSettings(
             "The settings file does not fit:\n  " + "\n  ".join(wrong.values()),
             where=where,
-            mend="`headtohead init` writes a file with every key explained",
+            fix="`headtohead init` writes a file with every key explained",
         )
     return convert(given)
 

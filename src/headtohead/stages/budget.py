@@ -34,7 +34,8 @@ from headtohead.probe.solver import Moments, Task
 from headtohead.probe.sweep import sweep
 from headtohead.report.figures import draw_budget
 from headtohead.training.checkpoint import TrainState
-from headtohead.training.loop import accuracy, predict, train
+from headtohead.training.diagnostics import accuracy
+from headtohead.training.loop import predict, train
 
 # Looks at `tune` in a training of the CNN, at most: with few images one costs more than an epoch.
 LOOKS = 20

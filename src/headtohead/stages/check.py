@@ -29,11 +29,11 @@ def enforce_checks(job: Job) -> None:
         return
     lines = [f"{r['contender']} {r['check']}: {r['evidence']} (needed: {r['threshold']})" for r in failed]
     if job.settings.on_failed_check == "warn":
-        say("  going on in spite of failed checks:\n    " + "\n    ".join(lines))
+        say("  continuing despite failed checks:\n    " + "\n    ".join(lines))
         return
     raise CheckFailed(
         f"{len(failed)} sanity check(s) failed:\n  " + "\n  ".join(lines),
         where=str(job.run.checks),
-        mend="; ".join(dict.fromkeys(r["advice"] for r in failed))
+        fix="; ".join(dict.fromkeys(r["advice"] for r in failed))
         + "; with changed images start a new folder (--out), or go on with `--on-failed-check warn`",
     )

@@ -1,27 +1,22 @@
-"""The training loop. It trains the CNN on images and the linear head on cached features alike."""
+"""The training loop: it trains the CNN on images, the linear head on cached features and the finetuned net alike."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
-from typing import TypeVar
 
 import torch
-from sklearn.metrics import f1_score
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.profiler import record_function
 
 from headtohead.core.errors import TrainingDiverged
-from headtohead.dataset.batches import DROPOUT, Batches
-from headtohead.images.transforms import generator
+from headtohead.dataset.batches import Batches, dropout_seed
 from headtohead.settings.rundir import SeedDir
 from headtohead.training.checkpoint import TrainState
-from headtohead.training.diagnostics import first_non_finite, flat, update_ratio
+from headtohead.training.diagnostics import EpochStats, accuracy, annotated, first_non_finite, macro_f1
 from headtohead.training.journal import Journal
-
-T = TypeVar("T")
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -35,7 +30,7 @@ class Plan:
 
     seed: int
     epochs: int
-    learning_rate: float
+    learning_rate: float  # the peak; see `learning_rate`
     weight_decay: float
     warmup_share: float
     clip_norm: float
@@ -43,7 +38,11 @@ class Plan:
     optimizer: str = "adamw"  # of OPTIMIZERS
 
     def with_choice(self, optimizer: str, learning_rate: float, weight_decay: float) -> "Plan":
-        """The same plan with what was chosen on `tune`."""
+        """The same plan with what was chosen on `tune`.
+
+        >>> Plan(0, 30, 1e-2, 0.0, 0.1, 5.0).with_choice("sgd", 0.1, 0.01).optimizer
+        'sgd'
+        """
         return replace(self, optimizer=optimizer, learning_rate=learning_rate, weight_decay=weight_decay)
 
 
@@ -55,88 +54,81 @@ def train(
     folder: SeedDir | None = None,
     journal: Journal | None = None,
 ) -> TrainState:
-    """Train `model` on `batches`; the best epoch is that of the lowest loss on `tune`.
+    """Train `model` on `batches`; the best epoch is the one with the lowest loss on `tune`.
 
-    With a `folder` the state is saved after every epoch, and continued from there, to the same bits, by the
-    same call. Raises TrainingDiverged when the loss is no longer a number.
+    With a `folder` the state is saved after every epoch, and the same call continues from there to the same bits.
+    Raises TrainingDiverged when the loss is no longer a number.
     """
     optimizer = build_optimizer(model, plan)
     state = TrainState(model, optimizer)
     if folder and folder.last.exists():
         state.restore(folder.last)
-    num_steps = plan.epochs * len(batches)
+    num_steps = plan.epochs * len(batches)  # the schedule is a formula of the step, so it needs no state of its own
 
     for epoch in range(state.epoch, plan.epochs):
         started = perf_counter()
-        torch.manual_seed(dropout_seed(plan.seed, epoch))  # of (seed, epoch) alone, so that resuming is exact
-        model.train()
-        seen = Running()
+        # Dropout draws from torch's global generator. Seeding it by (seed, epoch) makes resuming exact.
+        torch.manual_seed(dropout_seed(plan.seed, epoch))
+        model.train()  # dropout drops, BatchNorm normalises by the batch; `predict` below switches both off
+        stats = EpochStats(model, len(batches))
         for x, y in annotated("data", batches(epoch)):
             lr = learning_rate(state.step, num_steps, plan.learning_rate, plan.warmup_share)
-            is_last = (state.step + 1) % len(batches) == 0
-            before = flat(model.parameters()) if is_last else None
+            stats.before_step()
             logits, loss, grad_norm = train_step(model, optimizer, x, y, lr, plan)
+            # Stop at the first NaN: every later step would train on it, and the journal would show a flat line.
             if not math.isfinite(loss) or not math.isfinite(grad_norm):
                 raise diverged(model, x, epoch, state.step, lr)
+            stats.after_step(logits, y, loss, grad_norm)
             state.step += 1
-            seen.add(logits, y, loss, grad_norm)
-        assert before is not None
-        ratio = update_ratio(before, flat(model.parameters()))
         trained = perf_counter()
 
+        # All of `tune`, not augmented, in eval mode. Without gradients an image costs about a third of a training one.
         tune_loss, tune_logits, tune_labels = predict(model, tune, plan.bf16)
         if not math.isfinite(tune_loss):
             raise diverged(model, next(iter(tune(0)))[0], epoch, state.step, lr)
-        state.keep_if_best(tune_loss)
-        scores = {
-            "epoch": epoch,
-            "loss/train": seen.loss,
-            "loss/tune": tune_loss,
-            "accuracy/train": seen.accuracy,
-            "accuracy/tune": accuracy(tune_logits, tune_labels),
-            "macro_f1/tune": macro_f1(tune_logits, tune_labels),
-            "lr": lr,
-            "gradient_norm": seen.grad_norm,
-            "update_to_weight": ratio,
-        }
-        tuned = perf_counter()
+        state.keep_if_best(tune_loss)  # by loss, not accuracy: on a few hundred images accuracy moves in coarse steps
+        evaluated = perf_counter()
 
         if journal:
-            journal.epoch(scores, {"train": trained - started, "tune": tuned - trained}, model)
+            scores = {"epoch": epoch, "loss/tune": tune_loss, "accuracy/tune": accuracy(tune_logits, tune_labels)}
+            scores |= {"macro_f1/tune": macro_f1(tune_logits, tune_labels), "lr": lr} | stats.scores()
+            journal.epoch(scores, {"train": trained - started, "tune": evaluated - trained}, model)
         state.epoch = epoch + 1
         if folder:
-            state.save(folder.last)
+            state.save(folder.last)  # last, so that a kill at any moment repeats at most this epoch
     return state
 
 
 def train_step(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    lr: float,
-    plan: Plan,
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, lr: float, plan: Plan
 ) -> tuple[torch.Tensor, float, float]:
-    """One gradient step. Returns logits (B, C), the loss, and the gradients' norm before clipping."""
+    """One gradient step. Returns logits (B, C), the loss, and the norm of the gradients before clipping."""
     for group in optimizer.param_groups:
         group["lr"] = lr
     with record_function("forward"), torch.autocast(x.device.type, torch.bfloat16, enabled=plan.bf16):
         logits = model(x)
     with record_function("loss"):
-        loss = cross_entropy(logits.float(), y)
+        loss = cross_entropy(logits.float(), y)  # in fp32, outside autocast: bf16 keeps 2 to 3 digits
     with record_function("backward"):
-        optimizer.zero_grad()
+        optimizer.zero_grad()  # gradients add up otherwise
         loss.backward()
     with record_function("optimizer"):
         grad_norm = nn.utils.clip_grad_norm_(trainable(model), plan.clip_norm)
-        if torch.isfinite(grad_norm):  # a step on NaN would hide the layer it came from
+        # A step by NaN or infinity would destroy the weights: they are left as they were, to be looked at.
+        if torch.isfinite(grad_norm):
             optimizer.step()
-    return logits.detach(), loss.item(), grad_norm.item()
+    return logits.detach(), loss.item(), grad_norm.item()  # .item() waits for the device: a CPU-GPU sync point
 
 
 @torch.no_grad()
 def predict(model: nn.Module, batches: Batches, bf16: bool = False) -> tuple[float, torch.Tensor, torch.Tensor]:
-    """Mean loss, logits (N, C) float32 and labels (N,) over all of `batches`, in eval mode."""
+    """Mean loss, logits (N, C) float32 and labels (N,) over all of `batches`, in eval mode.
+
+    >>> batch = torch.zeros(2, 3), torch.tensor([0, 1])
+    >>> loss, logits, labels = predict(nn.Linear(3, 2, bias=False), lambda epoch: iter([batch]))
+    >>> round(loss, 4), logits.shape, labels.tolist()  # ln 2: it cannot tell the two apart
+    (0.6931, torch.Size([2, 2]), [0, 1])
+    """
     model.eval()
     logits, labels = [], []
     for x, y in batches(0):
@@ -151,6 +143,9 @@ def learning_rate(step: int, num_steps: int, peak: float, warmup_share: float) -
     """Linear warm-up over the first share of the steps, then a cosine to zero.
 
     The first step already moves (peak / warm-up steps), and the last one still does.
+
+    >>> [round(learning_rate(step, 10, 1.0, 0.2), 2) for step in range(10)]
+    [0.5, 1.0, 1.0, 0.96, 0.85, 0.69, 0.5, 0.31, 0.15, 0.04]
     """
     num_warmup = math.ceil(warmup_share * num_steps)
     if step < num_warmup:
@@ -160,75 +155,28 @@ def learning_rate(step: int, num_steps: int, peak: float, warmup_share: float) -
 
 
 def build_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
-    """The plan's optimizer over what can be trained, and only that."""
+    """The plan's optimizer over the parameters that can be trained, and only those.
+
+    >>> type(build_optimizer(nn.Linear(2, 2), Plan(0, 1, 0.1, 0.0, 0.0, 1.0))).__name__
+    'AdamW'
+    """
     return OPTIMIZERS[plan.optimizer](trainable(model), lr=plan.learning_rate, weight_decay=plan.weight_decay)
 
 
-def dropout_seed(seed: int, epoch: int) -> int:
-    """The seed of torch's generator in an epoch."""
-    return int(generator(DROPOUT, seed, epoch).integers(2**63))
-
-
 def trainable(model: nn.Module) -> list[nn.Parameter]:
-    """The parameters that gradients reach."""
+    """The parameters that gradients reach.
+
+    >>> len(trainable(nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 2))))
+    2
+    """
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def annotated(name: str, items: Iterable[T]) -> Iterator[T]:
-    """Yield `items`; a profiler sees the time spent waiting for each under `name`."""
-    iterator = iter(items)
-    while True:
-        with record_function(name):
-            item = next(iterator, None)
-        if item is None:
-            return
-        yield item
-
-
-def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """Share of rows whose largest logit is the label's."""
-    return (logits.argmax(1) == labels).float().mean().item()
-
-
-def macro_f1(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """Mean F1 over all classes of the table; a class never seen nor predicted counts 0."""
-    classes = range(logits.shape[1])
-    return float(f1_score(labels, logits.argmax(1), labels=classes, average="macro", zero_division=0))
-
-
-class Running:
-    """Means over the images of an epoch, as they were when their batch was trained on."""
-
-    def __init__(self) -> None:
-        self._images = self._steps = 0
-        self._loss = self._correct = self._grad_norm = 0.0
-
-    def add(self, logits: torch.Tensor, labels: torch.Tensor, loss: float, grad_norm: float) -> None:
-        """Count one batch."""
-        self._images += len(labels)
-        self._steps += 1
-        self._loss += loss * len(labels)
-        self._correct += (logits.argmax(1) == labels).sum().item()
-        self._grad_norm += grad_norm
-
-    @property
-    def loss(self) -> float:
-        return self._loss / self._images
-
-    @property
-    def accuracy(self) -> float:
-        return self._correct / self._images
-
-    @property
-    def grad_norm(self) -> float:
-        return self._grad_norm / self._steps
-
-
 def diverged(model: nn.Module, x: torch.Tensor, epoch: int, step: int, lr: float) -> TrainingDiverged:
-    """The error that says where the numbers ended."""
+    """The error that says where the first number that is not finite came from."""
     return TrainingDiverged(
         f"The loss or its gradient is not a finite number at epoch {epoch}, step {step}: "
         f"first seen in {first_non_finite(model, x)}.",
         where=f"learning rate {lr:.3g}",
-        mend="lower cnn.learning_rate, the probe's learning rates or training.clip_norm, in a new folder (--out)",
+        fix="lower cnn.learning_rate, the probe's learning rates or training.clip_norm, in a new folder (--out)",
     )

@@ -37,7 +37,7 @@ Array = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two images that are one, by their numbers."""
+    """Two duplicate images, by their numbers."""
 
     a: int
     b: int

@@ -1,0 +1,67 @@
+"""Tables and comparison.json of a small run against scikit-learn on its predictions."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import confusion_matrix, f1_score
+
+from headtohead.evaluation.predictions import load_predictions, load_several
+from headtohead.evaluation.summary import summarise_run
+from headtohead.settings.rundir import RunDir, best_epoch
+from headtohead.settings.schema import Settings
+
+
+@pytest.fixture
+def copy(small_run: RunDir, tmp_path: Path) -> RunDir:
+    """The run, to be summarised again."""
+    run = RunDir(tmp_path / "run")
+    shutil.copytree(small_run.path, run.path)
+    return run
+
+
+def test_it_is_a_function_of_what_lies_on_disk(copy: RunDir, small_settings: Settings) -> None:
+    run, settings = copy, small_settings
+    before = {path: path.read_bytes() for path in run.path.glob("*.csv")}
+    for path in before:
+        path.unlink()
+    assert json.loads(json.dumps(summarise_run(run, settings))) == json.loads(run.comparison.read_text())
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_confusion_matrices_are_scikit_learns_summed_over_the_seeds(small_run: RunDir) -> None:
+    for name in ("cnn", "probe"):
+        each = [load_predictions(small_run.seed(name, seed).predictions("val")) for seed in (0, 1)]
+        expected = sum(confusion_matrix(run.labels, run.predicted, labels=range(2)) for run in each)
+        header, *rows = csv.reader(small_run.confusion(name).read_text().splitlines())
+        assert header[1:] == [row[0] for row in rows] == list(each[0].classes)
+        assert np.array([row[1:] for row in rows], dtype=int).tolist() == expected.tolist()
+
+
+def test_metrics_hold_every_contender_and_baseline(small_run: RunDir) -> None:
+    rows = {
+        (row["contender"], row["metric"]): row for row in csv.DictReader(small_run.metrics.read_text().splitlines())
+    }
+    names = ("cnn", "probe", "majority", "pixels")
+    assert set(rows) == {(name, metric) for name in names for metric in ("accuracy", "macro_f1")}
+    for name, run in load_several(small_run.baselines).items():
+        f1 = f1_score(run.labels, run.predicted, average="macro", labels=range(2), zero_division=0)
+        assert float(rows[name, "macro_f1"]["mean"]) == pytest.approx(f1, abs=1e-6)
+        assert rows[name, "macro_f1"]["sd_over_seeds"] == ""
+    per_seed = [float(value) for value in rows["cnn", "accuracy"]["per_seed"].split()]
+    assert float(rows["cnn", "accuracy"]["sd_over_seeds"]) == pytest.approx(np.std(per_seed, ddof=1), abs=1e-6)
+
+
+def test_the_panel_is_held_against_the_headline_of_the_best_epochs(small_run: RunDir) -> None:
+    panel = json.loads(small_run.comparison.read_text())["panel"]["probe"]
+    assert set(panel["scores"]) == set(load_several(small_run.panel_predictions("probe")))
+    ours = [load_predictions(small_run.seed("probe", seed).predictions("val")) for seed in (0, 1)]
+    right = np.mean([run.predicted == run.labels for run in ours])
+    for name, run in load_several(small_run.panel_predictions("probe")).items():
+        gap = (run.predicted == run.labels).mean() - right
+        assert panel["differences"][name]["mean"] == pytest.approx(gap)
+    scores = json.loads(small_run.scores("probe").read_text())["best_epochs"]
+    assert scores["1"] == best_epoch(small_run.seed("probe", 1).read_log())

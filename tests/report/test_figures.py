@@ -1,0 +1,107 @@
+"""Figures draw the numbers that they are given."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from headtohead.report import figures
+from headtohead.settings.contenders import CONTENDERS
+
+PARTS = ("data", "forward", "loss", "backward", "optimizer", "other")
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that would be written."""
+    kept: list[Figure] = []
+    monkeypatch.setattr(figures, "save", lambda figure, _: kept.append(figure))
+    return kept
+
+
+def lines(figure: Figure, axis: int) -> list[list[float]]:
+    return [list(line.get_ydata()) for line in figure.axes[axis].lines]
+
+
+def log(start: float) -> list[dict[str, float]]:
+    keys = ("loss/train", "loss/tune", "accuracy/train", "accuracy/tune")
+    return [{"epoch": e} | {key: start + e + n / 10 for n, key in enumerate(keys)} for e in range(3)]
+
+
+def row(mean: float, each: list[float]) -> dict[str, object]:
+    return {"mean": mean, "low": mean - 0.1, "high": mean + 0.1, "per_seed": each, "per_draw": each}
+
+
+def test_curves_have_a_line_for_each_seed_and_split(drawn: list[Figure]) -> None:
+    figures.curves({"cnn": [log(0), log(5)], "probe": [log(9)]}, {"cnn": "CNN", "probe": "P"}, Path("x.png"))
+    assert len(lines(drawn[0], 0)) == len(lines(drawn[0], 1)) == 6
+    assert lines(drawn[0], 0)[0] == [0, 1, 2]
+    assert lines(drawn[0], 1)[-1] == pytest.approx([9.3, 10.3, 11.3])
+    assert [text.get_text() for text in drawn[0].axes[0].get_legend().get_texts()] == [
+        "CNN, train", "CNN, tune", "P, train", "P, tune",
+    ]  # fmt: skip
+
+
+def test_confusion_gives_counts_or_shares_of_the_true_class(drawn: list[Figure]) -> None:
+    matrix = np.array([[3, 1], [0, 0]])
+    for shares, expected in ((False, ["3", "1"]), (True, ["0.75", "0.25"])):
+        figures.confusion(matrix, ("a$b", "c\n"), "title", Path("x.png"), shares=shares)
+        axis = drawn[-1].axes[0]
+        assert [text.get_text() for text in axis.texts] == expected
+        assert [label.get_text() for label in axis.get_yticklabels()] == [r"a\$b", r"c\n"]
+        assert axis.images[0].get_array().tolist() == [[0.75, 0.25], [0, 0]]
+
+
+def test_scores_have_an_interval_and_a_dot_for_each_seed(drawn: list[Figure]) -> None:
+    found = {name: {m: row(0.5, [0.4, 0.6]) for m in ("accuracy", "macro_f1")} for name in ("cnn", "majority")}
+    figures.scores(found, {"cnn": "small CNN"}, Path("x.png"))
+    x = [list(line.get_xdata()) for line in drawn[0].axes[0].lines]
+    assert x == [[0.4, 0.6], [0.4, 0.6]] * 2
+    assert [label.get_text() for label in drawn[0].axes[0].get_yticklabels()] == ["small CNN", "majority"]
+
+
+def test_parts_of_a_step_are_shares_of_it(drawn: list[Figure]) -> None:
+    parts = {part: {"mean_ms": 1.0} for part in PARTS}
+    cost = {"title": "t", "step": {"mean_ms": 8.0, "median_ms": 8.0}, "parts": parts | {"forward": {"mean_ms": 3.0}}}
+    figures.step_parts({"cnn": cost}, Path("x.png"))
+    assert [bar.get_width() for bar in drawn[0].axes[0].patches] == pytest.approx([1 / 8, 3 / 8, *[1 / 8] * 4])
+
+
+def test_the_budget_curve_breaks_where_the_main_training_is_longer(drawn: list[Figure]) -> None:
+    def point(images: int, epochs: int) -> dict[str, object]:
+        of = {m: row(images / 100, [images / 100]) for m in ("accuracy", "macro_f1")}
+        chosen = {"chosen": [{"epochs": epochs}]}
+        return {"images": images, "images_per_class": images, "contenders": dict.fromkeys(figures.SHOWN, of | chosen)}
+
+    for epochs, joined in ((3, 2), (9, 3)):
+        points = [point(10, epochs), point(20, epochs), point(40, 9)]
+        assert figures.is_cut_short(points) == (epochs < 9)
+        figures.budget_curve(points, Path("x.png"))
+        assert len(lines(drawn[-1], 0)[0]) == joined
+
+
+def test_accuracy_against_seconds_steps_and_ends_together(drawn: list[Figure]) -> None:
+    seeds = [{"seconds": [1.0, 2.0], "accuracy": [0.5, 0.7]}]
+    found = {"contenders": {"cnn": {"total": 9.0, "start": 0.0, "seeds": seeds},
+                            "probe": {"total": 2.0, "start": 0.5, "seeds": seeds}}}  # fmt: skip
+    figures.against_seconds(found, Path("x.png"))
+    first = drawn[0].axes[0].lines[0]
+    assert (list(first.get_xdata()), list(first.get_ydata())) == ([1.0, 2.0, 9.0], [0.5, 0.7, 0.7])
+    assert len(drawn[0].axes[0].lines) == 3  # and where the probe's head begins
+
+
+def test_every_contender_has_a_colour_of_its_own() -> None:
+    names = [*CONTENDERS, "probe-2", "probe-3", "majority"]
+    assert len({figures.color_of(name) for name in names}) == len(names)
+    assert figures.color_of("probe-6") == figures.color_of("probe-2")
+
+
+def test_what_is_written_is_a_picture(tmp_path: Path) -> None:
+    parts = {part: {"mean_ms": 1.0} for part in PARTS}
+    cost = {"title": "t", "step": {"mean_ms": 6.0, "median_ms": 6.0}, "parts": parts}
+    figures.step_parts({"cnn": cost}, tmp_path / "parts.png")
+    with Image.open(tmp_path / "parts.png") as image:
+        assert image.format == "PNG"
+        assert len(image.getcolors(1 << 20)) > 6
