@@ -1,5 +1,6 @@
 """Small worlds for the tests: image folders, a tiny backbone's weights, finished runs."""
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,7 +84,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def small_settings(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> "Settings":
-    """Of a run of every stage: a tiny net, 16 images, 5 recorded steps of each model."""
+    """Of a run of every stage on 16 images with a tiny net."""
     from headtohead.settings.schema import Budget, Cnn, Data, Evaluation, Probe, Profile, Settings, Training
 
     folder = tmp_path_factory.mktemp("small")
@@ -98,20 +99,24 @@ def small_settings(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path)
         cnn=Cnn(side=16, epochs=3),
         probe=Probe(views=1, epochs=3, optimizers=("adamw",), learning_rates=(0.01, 0.1), weight_decays=(0.0,)),
         budget=Budget(sizes=(2,), draws=2, cnn_passes=20),
-        profile=Profile(steps=5, batch_size=2),  # fewer than the command line allows: torch takes 0.1 s to write a step
+        profile=Profile(steps=50, batch_size=2),
         evaluation=Evaluation(resamples=100),
     )
 
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory, small_settings: "Settings") -> "RunDir":
-    """A finished run of every stage. Not to be changed."""
+    """A finished run of every stage. Not to be changed.
+
+    Only 5 steps of each model are recorded, fewer than settings allow: torch takes 0.1 s to write each.
+    """
     from headtohead.pipeline import execute
     from headtohead.settings.rundir import RunDir
+    from headtohead.settings.schema import Profile
 
     run = RunDir(tmp_path_factory.mktemp("small-run") / "out")
     run.adopt(small_settings)
-    execute(small_settings, run, "report", only=False)
+    execute(dataclasses.replace(small_settings, profile=Profile(steps=5, batch_size=2)), run, "report", only=False)
     return run
 
 

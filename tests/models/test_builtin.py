@@ -104,7 +104,7 @@ def test_the_weights_commands_know_it(nothing_else: None, capsys: pytest.Capture
     main(["weights", "path"])
     out, err = capsys.readouterr()
     assert out.strip() == str(BUILTIN_FOLDER / "model.safetensors")
-    assert "stands in" in err
+    assert "using the built-in backbone" in err
     main(["weights", "verify", "--backbone", "builtin"])
     out, err = capsys.readouterr()
     assert "source: built-in" in out

@@ -109,9 +109,9 @@ def test_points_that_diverge_are_named() -> None:
         (Probe(optimizers=()), "probe.optimizers: at least one is needed"),
         (Probe(optimizers=("sgd", "sgd")), "probe.optimizers: sgd, sgd names one twice"),
         (Probe(learning_rates=()), "probe.learning_rates: at least one is needed"),
-        (Probe(sgd_learning_rates=(0.1, 0.0)), "probe.sgd_learning_rates: Input should be greater than 0"),
+        (Probe(sgd_learning_rates=(0.1, 0.0)), "probe.sgd_learning_rates: Input should be greater than 0 (given: 0.0)"),
         (Probe(sgd_weight_decays=()), "probe.sgd_weight_decays: at least one is needed"),
-        (Probe(weight_decays=(-1.0,)), "probe.weight_decays: Input should be greater than or equal to 0"),
+        (Probe(weight_decays=(-1.0,)), "probe.weight_decays: Input should be greater than or equal to 0 (given: -1.0)"),
     ],
 )
 def test_grids_that_cannot_be_are_named(probe: Probe, problem: str) -> None:

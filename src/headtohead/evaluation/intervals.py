@@ -22,8 +22,8 @@ Json = dict[str, Any]
 def percentiles(values: Floats, confidence: float) -> tuple[float, float]:
     """The values that leave (1 - confidence) / 2 on either side.
 
-    >>> percentiles(np.arange(101.0), 0.9)
-    (5.0, 95.0)
+    >>> percentiles(np.arange(5.0), 0.5)
+    (1.0, 3.0)
     """
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headtohead.core.errors import BadSettings
+from headtohead.core.printable import printable
 from headtohead.settings.schema import Settings
 
 if TYPE_CHECKING:
@@ -73,16 +74,16 @@ def misfits(content: dict[str, Any], *, strict: bool = True) -> dict[str, str]:
         lists = {one["loc"][:-1] for one in wrong}
         wrong = [one for one in wrong if one["type"] != "too_short" or one["loc"] not in lists]
         keys = [".".join(str(part) for part in one["loc"] if isinstance(part, str)) for one in wrong]
-        return {key: misfit(key, one["type"], one["msg"]) for key, one in zip(keys, wrong, strict=True)}
+        return {key: misfit(key, one["type"], one["msg"], one["input"]) for key, one in zip(keys, wrong, strict=True)}
     return {}
 
 
-def misfit(key: str, kind: str, message: str) -> str:
+def misfit(key: str, kind: str, message: str, value: object) -> str:
     """What is wrong with a key; for an unknown one the nearest known."""
     if kind == "too_short":
         return f"{key}: at least one is needed"
     if kind != "unexpected_keyword_argument":
-        return f"{key}: {message}"
+        return f"{key}: {message} (given: {printable(value)})"
     known = flatten(Settings())
     sections = {name.partition(".")[0] for name in known if "." in name}
     close = difflib.get_close_matches(key, [*known, *sections], n=1)
