@@ -33,16 +33,7 @@ def all_of(batches: ImageBatches, epoch: int) -> torch.Tensor:
 
 
 def batches(seed: int | None = 0, workers: int = 0, shuffle: bool = True) -> ImageBatches:
-    return ImageBatches(
-        IMAGES,
-        LABELS,
-        TO,
-        batch_size=4,
-        seed=seed,
-        shuffle=shuffle,
-        min_area=0.3,
-        workers=workers,
-    )
+    return ImageBatches(IMAGES, LABELS, TO, batch_size=4, seed=seed, shuffle=shuffle, min_area=0.3, workers=workers)
 
 
 def test_epochs_differ_runs_agree_seeds_differ() -> None:

@@ -90,12 +90,7 @@ def test_the_lead_changes_with_the_number() -> None:
     ("phases", "cnn", "probe", "expected"),
     [
         ([(1, "cnn"), (43, "probe")], 60, 44, "The probe is done sooner (44 s against 60 s) and is ahead from 43 s on"),
-        (
-            [(1, "cnn"), (43, "probe")],
-            30,
-            44,
-            "The CNN is done sooner (30 s against 44 s), but the probe is ahead",
-        ),
+        ([(1, "cnn"), (43, "probe")], 30, 44, "The CNN is done sooner (30 s against 44 s), but the probe is ahead"),
         ([(1, "cnn")], 30, 44, "The CNN is done sooner (30 s against 44 s) and is ahead from 1.00 s on"),
         ([(1, "probe"), (50, "cnn")], 60, 44, "The probe is done sooner (44 s against 60 s), but the CNN is ahead"),
         ([(1, "cnn"), (43, "tie")], 60, 44, "Both end with the same accuracy on `tune`; the probe is done sooner"),

@@ -148,14 +148,7 @@ def audit_folder(root: Path, name: str, settings: Data) -> Audit:
         problems.append(f"no image is left of: {', '.join(map(printable, gone))}")
     pairs = find_pairs([image.path.file for image in used], [image.digest for image in used], prints[is_used])
     return Audit(
-        name,
-        folder,
-        tuple(opened),
-        tuple(used),
-        tuple(left_out.values()),
-        tuple(found),
-        tuple(pairs),
-        tuple(problems),
+        name, folder, tuple(opened), tuple(used), tuple(left_out.values()), tuple(found), tuple(pairs), tuple(problems)
     )
 
 

@@ -29,13 +29,7 @@ def answer(
     """A result that is not a number never passes."""
     finite = math.isfinite(value)
     return CheckResult(
-        "",
-        context.contender,
-        round(value, 6) if finite else -1.0,
-        threshold,
-        passed and finite,
-        evidence,
-        advice,
+        "", context.contender, round(value, 6) if finite else -1.0, threshold, passed and finite, evidence, advice
     )
 
 

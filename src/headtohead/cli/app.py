@@ -29,10 +29,7 @@ app = App(
 
 # Command -> its last stage, and its help.
 STAGE_COMMANDS = {
-    "run": (
-        "report",
-        "All stages, in order, to a finished report. The same command again continues where it stopped.",
-    ),
+    "run": ("report", "All stages, in order, to a finished report. The same command again continues where it stopped."),
     "check": ("check", "Open and split the images, and do the sanity checks."),
     "train": ("train", "Train the CNN, compute features, choose and train the head."),
     "profile": ("profile", "Trace training steps of both models and measure what they cost."),

@@ -22,8 +22,7 @@ def choose_device(name: str) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise BadSettings(
-            f"The device `{name}` is not available: {str(error).splitlines()[0]}",
-            fix="use `--device auto` or `cpu`",
+            f"The device `{name}` is not available: {str(error).splitlines()[0]}", fix="use `--device auto` or `cpu`"
         ) from error
     return device
 

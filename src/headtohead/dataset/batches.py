@@ -97,12 +97,7 @@ class FeatureBatches:
     """
 
     def __init__(
-        self,
-        features: torch.Tensor,
-        labels: NDArray[np.int64],
-        *,
-        batch_size: int = 0,
-        seed: int | None = None,
+        self, features: torch.Tensor, labels: NDArray[np.int64], *, batch_size: int = 0, seed: int | None = None
     ):
         self.features, self.labels, self.seed = features, torch.from_numpy(labels).to(features.device), seed
         self.batch_size = min(batch_size, len(labels)) if seed is not None else len(labels)

@@ -72,9 +72,7 @@ def read_index(run: RunDir) -> Index:
         return Index.from_json(read_json(run.data))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunFolderMismatch(
-            f"The images of this run cannot be read ({error!r}).",
-            where=str(run.data),
-            fix="start a new run with --out",
+            f"The images of this run cannot be read ({error!r}).", where=str(run.data), fix="start a new run with --out"
         ) from error
 
 

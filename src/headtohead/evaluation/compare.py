@@ -7,15 +7,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from headtohead.evaluation.intervals import Indices, interval
-from headtohead.evaluation.metrics import (
-    METRICS,
-    Confusion,
-    accuracy,
-    confusion_matrix,
-    f1,
-    precision,
-    recall,
-)
+from headtohead.evaluation.metrics import METRICS, Confusion, accuracy, confusion_matrix, f1, precision, recall
 from headtohead.evaluation.predictions import Predictions
 from headtohead.settings.rundir import Log, best_epoch
 

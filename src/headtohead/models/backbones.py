@@ -139,9 +139,7 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         return state
     except Exception as error:
         raise WeightsNotFound(
-            f"The file holds no weights that can be read safely: {error}",
-            where=str(path),
-            fix="use a safetensors file",
+            f"The file holds no weights that can be read safely: {error}", where=str(path), fix="use a safetensors file"
         ) from error
 
 

@@ -14,19 +14,7 @@ import torch
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from headtohead.probe.solver import (
-    Arrays,
-    Fit,
-    Floats,
-    Json,
-    Labels,
-    Task,
-    choose,
-    chunks,
-    edge,
-    hits,
-    squared_error,
-)
+from headtohead.probe.solver import Arrays, Fit, Floats, Json, Labels, Task, choose, chunks, edge, hits, squared_error
 
 # Of strength per mean variance, strong to weak: each fit starts from its stronger neighbour's.
 LOGREG_PATH = tuple(10 ** (half / 2) for half in range(2, -17, -1))

@@ -64,13 +64,7 @@ def curves(logs: dict[str, list[Log]], titles: dict[str, str], path: Path) -> No
                     values = [entry[f"{quantity}/{split}"] for entry in log]
                     label = f"{titles[contender]}, {split}" if number == 0 else None
                     axis.plot(
-                        range(1, len(log) + 1),
-                        values,
-                        style,
-                        color=color_of(contender),
-                        alpha=0.7,
-                        lw=1.1,
-                        label=label,
+                        range(1, len(log) + 1), values, style, color=color_of(contender), alpha=0.7, lw=1.1, label=label
                     )
         axis.set_xlabel("epoch")
         axis.set_title(quantity)
@@ -126,13 +120,7 @@ def step_parts(costs: dict[str, dict[str, Any]], path: Path) -> None:
     """Where the milliseconds of a training step go: one stacked bar per profiled model, log-free, side by side."""
     figure = Figure(figsize=(9, 0.6 * len(costs) + 1.2))
     axis = figure.subplots()
-    shades = {
-        "data": "#9bc1bc",
-        "forward": "#2f6690",
-        "loss": "#f2c14e",
-        "backward": "#d1603d",
-        "optimizer": "#7d5ba6",
-    }
+    shades = {"data": "#9bc1bc", "forward": "#2f6690", "loss": "#f2c14e", "backward": "#d1603d", "optimizer": "#7d5ba6"}
     shades["other"] = "#bbbbbb"
     for y, cost in enumerate(costs.values()):
         left = 0.0

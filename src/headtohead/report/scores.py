@@ -48,8 +48,7 @@ def metrics(r: Results, say: Say) -> Section:
         *generalisation_table(r, say),
         say("Per class, means over the seeds:", "По классам, среднее по зёрнам:"),
         table(
-            [say("class", "класс"), *(f"{of} {m}" for of in short.values() for m in ("P", "R", "F1")), "n"],
-            per_class,
+            [say("class", "класс"), *(f"{of} {m}" for of in short.values() for m in ("P", "R", "F1")), "n"], per_class
         ),
     ]
     return Section(say("Metrics", "Метрики"), "\n\n".join(body))
@@ -65,13 +64,7 @@ def confusions(r: Results, say: Say) -> Section:
             (esc(c["true"]), esc(c["predicted"]), c["count"], c["of"], pct(c["count"] / c["of"]))
             for c in r.contender(name)["most_confused"]
         ]
-        header = [
-            say("true", "верно"),
-            say("predicted", "предсказано"),
-            say("times", "раз"),
-            say("of", "из"),
-            "",
-        ]
+        header = [say("true", "верно"), say("predicted", "предсказано"), say("times", "раз"), say("of", "из"), ""]
         body.append(table(header, rows))
     note = say(
         f"Counts over all seeds ({len(r.comparison['seeds'])}) together.",

@@ -97,10 +97,7 @@ def backbone_rows(r: Results, name: str, say: Say) -> list[tuple[str, str]]:
 def what_was_run(r: Results, say: Say) -> Section:
     """Settings, machine, weights."""
     rows = [
-        (
-            say("device, precision", "устройство, точность"),
-            f"{r.environment['device']}, {r.environment['precision']}",
-        ),
+        (say("device, precision", "устройство, точность"), f"{r.environment['device']}, {r.environment['precision']}"),
         (
             say("processor", "процессор"),
             f"{esc(r.environment['processor'])}, {say('threads', 'потоков')}: {r.environment['threads']}",

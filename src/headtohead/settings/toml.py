@@ -27,9 +27,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadSettings(
-            f"The settings file cannot be read: {error.strerror}",
-            where=str(path),
-            fix="`headtohead init` writes one",
+            f"The settings file cannot be read: {error.strerror}", where=str(path), fix="`headtohead init` writes one"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadSettings(f"The settings file is not valid TOML: {error}", where=str(path)) from error

@@ -148,13 +148,7 @@ def noise(seed: int, tint: tuple[int, int, int] = (0, 0, 0)) -> Image.Image:
 def test_bytes_come_before_pixels_before_near_and_copies_form_a_star() -> None:
     picture = noise(0)
     one = image("a", picture)
-    images = [
-        one,
-        ("b", *one[1:]),
-        image("c", picture),
-        image("d", jpeg(picture, 80)),
-        image("e", noise(1)),
-    ]
+    images = [one, ("b", *one[1:]), image("c", picture), image("d", jpeg(picture, 80)), image("e", noise(1))]
     found = find_pairs([*images, image("f", ImageOps.mirror(jpeg(picture, 70)))])
     for pair in found:  # the words are in the table of translations
         assert re.search("[а-я]", evidence(pair.evidence, speaker("ru")))
