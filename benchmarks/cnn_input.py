@@ -72,7 +72,7 @@ def usual_batches(root: Path, ours: ImageBatches) -> DataLoader:
             v2.RandomHorizontalFlip(),
             v2.ToImage(),
             v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(ours.to.mean, ours.to.std),
+            v2.Normalize(ours.preprocess.mean, ours.preprocess.std),
         ]
     )
     return DataLoader(

@@ -76,7 +76,7 @@ def plain(job: Job, to: Preprocess, split: str) -> DataLoader:
     """The plain views of a split, in order."""
     mode = v2.InterpolationMode(to.interpolation)
     transform = v2.Compose([v2.Resize(int(to.size / to.crop_pct), mode), v2.CenterCrop(to.size), *tail(to)])
-    return DataLoader(Photos(job.root, job.index().of(split), transform), BATCH, num_workers=WORKERS)
+    return DataLoader(Photos(job.root, job.index.of(split), transform), BATCH, num_workers=WORKERS)
 
 
 def logistic_regression(job: Job) -> tuple[float, float]:
@@ -106,7 +106,7 @@ def usual_loop(job: Job, seed: int, chosen: dict[str, Any]) -> tuple[float, floa
         ]
     )
     train = DataLoader(
-        Photos(job.root, job.index().of("train"), augmented), BATCH, shuffle=True, num_workers=WORKERS, drop_last=True
+        Photos(job.root, job.index.of("train"), augmented), BATCH, shuffle=True, num_workers=WORKERS, drop_last=True
     )
     val = plain(job, to, "val")
     optimizer = OPTIMIZERS[chosen["optimizer"]](

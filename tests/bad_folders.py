@@ -1,6 +1,6 @@
-"""Folders that are wrong in every way that the audit knows, and image files broken at random (but seeded).
+"""Folders with every finding of the audit, and image files broken at random with a fixed seed.
 
-`PLANTS[name]` puts one case of the finding `name` into a folder made by `small`, and returns what it is about.
+`PLANTS[name]` puts one case of the finding `name` into a folder made by `small` and returns the subject of the case.
 """
 
 import io
@@ -30,7 +30,7 @@ def encoded(image: Image.Image, form: str, **options: object) -> bytes:
 
 
 def fill(folder: Path, classes: int, per_class: int) -> Path:
-    """`class-{i}/{number}.jpg`, all different and nothing wrong with them."""
+    """`class-{i}/{number}.jpg`, all different and valid."""
     for cls in range(classes):
         (folder / f"class-{cls}").mkdir(parents=True)
         for number in range(per_class):
@@ -40,16 +40,16 @@ def fill(folder: Path, classes: int, per_class: int) -> Path:
 
 
 def small(folder: Path) -> Path:
-    """2 classes x 3 images: nothing wrong but the small number."""
+    """2 classes x 3 images: too few, but otherwise without a finding."""
     return fill(folder, 2, 3)
 
 
 def clean(folder: Path) -> Path:
-    """5 classes x 100 images: nothing wrong at all."""
+    """5 classes x 100 images without a finding."""
     return fill(folder, 5, 100)
 
 
-# PNG by hand: what Pillow does not write.
+# PNG files that Pillow cannot write.
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -58,7 +58,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def png(width: int, height: int, depth: int, colour: int, rows: bytes, *extra: bytes, interlace: int = 0) -> bytes:
-    """A PNG file: `rows` as they are before compression, `extra` chunks before them."""
+    """A PNG file with uncompressed `rows` and `extra` chunks before them."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlace))
     data = chunk(b"IDAT", zlib.compress(rows))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra) + data + chunk(b"IEND", b"")
@@ -70,7 +70,7 @@ def deep_png() -> bytes:
 
 
 def interlaced_png() -> bytes:
-    """Adam7."""
+    """An interlaced PNG (Adam7)."""
     pixels = np.asarray(picture(7, 20, 20))
     steps = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
     rows = [b"\0" + row.tobytes() for y, x, dy, dx in steps for row in pixels[y::dy, x::dx]]
@@ -83,32 +83,32 @@ def bomb_png() -> bytes:
 
 
 def text_bomb_png() -> bytes:
-    """A compressed text of 8 MB in a file of 8 kB."""
+    """A file of 8 kB with a compressed text of 8 MB."""
     return png(20, 20, 8, 0, (b"\0" + b"\7" * 20) * 20, chunk(b"zTXt", b"k\0\0" + zlib.compress(b"x" * (8 << 20))))
 
 
 def rotated_jpeg(orientation: int = 6) -> bytes:
-    """A photo of a camera held upright."""
+    """A photo that its EXIF data rotate."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     return encoded(picture(), "JPEG", exif=exif)
 
 
 def complaining_jpeg() -> bytes:
-    """A whole image whose EXIF data end too early."""
-    whole = rotated_jpeg()
-    at = whole.index(b"Exif\0\0") + 6  # here the little TIFF file begins: 8 bytes, then the number of entries
-    order = "<" if whole[at : at + 2] == b"II" else ">"
-    return whole[: at + 8] + struct.pack(f"{order}H", 200) + whole[at + 10 :]
+    """A valid image whose EXIF data are cut off."""
+    content = rotated_jpeg()
+    start = content.index(b"Exif\0\0") + 6  # of the TIFF header: 8 bytes, then the number of entries
+    order = "<" if content[start : start + 2] == b"II" else ">"
+    return content[: start + 8] + struct.pack(f"{order}H", 200) + content[start + 10 :]
 
 
 def animated_webp() -> bytes:
-    """Three frames."""
+    """An animation of three frames."""
     return encoded(picture(), "WEBP", save_all=True, append_images=[picture(1), picture(2)])
 
 
 def in_class(name: str, content: Callable[[], bytes]) -> Callable[[Path], str]:
-    """Plants a file into the first class."""
+    """A plant that writes a file into the first class."""
 
     def plant(folder: Path) -> str:
         (folder / "class-0" / name).write_bytes(content())
@@ -118,19 +118,19 @@ def in_class(name: str, content: Callable[[], bytes]) -> Callable[[Path], str]:
 
 
 def pipe(folder: Path) -> str:
-    """A named pipe that nobody writes into: reading it would never end."""
+    """A named pipe without a writer, so that reading it would block forever."""
     os.mkfifo(folder / "class-0" / "pipe.jpg")
     return "class-0/pipe.jpg"
 
 
 def link(folder: Path) -> str:
-    """To a file beside it."""
+    """A link to a file in the same folder."""
     (folder / "class-0" / "link.jpg").symlink_to("000.jpg")
     return "class-0/link.jpg"
 
 
 def linked_folder(folder: Path) -> str:
-    """A class that lies elsewhere."""
+    """A class folder that is a link to another place."""
     elsewhere = folder.parent / f"{folder.name}-elsewhere"
     elsewhere.mkdir()
     for number in range(4):
@@ -140,20 +140,20 @@ def linked_folder(folder: Path) -> str:
 
 
 def empty_class(folder: Path) -> str:
-    """A folder only."""
+    """A class folder without images."""
     (folder / "class-2").mkdir()
     return "class-2"
 
 
 def unequal(folder: Path) -> str:
-    """Ten more of one class."""
+    """Ten more images in one class."""
     for number in range(10):
         (folder / "class-1" / f"more-{number}.jpg").write_bytes(encoded(picture(500 + number), "JPEG"))
     return "class-1"
 
 
 def numeric(folder: Path) -> str:
-    """Classes 2, 10 and 1."""
+    """Classes named 2, 10 and 1."""
     (folder / "class-0").rename(folder / "2")
     (folder / "class-1").rename(folder / "10")
     shutil.copytree(folder / "2", folder / "1")
@@ -161,7 +161,7 @@ def numeric(folder: Path) -> str:
 
 
 def one_class_in_val(folder: Path) -> str:
-    """A train/ of two classes and a val/ of one."""
+    """A train/ with two classes and a val/ with one."""
     for cls in ("class-0", "class-1"):
         shutil.move(folder / cls, folder / "train" / cls)
     shutil.copytree(folder / "train" / "class-0", folder / "val" / "class-0")
@@ -173,9 +173,9 @@ def gif_aside(folder: Path) -> str:
     return in_class("x.gif", lambda: encoded(picture(), "GIF"))(folder)
 
 
-def flipped(content: bytes, at: int) -> bytes:
-    """One byte turned over."""
-    return content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
+def flipped(content: bytes, i: int) -> bytes:
+    """`content` with the bits of byte `i` inverted."""
+    return content[:i] + bytes([content[i] ^ 0xFF]) + content[i + 1 :]
 
 
 PLANTS: dict[str, Callable[[Path], str]] = {
@@ -211,7 +211,7 @@ PLANTS: dict[str, Callable[[Path], str]] = {
 
 
 def seeds() -> dict[str, bytes]:
-    """A whole file of every format and kind, by the name it is given."""
+    """A valid file of every format and kind, by name."""
     rgb, grey = picture(), picture(channels=1)
     deep = Image.fromarray(np.random.default_rng(1).integers(0, 65536, (24, 32), dtype=np.uint16))
     palette = rgb.convert("P")
@@ -250,9 +250,9 @@ def seeds() -> dict[str, bytes]:
 
 
 def mutants(num: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """`num` names and contents, each a whole file with something done to it."""
+    """`num` names and contents; each is a valid file after a random change."""
     rng = random.Random(seed)
-    whole = list(seeds().items())
+    originals = list(seeds().items())
 
     def flip_bits(content: bytes) -> bytes:
         changed = bytearray(content)
@@ -270,9 +270,9 @@ def mutants(num: int, seed: int) -> Iterator[tuple[str, bytes]]:
         return content[: rng.randrange(len(content))]
 
     def swap_header(content: bytes) -> bytes:
-        other = rng.choice(whole)[1]
-        at = rng.choice((4, 8, 16, 32, 64))
-        return other[:at] + content[at:]
+        other = rng.choice(originals)[1]
+        size = rng.choice((4, 8, 16, 32, 64))
+        return other[:size] + content[size:]
 
     def blank(content: bytes) -> bytes:
         start, length = rng.randrange(len(content)), rng.choice((4, 64, 512))
@@ -283,6 +283,6 @@ def mutants(num: int, seed: int) -> Iterator[tuple[str, bytes]]:
         return content[:start] + content[start // 2 :]
 
     for number in range(num):
-        name, content = whole[number % len(whole)]
-        how = rng.choice((flip_bits, flip_header, cut, swap_header, blank, repeat))
-        yield f"{number:04d}-{how.__name__}-{name}", how(content)
+        name, content = originals[number % len(originals)]
+        change = rng.choice((flip_bits, flip_header, cut, swap_header, blank, repeat))
+        yield f"{number:04d}-{change.__name__}-{name}", change(content)

@@ -1,4 +1,4 @@
-"""The whole of it as a user does it: run, continue, kill, resume."""
+"""Whole runs from the command line: run, continue, kill, resume."""
 
 import csv
 import gzip
@@ -6,16 +6,17 @@ import hashlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import paint, quick
+import timm
+import torch
+from conftest import BACKBONE, paint, quick
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from headtohead.cli.app import main
@@ -37,65 +38,35 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tu
 
 
 def outcome(run: RunDir) -> dict[str, str]:
-    """SHA-256 of everything that training and evaluation decide."""
+    """SHA-256 of every file that depends on neither time nor place."""
     paths = [*run.path.glob("*/seed-*/best.safetensors"), *run.path.glob("*/seed-*/predictions-*.npz"), run.sweep()]
-    paths += [*run.path.glob("budget/*"), run.budget_table]
-    paths += [
-        *run.path.glob("probe/panel/*"),
-        run.panel("probe"),
-        run.metrics,
-        run.comparison.parent / "predictions.csv",
-        run.data,
-    ]
+    paths += [run.panel("probe"), run.panel_heads("probe"), run.panel_predictions("probe"), run.baselines]
+    paths += [run.budget_predictions, run.budget_table, run.metrics, run.predictions_table, run.data]
     return {str(p.relative_to(run.path)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 
-def test_every_artefact_is_there(finished: tuple[RunDir, list[str]]) -> None:
-    run, _ = finished
-    pages = (run.audit, run.audit_page("en"), run.audit_page("ru"))
-    for path in (
-        *pages,
-        run.settings,
-        run.environment,
-        run.data,
-        run.checks,
-        run.sweep(),
-        run.panel("probe"),
-        run.cost,
-        run.comparison,
-        run.metrics,
-    ):
-        assert path.stat().st_size > 0
-    for name in ("cnn", "probe"):
-        assert run.scores(name).exists()
-        assert run.confusion(name).exists()
-        for kind in ("counts", "shares"):
-            assert (run.figures / f"confusion-{name}-{kind}.png").exists()
-    assert not list(run.path.rglob(".tmp-*"))
-
-
-def test_the_same_command_again_says_so_and_changes_nothing(
+def test_a_finished_run_is_reported_as_finished_and_stays_unchanged(
     finished: tuple[RunDir, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, command = finished
     before = outcome(run)
     main(["run", *command])
-    said = capsys.readouterr().err
-    assert "finished" in said
-    assert "since this run started" not in said
+    output = capsys.readouterr().err
+    assert "finished" in output
+    assert "since this run started" not in output
     assert outcome(run) == before
-    came = Path(command[0]) / "class-0" / "came.png"
-    came.write_bytes(b"")
+    added = Path(command[0]) / "class-0" / "added.png"
+    added.write_bytes(b"")
     main(["run", *command])
-    came.unlink()
+    added.unlink()
     assert "1 image files added, 0 removed since this run started" in " ".join(capsys.readouterr().err.split())
     assert outcome(run) == before
 
 
-def test_other_settings_are_refused_with_the_keys(
+def test_changed_settings_are_refused_with_their_keys(
     finished: tuple[RunDir, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _run, command = finished
+    _, command = finished
     with pytest.raises(SystemExit) as stop:
         main(["run", *command, "--cnn.dropout", "0.4", "--data.split-seed", "7"])
     assert stop.value.code == 2
@@ -119,19 +90,19 @@ def test_reports_escape_names_and_give_the_measured_numbers(finished: tuple[RunD
     for language in ("en", "ru"):
         text = run.report(language).read_text()
         assert f"{100 * accuracy:.1f} %" in text
-        # Within a code span Markdown itself shows signs as they are.
+        # Markdown shows a code span literally.
         assert "<b>pictures" not in re.sub(r"`[^`\n]*`", "", text)
         assert "&lt;b&gt;pictures" in text
         assert f"({run.audit_page(language).name})" in text
         assert "non-utf8-name" in text
 
 
-def test_traces_hold_exactly_the_asked_steps(finished: tuple[RunDir, list[str]]) -> None:
+def test_traces_hold_exactly_the_requested_steps(finished: tuple[RunDir, list[str]]) -> None:
     run, _ = finished
     for name in ("cnn", "vit", "cached"):
         events = json.loads(gzip.decompress(run.trace(name).read_bytes()))["traceEvents"]
-        names = [e["name"] for e in events if e.get("cat") == "user_annotation"]
-        assert sum(n.startswith("ProfilerStep#") for n in names) == 50
+        names = [event["name"] for event in events if event.get("cat") == "user_annotation"]
+        assert sum(name.startswith("ProfilerStep#") for name in names) == 50
         for part in ("data", "forward", "loss", "backward", "optimizer"):
             assert names.count(part) == 50, part
 
@@ -145,7 +116,9 @@ def test_tensorboard_has_the_shared_tags_and_the_log_the_same_numbers(finished: 
         log = folder.read_log()
         for tag in ("loss/train", "loss/tune", "accuracy/train", "accuracy/tune", "macro_f1/tune", "lr",
                     "gradient_norm", "update_to_weight"):  # fmt: skip
-            assert [e.value for e in board.Scalars(tag)] == pytest.approx([entry[tag] for entry in log], rel=1e-6)
+            assert [event.value for event in board.Scalars(tag)] == pytest.approx(
+                [entry[tag] for entry in log], rel=1e-6
+            )
         assert any(tag.startswith("weights/") for tag in board.Tags()["histograms"])
         assert any(tag.startswith("gradients/") for tag in board.Tags()["histograms"])
         assert board.Tags()["images"] == ["entering_the_net"]
@@ -154,46 +127,46 @@ def test_tensorboard_has_the_shared_tags_and_the_log_the_same_numbers(finished: 
 
 def test_predictions_csv_gives_the_reported_accuracy(finished: tuple[RunDir, list[str]]) -> None:
     run, _ = finished
-    with (run.path / "predictions.csv").open(newline="") as stream:
+    with run.predictions_table.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    found = json.loads(run.comparison.read_text())["contenders"]["cnn"]["accuracy"]["per_seed"][1]
-    assert sum(r["true"] == r["cnn-seed-1"] for r in rows) / len(rows) == pytest.approx(found)
+    expected = json.loads(run.comparison.read_text())["contenders"]["cnn"]["accuracy"]["per_seed"][1]
+    assert sum(row["true"] == row["cnn-seed-1"] for row in rows) / len(rows) == pytest.approx(expected)
 
 
 def test_the_label_budget_has_the_same_draws_for_all_and_ends_with_the_main_training(
     finished: tuple[RunDir, list[str]],
 ) -> None:
     run, _ = finished
-    found = json.loads(run.budget.read_text())
-    assert [point["images_per_class"] for point in found["points"]] == [2, 4, "all"]
-    assert [point["images"] for point in found["points"]] == [6, 12, 18]
-    for point in found["points"][:2]:
-        drawn = [[chosen["drawn"] for chosen in of["chosen"]] for of in point["contenders"].values()]
+    points = json.loads(run.budget.read_text())["points"]
+    assert [point["images_per_class"] for point in points] == [2, 4, "all"]
+    assert [point["images"] for point in points] == [6, 12, 18]
+    for point in points[:2]:
+        drawn = [[choice["drawn"] for choice in scores["chosen"]] for scores in point["contenders"].values()]
         assert drawn[0] == drawn[1] == drawn[2]
         assert len({*drawn[0]}) == 2
     scores = json.loads(run.comparison.read_text())["contenders"]
     for name in ("cnn", "probe"):
-        last = found["points"][-1]["contenders"][name]
+        last = points[-1]["contenders"][name]
         for metric in ("accuracy", "macro_f1"):
             assert last[metric]["per_draw"] == scores[name][metric]["per_seed"]
+    assert not run.budget_parts.exists()
     for figure in ("label-budget", "accuracy-against-seconds"):
-        assert (run.figures / f"{figure}.png").stat().st_size > 10_000
         assert f"figures/{figure}.png" in run.report("ru").read_text()
+        with Image.open(run.figures / f"{figure}.png") as image:
+            assert len(image.convert("RGB").getcolors(2**24)) > 10  # not blank
 
 
 def test_accuracy_against_seconds_is_that_of_the_logs(finished: tuple[RunDir, list[str]]) -> None:
     run, _ = finished
-    found = json.loads(run.budget.read_text())["seconds"]
-    features = [
-        json.loads(run.features("probe", split).with_suffix(".json").read_text()) for split in ("train", "tune")
-    ]
-    start = sum(of["seconds_from_scratch"] for of in features) + json.loads(run.timings.read_text())["probe sweep"]
-    assert found["contenders"]["probe"]["start"] == pytest.approx(start)
+    probe = json.loads(run.budget.read_text())["seconds"]["contenders"]["probe"]
+    costs = [json.loads(run.features("probe", split).with_suffix(".json").read_text()) for split in ("train", "tune")]
+    start = sum(cost["seconds_from_scratch"] for cost in costs) + json.loads(run.timings.read_text())["probe sweep"]
+    assert probe["start"] == pytest.approx(start)
     log = run.seed("probe", 1).read_log()
-    whole = start + sum(entry["seconds/train"] + entry["seconds/tune"] for entry in log)
-    assert found["contenders"]["probe"]["seeds"][1]["seconds"][-1] == pytest.approx(whole)
+    total = start + sum(entry["seconds/train"] + entry["seconds/tune"] for entry in log)
+    assert probe["seeds"][1]["seconds"][-1] == pytest.approx(total)
     best = min(log, key=lambda entry: entry["loss/tune"])["accuracy/tune"]
-    assert found["contenders"]["probe"]["seeds"][1]["accuracy"][-1] == best
+    assert probe["seeds"][1]["accuracy"][-1] == best
 
 
 def test_the_backbone_is_proven_frozen(finished: tuple[RunDir, list[str]]) -> None:
@@ -203,30 +176,31 @@ def test_the_backbone_is_proven_frozen(finished: tuple[RunDir, list[str]]) -> No
 
 
 def test_killed_and_resumed_anywhere_gives_the_same_bits(finished: tuple[RunDir, list[str]], tmp_path: Path) -> None:
-    """kill -9 in the middle of CNN training and again later; the same command then ends with the same bits."""
+    """kill -9 during the training of the CNN, of the probe and of the label budget; the same command then resumes."""
     run, command = finished
     again = RunDir(tmp_path / "out")
     command = [str(again.path) if part == str(run.path) else part for part in command]
     line = [sys.executable, "-m", "headtohead", "run", *command]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, "HF_HUB_OFFLINE": "1"}}
-    of_budget = again.budget_predictions("cnn", 4, 0)
-    for landmark in (again.seed("cnn", 0).last, again.seed("probe", 0).last, of_budget):
+    landmarks = (again.seed("cnn", 0).last, again.seed("probe", 0).last, again.budget_parts / "cnn-4-draw-0.npz")
+    for landmark in landmarks:
         process = subprocess.Popen(line, **quiet)
+        # Another process cannot be stopped at an exact line, so poll for a file that it writes midway. The result must
+        # be the same wherever the kill hits.
         while process.poll() is None and not landmark.exists():
             time.sleep(0.01)
-        time.sleep(0.05)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
+        assert landmark.exists()
     assert not again.is_finished
-    for left, writer in ((again.path / "cnn", process.pid), (again.path / "probe", os.getpid())):
-        (left / f".tmp-{writer}-half.npz").write_bytes(b"half")  # as a kill amid writing leaves it
+    for folder, writer in ((again.path / "cnn", process.pid), (again.path / "probe", os.getpid())):
+        (folder / f".tmp-{writer}-half.npz").write_bytes(b"half")  # like a file whose writer was killed
     (again.path / ".tmp-folder").mkdir()
     (again.path / f".tmp-{10**30}-x").write_bytes(b"")
-    # Another number of workers must not matter either.
+    # The number of workers must not matter either.
     subprocess.run([*line, "--data.workers", "2"], check=True, **quiet)
     assert outcome(again) == outcome(run)
-    kept = {".tmp-folder", f".tmp-{10**30}-x", f".tmp-{os.getpid()}-half.npz"}  # not ours, or its writer lives
+    kept = {".tmp-folder", f".tmp-{10**30}-x", f".tmp-{os.getpid()}-half.npz"}  # foreign names, or the writer is alive
     assert {path.name for path in again.path.rglob(".tmp-*")} == kept
     for contender in ("cnn", "probe"):
         epochs = [entry["epoch"] for entry in again.seed(contender, 0).read_log()]
@@ -235,15 +209,10 @@ def test_killed_and_resumed_anywhere_gives_the_same_bits(finished: tuple[RunDir,
     assert all((left[name] == right[name]).all() for name in left)
 
 
-def test_other_weights_are_refused_to_continue(
+def test_a_run_does_not_continue_with_other_weights(
     finished: tuple[RunDir, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import timm
-    import torch
-    from conftest import BACKBONE
-    from safetensors.torch import save_file
-
-    run, _command = finished
+    run, _ = finished
     torch.manual_seed(1)
     save_file(timm.create_model("test_vit", num_classes=1000).state_dict(), tmp_path / f"{BACKBONE}.safetensors")
     run.comparison.rename(run.path / "kept.json")
@@ -252,10 +221,36 @@ def test_other_weights_are_refused_to_continue(
         main(["evaluate", str(run.path), "--weights", str(tmp_path)])
     (run.path / "kept.json").rename(run.comparison)
     main(["report", str(run.path)])
-    assert "not those that the run began with" in capsys.readouterr().err
+    assert "differ from those that this run started with" in capsys.readouterr().err
 
 
-def test_unusable_data_stop_the_run_but_leave_their_audit(
+def test_a_run_folder_of_another_version_gets_one_clear_message(
+    tmp_path: Path, images: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunDir(tmp_path / "out")
+    command = quick(images, tiny_weights, run.path)
+    main(["check", *command])
+    data = json.loads(run.data.read_text())
+    del data["format"]
+    run.data.write_text(json.dumps(data))
+    for last_file in (run.comparison, run.report("ru")):  # like a finished run
+        last_file.write_text("{}")
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    for arguments in (["run", *command], ["check", *command], ["report", str(run.path)]):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 2
+        message = capsys.readouterr().err
+        assert message.count("error:") == 1
+        assert "another version of headtohead" in message
+        assert str(run.path) in message
+        assert "start a new run with --out" in message
+        assert "Traceback" not in message
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
+def test_unusable_data_stop_the_run_but_the_audit_is_written(
     tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images = paint(tmp_path / "data")
@@ -272,27 +267,7 @@ def test_unusable_data_stop_the_run_but_leave_their_audit(
     assert json.loads(run.data.read_text())["left_out"] == ["class-0/empty.png: zero-byte: empty file"]
 
 
-def test_lost_duplicates_are_found_anew_but_only_for_the_images_of_the_run(
-    tmp_path: Path, images: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = RunDir(tmp_path / "out")
-    command = quick(images, tiny_weights, run.path)
-    main(["check", *command])
-    made = {path: path.read_bytes() for path in (run.data, run.duplicates)}
-    run.duplicates.unlink()
-    main(["check", *command])
-    assert {path: path.read_bytes() for path in made} == made
-    run.duplicates.unlink()
-    (images / "class-0" / "000.png").unlink()
-    for _ in range(2):
-        with pytest.raises(SystemExit) as stop:
-            main(["check", *command])
-        assert stop.value.code == 2
-        assert "not those that the run began with" in capsys.readouterr().err
-    assert run.data.read_bytes() == made[run.data]
-
-
-def test_a_run_that_goes_on_tells_of_images_that_came_and_how_to_keep_the_split(
+def test_a_continued_run_reports_added_images_and_how_to_keep_the_split(
     tmp_path: Path, images: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = quick(images, tiny_weights, tmp_path / "out")
@@ -304,10 +279,10 @@ def test_a_run_that_goes_on_tells_of_images_that_came_and_how_to_keep_the_split(
         path.rename(images / "class-0" / f"more-{path.name}")
     (images / "class-1" / "000.png").rename(tmp_path / "000.png")
     main(["check", *command])
-    said = " ".join(capsys.readouterr().err.split())
-    assert "5 image files added, 1 removed since this run started; it still uses the original images" in said
-    assert "--data.keep-split" in said
-    main(["data", "audit", str(tmp_path / "out")])  # which writes `audit.json` anew
+    output = " ".join(capsys.readouterr().err.split())
+    assert "5 image files added, 1 removed since this run started; it still uses the original images" in output
+    assert "--data.keep-split" in output
+    main(["data", "audit", str(tmp_path / "out")])  # rewrites `audit.json`
     capsys.readouterr()
     main(["check", *command])
     assert "5 image files added, 1 removed" in " ".join(capsys.readouterr().err.split())
@@ -318,10 +293,10 @@ def test_a_run_that_goes_on_tells_of_images_that_came_and_how_to_keep_the_split(
         for name in ("out", "new")
     )
     assert len(after) == len(before) + 4
-    assert all(before[one] == after[one] for one in before.keys() & after.keys())
+    assert all(before[digest] == after[digest] for digest in before.keys() & after.keys())
 
 
-def test_a_leak_stops_the_run_until_told_to_go_on(
+def test_a_leak_stops_the_run_unless_failed_checks_only_warn(
     tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     paint(tmp_path / "data" / "train")
@@ -329,9 +304,9 @@ def test_a_leak_stops_the_run_until_told_to_go_on(
     source = tmp_path / "data" / "train" / "class-0" / "000.png"
     (tmp_path / "data" / "val" / "class-0" / "copy.png").write_bytes(source.read_bytes())
     command = quick(tmp_path / "data", tiny_weights, tmp_path / "out")
-    at = command.index("--on-failed-check")
-    strict = command[:at] + command[at + 2 :]
-    for _ in range(2):  # the second time the checks are not done anew, but hold all the same
+    flag = command.index("--on-failed-check")
+    strict = command[:flag] + command[flag + 2 :]
+    for _ in range(2):  # the second time the saved results are enforced
         with pytest.raises(SystemExit) as stop:
             main(["check", *strict])
         assert stop.value.code == 2
@@ -359,22 +334,21 @@ def leaky(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> RunDi
 
 def test_near_leaks_of_a_given_split_are_scored_with_and_without(leaky: RunDir) -> None:
     run = leaky
-    found = json.loads(run.duplicates.read_text())
-    assert found["leaked"] == ["val/class-0/copy.jpg"]
-    assert [(p["kind"], p["where"]) for p in found["pairs"]] == [("near", "across splits")]
-    assert json.loads(run.audit.read_text())["pairs"] == found["pairs"]
+    duplicates = json.loads(run.data.read_text())["duplicates"]
+    assert duplicates["leaked"] == ["val/class-0/copy.jpg"]
+    assert [(pair["kind"], pair["where"]) for pair in duplicates["pairs"]] == [("near", "across splits")]
+    assert json.loads(run.audit.read_text())["pairs"] == duplicates["pairs"]
     assert "val/class-0/copy.jpg" in run.audit_page("en").read_text()
     leaks = json.loads(run.comparison.read_text())["leaks"]
     assert (leaks["num_leaked"], leaks["num_clean"]) == (1, 12)
-    with (run.path / "predictions.csv").open(newline="") as stream:
+    with run.predictions_table.open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["file"] != "val/class-0/copy.jpg"]
-    clean = [sum(r["true"] == r[f"probe-seed-{seed}"] for r in rows) / len(rows) for seed in (0, 1)]
+    clean = [sum(row["true"] == row[f"probe-seed-{seed}"] for row in rows) / len(rows) for seed in (0, 1)]
     assert leaks["contenders"]["probe"]["accuracy"]["without"]["mean"] == pytest.approx(sum(clean) / 2)
     assert "1 of 13 `val` images" in run.report("en").read_text().split("\n\n")[1]
-    assert isinstance(json.loads(run.neighbours.read_text())["neighbours"], list)
 
 
-def test_quick_leaves_the_label_budget_out_and_says_so(leaky: RunDir) -> None:
+def test_a_quick_run_has_no_label_budget_and_reports_that(leaky: RunDir) -> None:
     assert not leaky.budget.exists()
     assert "quick = true" in leaky.settings.read_text()
     assert "left out (`--quick`)" in leaky.report("en").read_text()

@@ -50,10 +50,10 @@ def pixel_scores(settings: Settings, folder: Path) -> dict[str, Any]:
     job = Job.of(settings, RunDir(folder))
     thumbs = {}
     for split in ("train", "tune", "val"):
-        files = ImageFiles(job.root, job.index().of(split))
+        files = ImageFiles(job.root, job.index.of(split))
         thumbs[split] = (baselines.thumbnails(files), labels(files.samples))
     predicted = baselines.pixels(thumbs["train"], thumbs["tune"], thumbs["val"][0])
-    save_predictions(folder / "pixels.npz", job.index(), "val", predicted)
+    save_predictions(folder / "pixels.npz", job.index, "val", predicted)
     return summary([load_predictions(folder / "pixels.npz")], settings)
 
 

@@ -1,4 +1,4 @@
-"""The stages in order, when each is done, and how a run goes through them."""
+"""The stages in order, when each of them is done, and the execution of a run."""
 
 import warnings
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from headtohead.core.files import write_json
 from headtohead.core.progress import say
 from headtohead.dataset.index import warn_of_changes
 from headtohead.models.weights import announced
+from headtohead.settings.contenders import contender_names
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
 from headtohead.stages.budget import label_budget
@@ -19,12 +20,12 @@ from headtohead.stages.data import prepare_data
 from headtohead.stages.evaluate import evaluate
 from headtohead.stages.profile import profile
 from headtohead.stages.report import report
-from headtohead.stages.train import is_trained, train
+from headtohead.stages.train import train
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage, and how to tell that it is done."""
+    """A stage, and the test whether it is done."""
 
     name: str
     work: Callable[[Job], None]
@@ -34,7 +35,7 @@ class Stage:
 STAGES = (
     Stage("data", prepare_data, lambda job: job.run.data.exists()),
     Stage("check", check, lambda job: job.run.checks.exists()),
-    Stage("train", train, is_trained),
+    Stage("train", train, lambda job: all(job.run.scores(name).exists() for name in contender_names(job.settings))),
     Stage("profile", profile, lambda job: job.run.cost.exists()),
     Stage("evaluate", evaluate, lambda job: job.run.comparison.exists()),
     Stage("budget", label_budget, lambda job: job.run.budget.exists()),
@@ -42,13 +43,8 @@ STAGES = (
 )
 
 
-def stages_of(settings: Settings) -> tuple[Stage, ...]:
-    """Those of a run, in order."""
-    return tuple(stage for stage in STAGES if not (settings.quick and stage.name == "budget"))
-
-
-def opened(settings: Settings, run: RunDir) -> Job:
-    """A run whose images are audited and split, for what needs no other stage."""
+def start_job(settings: Settings, run: RunDir) -> Job:
+    """A job whose images are audited and split, for commands that need no other stage."""
     make_deterministic()
     job = Job.of(settings, run)
     announced(job.weights["probe"])
@@ -58,35 +54,36 @@ def opened(settings: Settings, run: RunDir) -> Job:
 
 
 def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
-    """Do the stages up to and with `upto` that are not done yet; with `only`, the earlier ones must be."""
-    stages = stages_of(settings)
+    """Run every stage that is not done yet, up to and including `upto`; with `only`, the earlier ones must be.
+
+    Raises BadSettings for `budget` in a quick run, RunFolderMismatch if `only` is set and an earlier stage is not done.
+    """
+    stages = [stage for stage in STAGES if not (settings.quick and stage.name == "budget")]
     names = [stage.name for stage in stages]
     if upto not in names:
-        raise BadSettings(f"`{upto}` is what `quick` leaves out.", fix="start a run without --quick (--out)")
+        raise BadSettings(f"A quick run has no stage `{upto}`.", fix="start a new run without --quick (--out)")
     make_deterministic()
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # the audit tells of what Pillow complains about
-    todo = stages[: names.index(upto) + 1]
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # the audit reports Pillow's warnings
+    requested = stages[: names.index(upto) + 1]
     run.clear_unfinished()
-    # Scanning the folder has no command of its own: it is part of `check`.
     job = Job.of(settings, run)
-    missing = [stage.name for stage in todo[:-1] if not stage.is_done(job) and stage.name != "data"]
+    # The data stage has no command of its own; it may always run.
+    missing = [stage.name for stage in requested[:-1] if not stage.is_done(job) and stage.name != "data"]
     if only and missing:
-        raise RunFolderMismatch(
-            f"`{upto}` needs what `{missing[0]}` makes.",
-            where=str(run.path),
-            fix=f"run `headtohead {missing[0]}` first",
-        )
-    # Missing weights better now than after minutes of training.
-    found = {name: announced(weights) for name, weights in job.weights.items()}
-    backbones = {name: {"name": w.name, "source": w.source, "notice": w.notice} for name, w in found.items()}
+        what, fix = f"`{upto}` needs the results of `{missing[0]}`.", f"run `headtohead {missing[0]}` first"
+        raise RunFolderMismatch(what, where=str(run.path), fix=fix)
+    # Find the weights now: missing ones should not stop the run after minutes of training.
+    weights = {name: announced(file) for name, file in job.weights.items()}
+    backbones = {name: {"name": w.name, "source": w.source, "notice": w.notice} for name, w in weights.items()}
     write_json(run.environment, environment(job.device, job.bf16) | {"backbones": backbones})
-    for number, stage in enumerate(todo, 1):
+    for number, stage in enumerate(requested, 1):
+        label = f"[{number}/{len(stages)}] {stage.name}"
         if stage.is_done(job):
-            say(f"[{number}/{len(stages)}] {stage.name}: done before")
+            say(f"{label}: already done")
             if stage.name == "data":
                 warn_of_changes(run, settings.data.folder)
         else:
-            say(f"[{number}/{len(stages)}] {stage.name}")
+            say(label)
             with run.timed(stage.name):
                 stage.work(job)
         if stage.name == "check":

@@ -1,17 +1,15 @@
-"""Policy, what is written, and that nothing of the data is changed."""
+"""The policy, the written files and pages, and that no file of the data is changed."""
 
 import hashlib
 import json
 import re
 import shutil
-import subprocess
-import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from bad_folders import PLANTS, encoded, fill, in_class, picture, rotated_jpeg, small
+from bad_folders import PLANTS, complaining_jpeg, fill, in_class, rotated_jpeg, small
 from PIL import Image
 
 from headtohead.audit.audit import Audit, audit_folder
@@ -27,12 +25,12 @@ from headtohead.settings.rules import problems
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Data, Settings
 
-STRUCTURE = ("absent-in-val", "numeric-class-names")  # these rename the classes that others are planted in
+STRUCTURE = ("absent-in-val", "numeric-class-names")  # these rename the classes that the others need
 
 
 @pytest.fixture
 def bad(tmp_path: Path) -> Path:
-    """Everything wrong at once."""
+    """A folder with nearly all findings at once."""
     folder = small(tmp_path / "bad")
     for name, plant in PLANTS.items():
         if name not in (*STRUCTURE, "empty-class"):  # `linked-folder` takes the same name as `empty-class`
@@ -41,7 +39,7 @@ def bad(tmp_path: Path) -> Path:
 
 
 def tree(folder: Path) -> dict[str, tuple[float, str]]:
-    """Time and content of everything in a folder."""
+    """Modification time and content of everything in a folder."""
 
     def content(path: Path) -> str:
         if path.is_symlink():
@@ -58,17 +56,17 @@ def command(capsys: pytest.CaptureFixture[str], folder: Path, out: Path, *flags:
         main(["data", "audit", str(folder), "--out", str(out), *flags])
     except SystemExit as stop:
         code = int(str(stop.code))
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    output = capsys.readouterr()
+    return code, output.out, output.err
 
 
-def test_the_data_are_not_touched(bad: Path, tmp_path: Path) -> None:
+def test_the_data_are_not_changed(bad: Path, tmp_path: Path) -> None:
     before = tree(bad)
     write_audit(RunDir(tmp_path / "out"), audit_folder(bad, "x", Data(on_bad="leave-out")))
     assert tree(bad) == before
 
 
-def test_unusable_as_it_stands_is_exit_code_2_with_everything_listed(
+def test_an_unusable_folder_is_exit_code_2_with_all_problems_listed(
     bad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = command(capsys, bad, tmp_path / "out")
@@ -99,7 +97,7 @@ def test_images_of_a_finding_are_left_out_with_their_reason(bad: Path) -> None:
     assert reasons["class-0/moves.webp"] == "animated"
     assert reasons["class-0/tiny.png"] == "tiny"
     index = build_index(bad, "x", settings)
-    assert {s.file for s in index.samples} == {o.path.file for o in audit.opened} - set(reasons)
+    assert {s.file for s in index.samples} == {image.path.file for image in audit.opened} - set(reasons)
     assert len(index.left_out) == len(reasons) == 8
     assert "class-0/tiny.png: tiny: 20x15 px" in index.left_out
 
@@ -113,7 +111,7 @@ def test_a_finding_can_stop(bad: Path, name: str) -> None:
         audit.require_usable()
 
 
-def test_a_name_wins_over_on_bad(bad: Path) -> None:
+def test_a_named_finding_overrides_on_bad(bad: Path) -> None:
     stopped = audit_folder(bad, "x", Data(leave_out=("truncated",)))
     assert "class-0/cut.jpg" in [image.file for image in stopped.left_out]
     assert not any("cut.jpg" in problem for problem in stopped.problems)
@@ -122,13 +120,13 @@ def test_a_name_wins_over_on_bad(bad: Path) -> None:
     assert "cut.jpg" in lenient.problems[0]
 
 
-def test_what_is_left_out_does_not_stop_for_another_finding(tmp_path: Path) -> None:
+def test_an_image_that_is_left_out_does_not_stop_for_another_finding(tmp_path: Path) -> None:
     folder = small(tmp_path / "x")
     (folder / "class-0" / "gone.jpg").symlink_to("nowhere")
     assert audit_folder(folder, "x", Data(on_bad="leave-out", stop_at=("symlink",))).problems == ()
 
 
-def test_all_problems_come_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     for split, classes in (("train", ("a", "b")), ("val", ("b", "c"))):
         for cls in classes:
             (tmp_path / split / cls).mkdir(parents=True)
@@ -138,7 +136,7 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
         assert part in text
 
 
-def test_a_policy_names_known_findings_and_each_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_policy_names_existing_findings_only_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, _, err = command(capsys, small(tmp_path / "x"), tmp_path / "out", "--data.leave-out", "ugly")
     assert code == 2
     assert "ugly" in err
@@ -165,9 +163,9 @@ def test_the_page_is_one_safe_file(bad: Path, tmp_path: Path) -> None:
     shutil.copy(bad / "class-0" / "000.jpg", bad / "class-1" / "<i>copy.jpg")
     audit = audit_folder(bad, "<i>name", Data())
     write_audit(run, audit)
-    for language, word in (("en", "Findings"), ("ru", "Находки")):
+    for language, title in (("en", "Findings"), ("ru", "Находки")):
         text = run.audit_page(language).read_text(encoding="utf-8")
-        assert word in text
+        assert title in text
         assert "&lt;i&gt;name" in text
         assert "&lt;script&gt;" in text
         assert "<script" not in text
@@ -182,8 +180,8 @@ def test_the_page_is_one_safe_file(bad: Path, tmp_path: Path) -> None:
     assert not any("print" in row for row in read_json(run.audit)["files"])
 
 
-def alike(folder: Path) -> Path:
-    """A contradicting label and, within a class, a copy in another format."""
+def with_duplicates(folder: Path) -> Path:
+    """Two classes with a copy in the other class and a copy in the same class in another format."""
     fill(folder, 2, 6)
     shutil.copy(folder / "class-0" / "000.jpg", folder / "class-1" / "copy.jpg")
     Image.open(folder / "class-1" / "001.jpg").save(folder / "class-1" / "again.png")
@@ -194,7 +192,7 @@ def test_the_command_reports_duplicates_in_the_terminal_in_json_and_on_the_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = RunDir(tmp_path / "out")
-    code, out, _ = command(capsys, alike(tmp_path / "x"), run.path)
+    code, out, _ = command(capsys, with_duplicates(tmp_path / "x"), run.path)
     assert code == 0
     assert "pairs of duplicate images: 2, in 2 clusters" in out
     assert out.index("class-1/copy.jpg") < out.index("class-1/again.png")  # contradicting labels first
@@ -209,11 +207,11 @@ def test_the_command_reports_duplicates_in_the_terminal_in_json_and_on_the_page(
             assert re.search(rf'<img src="data:[^>]*>\s*<figcaption><bdi class="name">{name}', text)
 
 
-def test_leaks_of_a_given_split_are_reported_also_where_the_folder_is_unusable(
+def test_leaks_of_a_given_split_are_reported_even_if_the_folder_is_unusable(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    alike(tmp_path / "x" / "train")
-    fill(tmp_path / "x" / "val", 2, 1)  # the same pictures as the first in train/
+    with_duplicates(tmp_path / "x" / "train")
+    fill(tmp_path / "x" / "val", 2, 1)  # the same images as the first ones in train/
     (tmp_path / "x" / "val" / "class-0" / "empty.jpg").write_bytes(b"")
     code, out, _ = command(capsys, tmp_path / "x", tmp_path / "out")
     assert code == 2
@@ -232,25 +230,25 @@ def test_a_folder_without_an_image_has_an_audit(tmp_path: Path) -> None:
     assert audit.pairs == ()
 
 
-def test_a_split_of_our_own_tears_no_pair_so_that_audit_and_run_place_them_alike(tmp_path: Path) -> None:
-    audit = audit_folder(alike(tmp_path / "x"), "x", Data())
+def test_our_own_split_separates_no_pair_so_that_audit_and_run_agree(tmp_path: Path) -> None:
+    audit = audit_folder(with_duplicates(tmp_path / "x"), "x", Data())
     assert len(audit.pairs) == 2
     assert index_of(audit, Data()).duplicates == audit.duplicates()
 
 
-def test_all_evidence_that_is_composed_here_is_russian_on_the_russian_page(bad: Path, tmp_path: Path) -> None:
-    theirs = {"unreadable", "truncated", "damaged", "huge", "decoder-warning"}  # the system's and the decoders' words
+def test_all_our_evidence_is_translated_to_russian(bad: Path, tmp_path: Path) -> None:
+    untranslated = {"unreadable", "truncated", "damaged", "huge", "decoder-warning"}  # messages of system and decoders
     numbers = small(tmp_path / "numbers")
     PLANTS["numeric-class-names"](numbers)
-    found = [f for folder in (bad, numbers) for f in audit_folder(folder, "x", Data()).findings if f.name not in theirs]
-    for text in {said for finding in found for _, said in finding.cases}:
-        shown = evidence(text, speaker("ru"))
-        assert re.search("[а-я]", shown) or re.fullmatch(r"(\d+x\d+ px|-> \S+)?", shown), text
-    pairs = audit_folder(alike(tmp_path / "alike"), "x", Data()).pairs
+    findings = [finding for folder in (bad, numbers) for finding in audit_folder(folder, "x", Data()).findings]
+    for text in {text for f in findings if f.name not in untranslated for _, text in f.cases}:
+        russian = evidence(text, speaker("ru"))
+        assert re.search("[а-я]", russian) or re.fullmatch(r"(\d+x\d+ px|-> \S+)?", russian), text
+    pairs = audit_folder(with_duplicates(tmp_path / "alike"), "x", Data()).pairs
     assert all(re.search("[а-я]", evidence(pair.evidence, speaker("ru"))) for pair in pairs)
 
 
-def test_the_page_does_not_grow_with_the_images(tmp_path: Path) -> None:
+def test_the_page_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
     folder = small(tmp_path / "x")
     for number in range(400):
         in_class(f"{number:03d}-<b>.jpg", rotated_jpeg)(folder)
@@ -262,7 +260,7 @@ def test_the_page_does_not_grow_with_the_images(tmp_path: Path) -> None:
     assert len(read_json(run.audit)["findings"][0]["cases"]) == 400
 
 
-def test_names_that_are_not_utf8_come_through_json(bad: Path, tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_survive_json(bad: Path, tmp_path: Path) -> None:
     name = PLANTS["non-utf8-name"](bad)
     assert "\udce9" in name
     index = build_index(bad, "x", Data(on_bad="leave-out"))
@@ -273,55 +271,30 @@ def test_names_that_are_not_utf8_come_through_json(bad: Path, tmp_path: Path) ->
     assert name in {sample.file for sample in again.samples}
 
 
-def test_a_data_folder_whose_own_name_is_not_utf8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_data_folder_whose_name_is_not_utf8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = command(capsys, small(tmp_path / "caf\udce9"), tmp_path / "out")
     assert code == 2
     assert r"caf\xe9 is not UTF-8" in err.replace("\n", " ")
 
 
-def test_a_decoders_warnings_become_facts_and_others_are_still_heard() -> None:
-    from bad_folders import complaining_jpeg
-
-    heard: list[str] = []
+def test_decoder_warnings_are_stored_and_others_still_shown() -> None:
+    shown: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        warnings.showwarning = lambda message, *_, **__: heard.append(str(message))  # type: ignore[assignment]
+        warnings.showwarning = lambda message, *_, **__: shown.append(str(message))  # type: ignore[assignment]
         with collect_warnings(), ThreadPoolExecutor(2) as pool:
-            facts = [f for f, _ in pool.map(inspect_bytes, [complaining_jpeg(), rotated_jpeg()] * 20)]
+            infos = [info for info, _ in pool.map(inspect_bytes, [complaining_jpeg(), rotated_jpeg()] * 20)]
             warnings.warn("something else", stacklevel=1)
-    assert {len(f.warnings) for f in facts[::2]} == {1}
-    assert {f.warnings for f in facts[1::2]} == {()}
-    assert heard == ["something else"]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak where Linux keeps it")
-def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
-    whole = encoded(picture(0, 600, 600), "JPEG", quality=30)
-    # Not `ru_maxrss`: a child begins with its parent's.
-    code = (
-        "import sys; from headtohead.cli.app import main; main(['data', 'audit', *sys.argv[1:]]);"
-        "sys.stderr.write(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
-    )
-    peaks_mb = []
-    for number in (100, 400):
-        folder = tmp_path / f"of-{number}"
-        for cls in ("a", "b"):
-            (folder / cls).mkdir(parents=True)
-            for i in range(number // 2):
-                (folder / cls / f"{i}.jpg").write_bytes(whole + f"{number}{cls}{i}".encode())  # all different
-        command = [sys.executable, "-c", code, str(folder), "--out", str(tmp_path / "out" / str(number))]
-        done = subprocess.run(command, capture_output=True, check=True)
-        peaks_mb.append(int(done.stderr.split()[-1]) / 1024)
-    decoded_mb = 300 * 600 * 600 * 3 / 2**20  # what the further pictures would take
-    assert peaks_mb[1] - peaks_mb[0] < decoded_mb / 10
+    assert {len(info.warnings) for info in infos[::2]} == {1}
+    assert {info.warnings for info in infos[1::2]} == {()}
+    assert shown == ["something else"]
 
 
 def test_counts_and_histograms(bad: Path) -> None:
     audit: Audit = audit_folder(bad, "x", Data(on_bad="leave-out"))
-    whole = [o.info for o in audit.opened if not o.info.bad]
+    decodable = [image for image in audit.opened if not image.info.bad]
     for histogram in audit.histograms().values():
-        assert sum(histogram.values()) == len(whole)
+        assert sum(histogram.values()) == len(decodable)
     assert audit.histograms()["mode"]["CMYK"] == 1
     assert audit.histograms()["short_side_px"]["1-15"] == 1
-    assert sum(audit.class_counts()[""].values()) == len(audit.used) == len(whole)
+    assert sum(audit.class_counts()[""].values()) == len(audit.used) == len(decodable)

@@ -1,4 +1,4 @@
-"""Every finding fires on the case planted for it, on nothing else, and none on a clean folder."""
+"""Every finding fires on the case planted for it and on nothing else; none fires on a clean folder."""
 
 import typing
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from headtohead.settings.schema import Data, FolderFindingName, ImageFindingName
 Cases = dict[str, tuple[tuple[str, str], ...]]
 
 
-def found_in(folder: Path) -> Cases:
+def cases_by_finding(folder: Path) -> Cases:
     return {finding.name: finding.cases for finding in audit_folder(folder, "x", Data(on_bad="leave-out")).findings}
 
 
@@ -44,13 +44,13 @@ def test_there_is_a_plant_and_a_name_for_every_finding() -> None:
 @pytest.mark.parametrize("name", PLANTS)
 def test_a_finding_fires_on_what_was_planted_and_only_there(name: str, tmp_path: Path) -> None:
     folder = small(tmp_path / "x")
-    before = found_in(folder)
-    about = PLANTS[name](folder)
-    after = found_in(folder)
-    assert about in [of for of, _ in after[name]]
+    before = cases_by_finding(folder)
+    subject = PLANTS[name](folder)
+    after = cases_by_finding(folder)
+    assert subject in [case[0] for case in after[name]]
     if name in IMAGE_FINDINGS:
-        assert [of for of, _ in after[name]] == [about]
-    # A broken EXIF block says that the picture is turned before it ends; nothing else is two things at once.
+        assert [case[0] for case in after[name]] == [subject]
+    # The broken EXIF block also rotates the image; no other plant has two findings.
     assert set(after) - set(before) - {name} <= ({"exif-rotated"} if name == "decoder-warning" else set())
 
 
@@ -79,14 +79,14 @@ def test_links_are_followed_with_their_target_named(tmp_path: Path) -> None:
     links = {"in": "000.jpg", "out": "../../elsewhere.jpg", "gone": "nowhere.jpg", "loop": "loop.jpg"}
     for name, target in links.items():
         (folder / "class-0" / f"{name}.jpg").symlink_to(target)
-    cases = found_in(folder)
+    cases = cases_by_finding(folder)
     assert dict(cases["symlink"]) == {
         "class-0/in.jpg": "-> 000.jpg",
         "class-0/out.jpg": "-> ../../elsewhere.jpg, outside the folder",
         "class-0/gone.jpg": "-> nowhere.jpg",
         "class-0/loop.jpg": "-> loop.jpg",
     }
-    assert {of: "symbolic links" in evidence for of, evidence in cases["unreadable"]} == {
+    assert {file: "symbolic links" in evidence for file, evidence in cases["unreadable"]} == {
         "class-0/gone.jpg": False,
         "class-0/loop.jpg": True,
     }
@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_listed_is_a_problem(tmp_path: Path, monkeypatch
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", refuse)  # root, as whom tests may run, is never refused
+    monkeypatch.setattr(os, "scandir", refuse)  # permissions do not stop root, who may run the tests
     problems = audit_folder(folder, "x", Data()).problems
     assert problems == ("a folder cannot be listed: class-1/closed: Permission denied",)
 
@@ -122,7 +122,7 @@ def test_a_photo_with_previews_is_not_animated(tmp_path: Path) -> None:
     folder = small(tmp_path / "x")
     plant = in_class("phone.jpg", lambda: encoded(picture(), "MPO", save_all=True, append_images=[picture(1)]))
     plant(folder)
-    assert not {"animated", "wrong-extension"} & set(found_in(folder))
+    assert not {"animated", "wrong-extension"} & set(cases_by_finding(folder))
 
 
 @pytest.mark.parametrize(
@@ -165,11 +165,11 @@ def test_interlaced_rows_come_out_in_order() -> None:
     assert (pixels == picture(7, 20, 20)).all()
 
 
-def test_looking_at_the_header_does_not_change_the_pixels() -> None:
-    from headtohead.audit.image_info import _of_header
+def test_reading_the_header_does_not_change_the_pixels() -> None:
+    from headtohead.audit.image_info import _header_info
 
     for name, content in seeds().items():
-        assert (decode(content, _of_header)[0] == decode(content)[0]).all(), name
+        assert (decode(content, _header_info)[0] == decode(content)[0]).all(), name
 
 
 def test_a_text_that_is_a_decompression_bomb() -> None:

@@ -1,4 +1,4 @@
-"""Every check passes on a sound context and fires on a sabotaged one."""
+"""Every check passes on a sound context and fails on one with the bug that it must find."""
 
 import copy
 import dataclasses
@@ -60,8 +60,8 @@ def test_all_pass_on_a_sound_net_and_change_nothing(check: str) -> None:
     assert before == (state_hash(model.state_dict()), torch.get_rng_state().tolist(), state_hash({"x": sound.images}))
 
 
-class ByHeart(nn.Module):
-    """Knows its batch by heart, whatever the pixels."""
+class Memorised(nn.Module):
+    """Logits per row of the batch, whatever the pixels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,8 +93,8 @@ def body() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-class Thawed(nn.Module):
-    """A backbone whose parameters are frozen while its BatchNorm goes on counting."""
+class DriftingBackbone(nn.Module):
+    """A backbone with frozen parameters whose BatchNorm still updates its statistics."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,26 +109,26 @@ def test_a_frozen_backbone_passes_and_a_drifting_one_does_not() -> None:
         return LinearProbe(FrozenBackbone(body()), nn.Linear(4, 4))
 
     def drifting() -> nn.Module:
-        return LinearProbe(Thawed(), nn.Linear(4, 4))
+        return LinearProbe(DriftingBackbone(), nn.Linear(4, 4))
 
     assert answer("frozen_part_stays", build=sound, frozen="backbone").passed
     assert answer("gradients_where_they_belong", build=sound, frozen="backbone").passed
-    # Gradients alone do not show it: that is the classic bug.
+    # The gradients alone do not show this classic bug.
     assert answer("gradients_where_they_belong", build=drifting, frozen="backbone").passed
     assert not answer("frozen_part_stays", build=drifting, frozen="backbone").passed
 
 
-def test_a_trainable_backbone_is_found() -> None:
-    def thawed() -> nn.Module:
+def test_a_trainable_backbone_fails() -> None:
+    def trainable() -> nn.Module:
         probe = LinearProbe(FrozenBackbone(body()), nn.Linear(4, 4))
         probe.backbone.body[0].weight.requires_grad_(True)
         return probe
 
-    assert not answer("gradients_where_they_belong", build=thawed, frozen="backbone").passed
+    assert not answer("gradients_where_they_belong", build=trainable, frozen="backbone").passed
 
 
 @pytest.mark.parametrize("spoil", [lambda x: 127 + 60 * x, lambda x: x + 0.5, lambda x: 0.1 * x])
-def test_images_that_are_not_normalised(spoil: object) -> None:
+def test_images_that_are_not_normalised_fail(spoil: object) -> None:
     assert not answer("input_is_normalised", images=spoil(context().images)).passed
 
 
@@ -136,7 +136,7 @@ def test_pixels_of_0_to_255_fail_for_a_pretrained_net_too() -> None:
     assert not answer("input_is_normalised", images=127 + 60 * context().images, own_statistics=False).passed
 
 
-def test_a_copy_in_another_split_is_named() -> None:
+def test_the_error_names_a_copy_in_another_split() -> None:
     result = answer("no_image_in_two_splits", index=index(Sample("a/1", 0, "train", "x"), Sample("b/9", 1, "val", "x")))
     assert not result.passed
     assert "a/1 (train) = b/9 (val)" in result.evidence
@@ -163,7 +163,7 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def as_input(mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
-    """Random pixels as a net of these statistics gets them."""
+    """Random pixels, normalised with `mean` and `std`."""
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32), dtype=np.uint8))
     return normalise(pixels, Preprocess(32, "bicubic", 1.0, mean, std))
 
@@ -186,13 +186,13 @@ def test_pixels_normalised_as_published_are_pixels_again(published: Statistics) 
         (IMAGENET, as_input(*IMAGENET).flip(1)),  # BGR
     ],
 )
-def test_pixels_normalised_otherwise_are_found(published: Statistics, images: torch.Tensor) -> None:
+def test_pixels_with_another_normalisation_fail(published: Statistics, images: torch.Tensor) -> None:
     result = answer("input_as_pretrained", images=images, published=published)
     assert not result.passed
     assert result.value > 0.2
 
 
-def test_a_net_from_scratch_has_nothing_to_be_held_to() -> None:
+def test_a_net_from_scratch_has_no_published_normalisation() -> None:
     assert answer("input_as_pretrained").evidence == "not pretrained"
 
 
@@ -203,7 +203,7 @@ def loud() -> nn.Module:
 
 
 def drifting() -> nn.Module:
-    return LinearProbe(Thawed(), nn.Linear(4, 4))
+    return LinearProbe(DriftingBackbone(), nn.Linear(4, 4))
 
 
 def dead() -> nn.Module:
@@ -212,7 +212,7 @@ def dead() -> nn.Module:
     return net
 
 
-# Check -> what makes it fail. A new check needs a line here.
+# Check -> changes to the context that make it fail. A new check needs an entry.
 FAILS: dict[str, dict[str, object]] = {
     "no_image_in_two_splits": {"index": index(Sample("a/1", 0, "train", "x"), Sample("b/9", 1, "val", "x"))},
     "input_is_normalised": {"images": 127 + 60 * torch.randn(16, 3, 16, 16)},
@@ -221,11 +221,11 @@ FAILS: dict[str, dict[str, object]] = {
     "gradients_where_they_belong": {"build": dead},
     "frozen_part_stays": {"build": drifting, "frozen": "backbone"},
     "overfits_few_images": {"images": torch.ones(16, 3, 16, 16)},
-    "zeroed_input_learns_nothing": {"build_trained": ByHeart},
+    "zeroed_input_learns_nothing": {"build_trained": Memorised},
 }
 
 
-def test_no_check_is_without_a_case_in_which_it_fails() -> None:
+def test_every_check_has_a_case_in_which_it_fails() -> None:
     assert set(FAILS) == set(BY_NAME)
 
 

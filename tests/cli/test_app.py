@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -17,21 +16,16 @@ from headtohead.settings.toml import flatten
 README = Path(__file__).parents[2] / "README.md"
 
 
-def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def error_message(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     with pytest.raises(SystemExit) as stop:
         main(list(arguments))
     assert stop.value.code == 2
     return capsys.readouterr().err
 
 
-def test_help_is_quick_and_imports_no_torch() -> None:
+def test_help_imports_no_torch() -> None:
     code = "import sys; from headtohead.cli.app import main; main(['--help']); assert 'torch' not in sys.modules"
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-        times.append(time.perf_counter() - started)
-    assert min(times) < 0.5
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def test_every_command_and_setting_is_documented() -> None:
@@ -41,10 +35,12 @@ def test_every_command_and_setting_is_documented() -> None:
                         "data fetch", "data split", "weights path", "weights verify", "cache info", "cache clear",
                         "init", "explain normalisation"):  # fmt: skip
             assert f"`headtohead {command}" in text, command
-        for key in flatten(Settings()):
-            assert f"`{key}`" in text, key
+        assert "(docs/settings.md)" in text
         for finding in FINDINGS:
             assert f"`{finding}`" in text, finding
+    table = (README.parent / "docs" / "settings.md").read_text(encoding="utf-8")
+    for key in flatten(Settings()):
+        assert f"| `{key}` |" in table, key
 
 
 def test_all_commands_of_the_app_are_the_documented_ones() -> None:
@@ -53,77 +49,81 @@ def test_all_commands_of_the_app_are_the_documented_ones() -> None:
     assert names == stages | {"data", "weights", "cache", "init", "explain"}
 
 
-def test_a_missing_folder_is_named_and_leaves_nothing(
+def test_a_missing_folder_is_named_and_no_run_folder_is_made(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    message = fails(capsys, "run", "nowhere")
+    message = error_message(capsys, "run", "nowhere")
     assert "no such folder" in message
     assert "nowhere" in message
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wrong_flags_and_unknown_flags(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "cnn.epochs: Input should be a valid integer" in fails(capsys, "run", "--cnn.epochs", "many")
-    assert "--cnn.depth" in fails(capsys, "run", "--cnn.depth", "3")
+def test_invalid_values_and_unknown_flags_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "cnn.epochs: Input should be a valid integer" in error_message(capsys, "run", "--cnn.epochs", "many")
+    assert "--cnn.depth" in error_message(capsys, "run", "--cnn.depth", "3")
 
 
 def test_all_problems_of_settings_are_reported_at_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    message = fails(capsys, "run", "--profile.steps", "3", "--seeds", "1", "1", "--out", str(tmp_path / "r"))
+    message = error_message(capsys, "run", "--profile.steps", "3", "--seeds", "1", "1", "--out", str(tmp_path / "r"))
     assert "profile.steps" in message
     assert "seeds" in message
 
 
-def test_a_typo_in_a_file_is_answered_with_the_nearest_key(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_typo_in_a_file_is_answered_with_the_most_similar_key(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     file = tmp_path / "s.toml"
     file.write_text("[cnn]\nsied = 32\nside = 8\n[prob]\nviews = 2\n")
-    message = fails(capsys, "run", "--settings", str(file))
+    message = error_message(capsys, "run", "--settings", str(file))
     assert "cnn.sied: unknown key; did you mean cnn.side?" in message
     assert "prob: unknown key; did you mean probe?" in message
     assert "cnn.side: Input should be greater than or equal to 16" in message
 
 
-def test_rules_are_told_of_beside_what_does_not_fit(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_broken_rules_are_reported_together_with_invalid_values(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     flags = ("--cnn.epochs", "many", "--probe.views", "-1", "--contenders", "cnn,prob", "--seeds", "1", "1")
-    message = fails(capsys, "run", *flags, "--out", str(tmp_path / "r"))
-    for wrong in ("cnn.epochs", "probe.views", "prob is none of cnn, probe, finetune", "seeds: 1, 1 names one twice"):
+    message = error_message(capsys, "run", *flags, "--out", str(tmp_path / "r"))
+    for wrong in ("cnn.epochs", "probe.views", "prob is none of cnn, probe, finetune", "seeds: duplicates in 1, 1"):
         assert wrong in message
 
 
-def test_a_label_budget_that_cannot_be_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_impossible_label_budget_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     flags = ("--budget.sizes", "5", "0", "--budget.draws", "0", "--budget.cnn-passes", "0")
-    message = fails(capsys, "run", *flags, "--out", str(tmp_path / "r"))
+    message = error_message(capsys, "run", *flags, "--out", str(tmp_path / "r"))
     for wrong in ("budget.sizes: Input should be greater", "budget.draws", "budget.cnn_passes"):
         assert wrong in message
     assert "budget.sizes: at least one" in problems(Settings(budget=Budget(sizes=())))[0]
 
 
-def test_what_quick_leaves_out_cannot_be_asked_for(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path
-) -> None:
-    message = fails(capsys, "budget", str(images), "--quick", "--out", str(tmp_path / "r"))
-    assert "`budget` is what `quick` leaves out" in message
+def test_quick_refuses_the_label_budget(capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path) -> None:
+    message = error_message(capsys, "budget", str(images), "--quick", "--out", str(tmp_path / "r"))
+    assert "A quick run has no stage `budget`" in message
 
 
 def test_a_settings_file_is_read_strictly(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "s.toml"
     file.write_text('[cnn]\nside = "large"\ndepth = 3\n[nonsense]\n')
-    message = fails(capsys, "run", "--settings", str(file))
+    message = error_message(capsys, "run", "--settings", str(file))
     for key in ("cnn.side", "cnn.depth", "nonsense"):
         assert key in message
     file.write_text("a = = 1")
-    assert "not valid TOML" in fails(capsys, "run", "--settings", str(file))
-    assert "cannot be read" in fails(capsys, "run", "--settings", str(tmp_path / "missing.toml"))
+    assert "not valid TOML" in error_message(capsys, "run", "--settings", str(file))
+    assert "cannot be read" in error_message(capsys, "run", "--settings", str(tmp_path / "missing.toml"))
 
 
-def test_flags_win_over_the_file_and_the_file_over_defaults(
+def test_flags_override_the_file_and_the_file_overrides_defaults(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path
 ) -> None:
     file = tmp_path / "s.toml"
     file.write_text("[cnn]\nside = 32\ndropout = 0.3\n[data]\ntune_share = 0.3\n[profile]\nsteps = 70\n")
     out = tmp_path / "out"
-    # The unknown backbone stops it right after the settings were adopted.
-    fails(capsys, "run", str(images), "--settings", str(file), "--cnn.side", "48", "--out", str(out), "--backbone", "x")
+    # The unknown backbone stops the run right after the settings were saved.
+    error_message(
+        capsys, "run", str(images), "--settings", str(file), "--cnn.side", "48", "--out", str(out), "--backbone", "x"
+    )
     written = tomllib.loads((out / "settings.toml").read_text())
     assert written["cnn"]["side"] == 48
     assert written["cnn"]["dropout"] == 0.3
@@ -132,9 +132,11 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(
     assert written["profile"]["steps"] == 70
 
 
-def test_a_stage_names_the_stage_it_lacks(capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path) -> None:
+def test_a_stage_names_the_missing_earlier_stage(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path
+) -> None:
     for stage, needed in (("train", "check"), ("profile", "check"), ("report", "evaluate")):
-        message = fails(capsys, stage, str(images), "--out", str(tmp_path / stage))
+        message = error_message(capsys, stage, str(images), "--out", str(tmp_path / stage))
         assert f"headtohead {needed}" in message
 
 
@@ -144,22 +146,26 @@ def test_init_writes_all_keys_and_refuses_to_overwrite(capsys: pytest.CaptureFix
     from headtohead.settings.toml import parse, read_toml
 
     assert parse(read_toml(file), where="") == Settings()
-    assert "already exists" in fails(capsys, "init", str(file))
+    assert "already exists" in error_message(capsys, "init", str(file))
 
 
-def test_places_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path) -> None:
+def test_unwritable_paths_and_unknown_cnns_are_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path
+) -> None:
     (tmp_path / "file").write_text("")
-    assert "cannot be written" in fails(capsys, "init", str(tmp_path / "no" / "x.toml"))
-    assert "cannot be written" in fails(capsys, "run", str(images), "--out", str(tmp_path / "file" / "x"))
-    assert "cannot be written" in fails(capsys, "data", "demo", str(tmp_path / "file" / "x"))
-    assert "no CNN `deep`" in fails(capsys, "run", str(images), "--cnn.name", "deep", "--out", str(tmp_path / "o"))
+    assert "cannot be written" in error_message(capsys, "init", str(tmp_path / "no" / "x.toml"))
+    assert "cannot be written" in error_message(capsys, "run", str(images), "--out", str(tmp_path / "file" / "x"))
+    assert "cannot be written" in error_message(capsys, "data", "demo", str(tmp_path / "file" / "x"))
+    assert "Unknown CNN `deep`" in error_message(
+        capsys, "run", str(images), "--cnn.name", "deep", "--out", str(tmp_path / "o")
+    )
 
 
 def test_data_demo_writes_an_image_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     main(["data", "demo", str(tmp_path / "demo")])
     assert len(list((tmp_path / "demo" / "train").rglob("*.png"))) == 3000
     assert len(list((tmp_path / "demo" / "val").rglob("*.png"))) == 1000
-    assert "not empty" in fails(capsys, "data", "demo", str(tmp_path / "demo"))
+    assert "not empty" in error_message(capsys, "data", "demo", str(tmp_path / "demo"))
 
 
 def test_weights_path_and_verify(capsys: pytest.CaptureFixture[str], tiny_weights: Path) -> None:

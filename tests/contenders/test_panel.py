@@ -1,31 +1,18 @@
-"""The panel in a run: it is chosen without `val`, kept, not done twice, and continues to the same bytes."""
+"""The panel in a run: chosen without `val`, saved, not fitted twice, resumed to the same bytes."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from headtohead.contenders.base import Job
 from headtohead.contenders.probe import predict_panel, train_panel
 from headtohead.core.files import read_json
-from headtohead.dataset.index import labels
 from headtohead.evaluation.predictions import load_several
+from headtohead.probe.features import Features
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Data, Probe, Settings
 from headtohead.stages.data import prepare_data
-
-
-@dataclass(frozen=True)
-class Made:
-    """Made-up features of a split: noise around the class."""
-
-    values: torch.Tensor
-    poolings: tuple[str, ...] = ("pooled",)
-
-    def of(self, _: str) -> torch.Tensor:
-        return self.values
 
 
 @pytest.fixture
@@ -36,48 +23,49 @@ def job(images: Path, tmp_path: Path) -> Job:
     return job
 
 
-def made(job: Job, split: str, views: int = 1) -> Made:
-    y = labels(job.files(split).samples)
+def make_features(job: Job, split: str, views: int = 1) -> Features:
+    """Made-up features of a split: noise around the class."""
+    y = job.labels(split)
     noise = np.random.default_rng(len(split)).normal(size=(views, len(y), 5))
-    return Made(torch.tensor(noise + 3 * np.eye(5)[y], dtype=torch.float32))
+    return Features(np.float32(noise + 3 * np.eye(5)[y])[:, :, None], ("pooled",))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_it_is_chosen_without_val_and_continues_where_it_stopped(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    train, tune, val = made(job, "train", 2), made(job, "tune"), made(job, "val")
+def test_it_is_chosen_without_val_and_resumes_where_it_stopped(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, tune, val = make_features(job, "train", 2), make_features(job, "tune"), make_features(job, "val")
     with monkeypatch.context() as patch:
         files = Job.files
 
-        def all_but_val(self: Job, split: str) -> object:
+        def refuse_val(self: Job, split: str) -> object:
             assert split != "val"
             return files(self, split)
 
-        patch.setattr(Job, "files", all_but_val)
+        patch.setattr(Job, "files", refuse_val)
         train_panel(job, "probe", train, tune)
     panel = read_json(job.run.panel("probe"))
     assert len(panel["variants"]) == 7
-    assert (panel["num_train"], panel["num_tune"]) == (len(train.values[0]), len(tune.values[0]))
+    assert (panel["num_train"], panel["num_tune"]) == (train.values.shape[1], tune.values.shape[1])
     assert "probe panel" in read_json(job.run.timings)
 
     predict_panel(job, "probe", train, val)
     folder = job.run.path / "probe"
     predicted = load_several(job.run.panel_predictions("probe"))
     assert set(predicted) == {variant["name"] for variant in panel["variants"]}
-    for of in predicted.values():
-        assert of.files.tolist() == [sample.file for sample in job.index.of("val")]
-        assert (of.predicted == of.labels).mean() > 0.6
+    for predictions in predicted.values():
+        assert predictions.files.tolist() == [sample.file for sample in job.index.of("val")]
+        assert (predictions.predicted == predictions.labels).mean() > 0.6
     before = contents(folder)
 
-    # As after a kill: heads without panel.json, no predictions. All else is not done again.
+    # As after a kill: heads without panel.json, and no predictions. Existing results are not computed again.
     job.run.panel("probe").unlink()
     job.run.panel_predictions("probe").unlink()
     train_panel(job, "probe", train, tune)
     predict_panel(job, "probe", train, val)
     assert contents(folder) == before
-    unusable = Made(train.values[:, :0])
+    unusable = Features(train.values[:, :0], train.poolings)
     train_panel(job, "probe", unusable, unusable)
     predict_panel(job, "probe", unusable, unusable)
     assert contents(folder) == before

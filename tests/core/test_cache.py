@@ -38,7 +38,7 @@ def test_info_names_every_kind(
     ]
 
 
-def test_info_of_a_cache_that_is_not_there(
+def test_info_of_a_missing_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
@@ -59,7 +59,7 @@ def test_clear_deletes_one_kind_or_all(cache: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("name", ["thumbs", "..", "../cache", "pixels/a"])
-def test_clear_knows_only_what_is_there(cache: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_clear_refuses_unknown_kinds(cache: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["cache", "clear", name])
     assert stop.value.code == 2
@@ -71,15 +71,15 @@ def test_clear_knows_only_what_is_there(cache: Path, capsys: pytest.CaptureFixtu
 
 def test_clear_does_not_follow_links(cache: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "photo").write_text("dear")
+    (tmp_path / "mine" / "photo").write_text("precious")
     (cache / "pixels" / "link").symlink_to(tmp_path / "mine", target_is_directory=True)
     (cache / "pixels" / "file").symlink_to(tmp_path / "mine" / "photo")
     assert clear()[1] == 0
-    assert (tmp_path / "mine" / "photo").read_text() == "dear"
+    assert (tmp_path / "mine" / "photo").read_text() == "precious"
     assert kinds() == []
 
 
-def test_what_cannot_be_deleted_is_counted(
+def test_files_that_cannot_be_deleted_are_counted(
     cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -90,7 +90,7 @@ def test_what_cannot_be_deleted_is_counted(
     assert "2 files could not be deleted" in capsys.readouterr().err
 
 
-def test_the_built_in_set_needs_no_cache_that_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_built_in_set_needs_no_writable_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     folder = sets.builtin_folder()
@@ -98,25 +98,27 @@ def test_the_built_in_set_needs_no_cache_that_can_be_written(tmp_path: Path, mon
     assert tmp_path not in folder.parents
 
 
-def test_a_built_in_set_that_is_not_whole_is_written_anew(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_built_in_set_is_written_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = sets.builtin_folder()
-    some = sorted(folder.glob("val/*/*.png"))[7]
-    content = some.read_bytes()
-    some.unlink()
-    shutil.rmtree(folder / "train")  # a clearing that was killed
-    write = sets.write_builtin
+    image = sorted(folder.glob("val/*/*.png"))[7]
+    content = image.read_bytes()
+    image.unlink()
+    shutil.rmtree(folder / "train")  # as a killed `clear` leaves it
+    write_builtin = sets.write_builtin
 
-    def late(target: Path) -> None:
-        write(target)
-        raise FileNotFoundError  # another process was quicker
+    def write_too_late(target: Path) -> None:
+        write_builtin(target)
+        raise FileNotFoundError  # another process was faster
 
-    monkeypatch.setattr(sets, "write_builtin", late)
+    monkeypatch.setattr(sets, "write_builtin", write_too_late)
     assert sets.builtin_folder() == folder
-    assert some.read_bytes() == content
+    assert image.read_bytes() == content
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no such locks")
-def test_what_a_process_keeps_is_not_cleared_until_it_ends(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_a_folder_that_a_process_keeps_is_not_cleared_until_it_ends(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code = (
         "import sys; from pathlib import Path; from headtohead.core.cache import keep; keep(Path(sys.argv[1]));"
         "print(flush=True); sys.stdin.read()"
@@ -127,7 +129,7 @@ def test_what_a_process_keeps_is_not_cleared_until_it_ends(cache: Path, capsys: 
         assert process.stdout is not None
         process.stdout.readline()
         main(["cache", "clear"])
-        assert "2 files could not be deleted; perhaps they are in use" in capsys.readouterr().err
+        assert "2 files could not be deleted; they may be in use" in capsys.readouterr().err
         assert [kind.name for kind in kinds()] == ["pixels"]
         process.kill()
     assert clear() == (10, 0)

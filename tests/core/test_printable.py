@@ -1,4 +1,4 @@
-"""Names as a person may see them, and as files keep them."""
+"""Names as they are printed and as files keep them."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from headtohead.report.text import code, esc
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
+    ("name", "escaped"),
     [
         ("a b/ü-日本.jpg", "a b/ü-日本.jpg"),
         ("caf\udce9", r"caf\xe9"),
@@ -22,20 +22,21 @@ from headtohead.report.text import code, esc
         ("\ud800", r"\ud800"),
     ],
 )
-def test_what_cannot_be_printed_safely_is_escaped(name: str, shown: str) -> None:
-    assert printable(name) == shown
+def test_unsafe_characters_are_escaped(name: str, escaped: str) -> None:
+    assert printable(name) == escaped
     printable(name).encode("utf-8")
 
 
-def test_reports_and_messages_show_names_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_and_messages_escape_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert esc("caf\udce9") == r"caf\\xe9"
     assert code("caf\udce9") == r"`caf\xe9`"
     say("first: \x1b[2J\nsecond: \udce9")
     assert capsys.readouterr().err == "first: \\x1b[2J\nsecond: \\xe9\n"
-    assert r"where: caf\xe9" in str(BadData("It is wrong.", where="caf\udce9"))
+    error = BadData("It is wrong.", where="caf\udce9", fix="rename it")
+    assert str(error) == "It is wrong.\n  where: caf\\xe9\n  fix:   rename it"
 
 
-def test_json_keeps_them_and_is_utf8(tmp_path: Path) -> None:
+def test_json_keeps_names_and_is_utf8(tmp_path: Path) -> None:
     names = ["caf\udce9", "ü\n", r"\udce9 as text"]
     write_json(tmp_path / "names.json", names)
     (tmp_path / "names.json").read_text(encoding="utf-8")

@@ -44,38 +44,38 @@ def test_epochs_differ_runs_agree_seeds_differ() -> None:
 
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_workers_do_not_matter(shuffle: bool) -> None:
-    found = [all_of(batches(workers=workers, shuffle=shuffle), 2) for workers in (0, 1, 3)]
-    assert torch.equal(found[0], found[1])
-    assert torch.equal(found[0], found[2])
+    inline, one, three = (all_of(batches(workers=workers, shuffle=shuffle), 2) for workers in (0, 1, 3))
+    assert torch.equal(inline, one)
+    assert torch.equal(inline, three)
 
 
 def test_a_view_depends_on_seed_epoch_and_number_of_the_image_alone() -> None:
-    """Not on its batch, its place in it, or the number of images."""
-    whole = all_of(batches(shuffle=False), 1)
+    """It does not depend on its batch, its place in the batch, or the number of images."""
+    all_views = all_of(batches(shuffle=False), 1)
     fewer = ImageBatches(IMAGES[:5], LABELS[:5], TO, batch_size=2, seed=0, min_area=0.3)
-    assert torch.equal(whole[:5], all_of(fewer, 1))
+    assert torch.equal(all_views[:5], all_of(fewer, 1))
     for x, y in batches()(1):
-        assert torch.equal(x, whole[y])
+        assert torch.equal(x, all_views[y])
     for other in (all_of(batches(shuffle=False), 2), all_of(batches(seed=1, shuffle=False), 1)):
-        assert not any(torch.equal(a, b) for a, b in zip(whole, other, strict=True))
+        assert not any(torch.equal(a, b) for a, b in zip(all_views, other, strict=True))
 
 
 def test_views_are_torchvisions_crop_resized_and_mirrored() -> None:
-    """torchvision's operations at the boxes that the uniform numbers give."""
+    """The views equal torchvision's operations at the boxes that the uniform numbers give."""
     index = np.arange(len(IMAGES))
-    found = random_views(IMAGES, TO, 0.3, index, CROP, 5, 7)
+    views = random_views(IMAGES, TO, 0.3, index, CROP, 5, 7)
     u = uniforms(index, NUM_CROP + 1, CROP, 5, 7)
     boxes = crop_boxes(u[:, :NUM_CROP], np.array([image.shape[:2] for image in IMAGES]), 0.3)
     mirrored = u[:, NUM_CROP] < 0.5
     assert 0 < mirrored.sum() < len(IMAGES)
     for i, image in enumerate(IMAGES):
         tensor = torch.from_numpy(image).permute(2, 0, 1)
-        view = v2.functional.resized_crop(tensor, *boxes[i].tolist(), [16, 16], InterpolationMode.BILINEAR, True)
-        assert torch.equal(found[i], v2.functional.horizontal_flip(view) if mirrored[i] else view)
+        crop = v2.functional.resized_crop(tensor, *boxes[i].tolist(), [16, 16], InterpolationMode.BILINEAR, True)
+        assert torch.equal(views[i], v2.functional.horizontal_flip(crop) if mirrored[i] else crop)
 
 
 def test_the_generator_is_splitmix64() -> None:
-    """The numbers of its author's reference implementation (prng.di.unimi.it/splitmix64.c) for the seed 1234567."""
+    """Expected: the author's reference implementation (prng.di.unimi.it/splitmix64.c) with the seed 1234567."""
     expected = [
         6457827717110365317,
         3203168211198807973,
@@ -93,32 +93,32 @@ def test_an_error_while_preparing_ahead_is_raised_in_the_loop_and_the_thread_end
 
         def __getitem__(self, i: int) -> np.ndarray:
             if i == 9:
-                raise OSError("the disk is gone")
+                raise OSError("disk failure")
             return IMAGES[i]
 
-    found = []
-    with pytest.raises(OSError, match="the disk is gone"):
-        found.extend(ImageBatches(Broken(), LABELS, TO, batch_size=4, workers=1)(0))
-    assert len(found) == 2
+    received = []
+    with pytest.raises(OSError, match="disk failure"):
+        received.extend(ImageBatches(Broken(), LABELS, TO, batch_size=4, workers=1)(0))
+    assert len(received) == 2
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
-def test_batches_that_nobody_takes_end_their_threads() -> None:
-    taken = batches(workers=2)(0)
-    next(taken)
+def test_closing_unfinished_batches_ends_their_threads() -> None:
+    unfinished = batches(workers=2)(0)
+    next(unfinished)
     assert [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
-    taken.close()
+    unfinished.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
-def test_evaluation_images_are_all_there_plain_and_the_same_each_time() -> None:
+def test_evaluation_batches_hold_all_images_plain_in_every_epoch() -> None:
     plain = batches(seed=None, shuffle=False)
     assert torch.equal(all_of(plain, 0), all_of(plain, 1))
     assert len(all_of(plain, 0)) == 11
     assert len(plain) == 3
 
 
-def test_training_batches_are_whole_and_without_repetition() -> None:
+def test_training_batches_are_full_and_without_repetition() -> None:
     labels = [y for _, y in batches()(0)]
     assert [len(y) for y in labels] == [4, 4]
     assert len(set(torch.cat(labels).tolist())) == 8
@@ -157,9 +157,9 @@ def test_uniform_numbers_are_uniform_and_unrelated() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(10, 400), (400, 10), (1, 1)])
 def test_an_extreme_aspect_falls_back_to_the_centre_as_in_torchvision(height: int, width: int) -> None:
-    found = crop_boxes(uniforms(np.arange(3), NUM_CROP, 0), np.tile([height, width], (3, 1)), 1.0)
+    boxes = crop_boxes(uniforms(np.arange(3), NUM_CROP, 0), np.tile([height, width], (3, 1)), 1.0)
     expected = RandomResizedCrop.get_params(torch.zeros(3, height, width), [1.0, 1.0], [3 / 4, 4 / 3])
-    assert found.tolist() == [list(expected)] * 3
+    assert boxes.tolist() == [list(expected)] * 3
 
 
 def test_plain_view_is_torchvisions_resize_and_centre_crop() -> None:
@@ -186,11 +186,11 @@ def test_own_statistics_give_mean_zero_and_spread_one() -> None:
 
 def test_feature_batches_draw_views_and_keep_labels() -> None:
     features = torch.arange(3 * 10).reshape(3, 10, 1).float()  # view v of image i is 10 v + i
-    seen = set()
+    drawn_views = set()
     for x, y in FeatureBatches(features, np.arange(10), batch_size=4, seed=0)(0):
         assert torch.equal(x[:, 0] % 10, y.float())
-        seen |= {int(v) for v in x[:, 0] // 10}
-    assert len(seen) > 1
+        drawn_views |= {int(v) for v in x[:, 0] // 10}
+    assert len(drawn_views) > 1
     ((x, y),) = FeatureBatches(features, np.arange(10))(0)
     assert torch.equal(x, features[0])
     assert torch.equal(y, torch.arange(10))

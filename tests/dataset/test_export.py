@@ -1,4 +1,4 @@
-"""A split written as folders comes back as the same split."""
+"""A split written as folders is read back as the same split."""
 
 import json
 import shutil
@@ -54,17 +54,17 @@ def test_only_flags_that_a_split_depends_on_are_taken(
     assert manifest["left_out"] == ["class-0/empty.png: zero-byte: empty file"]
 
 
-def test_a_folder_that_is_split_already_is_refused(
+def test_a_folder_that_is_already_split_is_refused(
     tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["data", "split", str(images), str(tmp_path / "out")])
     with pytest.raises(SystemExit) as stop:
         main(["data", "split", str(tmp_path / "out"), str(tmp_path / "again")])
     assert stop.value.code == 2
-    assert "split already" in capsys.readouterr().err
+    assert "already split" in capsys.readouterr().err
 
 
-def test_copies_where_asked_or_where_links_cannot_be(
+def test_copies_where_requested_or_where_links_are_impossible(
     tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     main(["data", "split", str(images), str(tmp_path / "copies"), "--copy", "--val-share", "0.5"])
@@ -79,7 +79,7 @@ def test_copies_where_asked_or_where_links_cannot_be(
     assert len(files(tmp_path / "fallback")) == 37
 
 
-def test_a_split_cut_off_leaves_nothing(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_split_leaves_nothing(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -89,7 +89,7 @@ def test_a_split_cut_off_leaves_nothing(tmp_path: Path, images: Path, monkeypatc
     assert [p.name for p in tmp_path.iterdir()] == ["pictures"]
 
 
-def test_names_that_are_not_text_are_kept(tmp_path: Path, images: Path) -> None:
+def test_names_that_are_not_utf8_are_kept(tmp_path: Path, images: Path) -> None:
     (images / "class-0" / "000.png").rename(images / "class-0" / "caf\udce9.png")
     main(["data", "split", str(images), str(tmp_path / "out")])
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
@@ -97,18 +97,18 @@ def test_names_that_are_not_text_are_kept(tmp_path: Path, images: Path) -> None:
     assert all((tmp_path / "out" / s["file"]).is_file() for s in manifest["samples"])
 
 
-def test_targets_that_cannot_be(tmp_path: Path, images: Path) -> None:
+def test_invalid_targets_are_refused(tmp_path: Path, images: Path) -> None:
     index = build_index(images, "x", Data())
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("")
     with pytest.raises(BadData, match="not empty"):
         export.write_split(images, index, Data(), tmp_path / "full", copy=False)
-    with pytest.raises(BadData, match="within the images"):
+    with pytest.raises(BadData, match="within the folder of its images"):
         export.write_split(images, index, Data(), images / "out", copy=False)
 
 
 def add_images(folder: Path) -> None:
-    """9 more of each of 3 classes."""
+    """Add 9 images to each of 3 classes."""
     paint(folder / "more", per_class=9, seed=5)
     for cls in range(3):
         for path in (folder / "more" / f"class-{cls}").iterdir():
@@ -118,7 +118,7 @@ def add_images(folder: Path) -> None:
 
 
 def sides(out: Path) -> dict[str, str]:
-    """SHA-256 -> train or val, by the manifest, which is held against the files."""
+    """SHA-256 -> train or val, from the manifest, after checking it against the files."""
     samples = json.loads((out / "manifest.json").read_text())["samples"]
     assert {s["file"] for s in samples} == {p.relative_to(out).as_posix() for p in files(out)} - {"manifest.json"}
     assert all(digest((out / s["file"]).read_bytes()) == s["digest"] for s in samples)
@@ -144,25 +144,25 @@ def test_the_same_command_with_more_images_moves_no_old_one(
     before = {seed: sides(out) for seed, out in outs.items()}
     add_images(images)
     capsys.readouterr()
-    moved = 0  # without memory
+    moved = 0  # images on another side in a split that does not know the earlier one
     for seed, out in outs.items():
         main(["data", "split", str(images), str(out), "--split-seed", str(seed)])
-        said = " ".join(capsys.readouterr().err.split())
-        assert "its images keep their places" in said
-        assert "in tune" not in said
-        assert "changed sides" not in said
-        main(["data", "split", str(images), str(tmp_path / "anew"), "--split-seed", str(seed)])
+        output = " ".join(capsys.readouterr().err.split())
+        assert "its images stay where they are" in output
+        assert "in tune" not in output
+        assert "changed sides" not in output
+        main(["data", "split", str(images), str(tmp_path / "fresh"), "--split-seed", str(seed)])
         capsys.readouterr()
-        after, anew = sides(out), sides(tmp_path / "anew")
-        shutil.rmtree(tmp_path / "anew")
-        assert {one: after[one] for one in before[seed]} == before[seed]
-        assert after.keys() == anew.keys()
-        moved += sum(anew[one] != side for one, side in before[seed].items())
-    assert moved  # so that the test can fail
+        after, fresh = sides(out), sides(tmp_path / "fresh")
+        shutil.rmtree(tmp_path / "fresh")
+        assert {digest: after[digest] for digest in before[seed]} == before[seed]
+        assert after.keys() == fresh.keys()
+        moved += sum(fresh[digest] != side for digest, side in before[seed].items())
+    assert moved  # else the test could not fail
     assert sorted(p.name for p in tmp_path.iterdir()) == [*(out.name for out in outs.values()), "pictures"]
 
 
-def test_where_data_and_out_lie_is_told_from_wherever_one_is(
+def test_the_same_folders_are_recognised_from_any_working_directory(
     tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "b").mkdir()
@@ -173,14 +173,14 @@ def test_where_data_and_out_lie_is_told_from_wherever_one_is(
     main(["data", "split", str(images), str(tmp_path / "out"), "--copy"])  # the same two
     monkeypatch.chdir(others.parent)
     with pytest.raises(SystemExit) as stop:
-        main(["data", "split", "pictures", "../out", "--copy"])  # another folder of the same name
+        main(["data", "split", "pictures", "../out", "--copy"])  # another folder with the same name
     assert stop.value.code == 2
     assert "split of other images" in capsys.readouterr().err
     assert sides(tmp_path / "out") == before
 
 
 @pytest.mark.parametrize("command", [["data", "split", "../pictures", "."], ["data", "demo", "."]])
-def test_the_folder_one_is_in_is_refused(
+def test_the_working_directory_is_refused_as_target(
     tmp_path: Path,
     images: Path,
     command: list[str],
@@ -192,7 +192,7 @@ def test_the_folder_one_is_in_is_refused(
     with pytest.raises(SystemExit) as stop:
         main(command)
     assert stop.value.code == 2
-    assert "that you are in" in capsys.readouterr().err
+    assert "current folder cannot be replaced" in capsys.readouterr().err
 
 
 def test_a_link_to_an_earlier_split_is_followed(tmp_path: Path, images: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_link_to_an_earlier_split_is_followed(tmp_path: Path, images: Path) ->
     for _ in range(2):
         main(["data", "split", str(images), str(tmp_path / "link")])
     assert (tmp_path / "link").is_symlink()
-    assert {one: sides(tmp_path / "real")[one] for one in before} == before
+    assert {digest: sides(tmp_path / "real")[digest] for digest in before} == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "pictures", "real"]
 
 
@@ -213,16 +213,16 @@ def test_old_images_that_must_change_sides_are_named(
     out = tmp_path / "out"
     main(["data", "split", str(images), str(out)])
     samples = json.loads((out / "manifest.json").read_text())["samples"]
-    one = next(s["source"] for s in samples if s["split"] == "val")
-    other = next(s["source"] for s in samples if s["split"] == "train")
-    rows = [f"{s['source']},{'tied' if s['source'] in (one, other) else s['source']}" for s in samples]
+    val_image = next(s["source"] for s in samples if s["split"] == "val")
+    train_image = next(s["source"] for s in samples if s["split"] == "train")
+    rows = [f"{s['source']},{'tied' if s['source'] in (val_image, train_image) else s['source']}" for s in samples]
     (tmp_path / "groups.csv").write_text("file,group\n" + "\n".join(rows) + "\n")
     main(["data", "split", str(images), str(out), "--group-file", str(tmp_path / "groups.csv")])
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"changed sides, because groups or a given val/ tie them: 1 ({one})" in said
+    output = " ".join(capsys.readouterr().err.split())
+    assert f"changed sides, because groups or a given val/ tie them: 1 ({val_image})" in output
 
 
-def test_what_a_new_split_would_delete_is_not_deleted(
+def test_files_that_a_new_split_would_delete_are_kept(
     tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, others = tmp_path / "out", paint(tmp_path / "others", seed=9)
@@ -245,14 +245,14 @@ def test_what_a_new_split_would_delete_is_not_deleted(
     assert retouched.read_bytes() == b"changed"
 
 
-def test_the_last_copies_are_not_deleted_nor_is_what_only_looks_changed(
+def test_last_copies_are_kept_and_edited_hard_links_are_replaced(
     tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
     main(["data", "split", str(images), str(out)])
-    gone = images / "class-1" / "000.png"
-    content = gone.read_bytes()
-    gone.unlink()
+    removed = images / "class-1" / "000.png"
+    content = removed.read_bytes()
+    removed.unlink()
     with pytest.raises(SystemExit) as stop:
         main(["data", "split", str(images), str(out)])
     assert stop.value.code == 2
@@ -260,13 +260,13 @@ def test_the_last_copies_are_not_deleted_nor_is_what_only_looks_changed(
     assert len(files(out)) == 37
     main(["data", "split", str(images), str(tmp_path / "new"), "--keep-split", str(out / "manifest.json")])
     assert sides(tmp_path / "new").items() <= sides(out).items()
-    gone.write_bytes(content)
+    removed.write_bytes(content)
     (out / "train" / ".DS_Store").write_bytes(b"")
-    edited = images / "class-0" / "000.png"  # in place, and so in the split as well, where it is a link
+    edited = images / "class-0" / "000.png"  # in place, so that the hard link in the split changes too
     edited.write_bytes((images / "class-0" / "001.png").read_bytes())
-    (images / "class-2" / "000.png").write_bytes(b"")  # left out now; a link as well
+    (images / "class-2" / "000.png").write_bytes(b"")  # left out from now on; also a hard link
     main(["data", "split", str(images), str(out), "--on-bad", "leave-out"])
-    assert len(sides(out)) == 34  # two are one, and one is left out
+    assert len(sides(out)) == 34  # two are now equal, and one is left out
     assert len(files(out)) == 36
 
 
@@ -290,14 +290,14 @@ def test_an_earlier_split_stays_where_the_new_one_cannot_be_written(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "pictures"]
 
 
-def test_killed_between_the_two_renamings_the_earlier_split_is_still_known(tmp_path: Path, images: Path) -> None:
+def test_killed_between_the_two_renames_the_earlier_split_is_still_found(tmp_path: Path, images: Path) -> None:
     out = tmp_path / "out"
     main(["data", "split", str(images), str(out)])
     before = sides(out)
     out.replace(tmp_path / ".headtohead-old-out")
-    out.mkdir()  # as somebody would who finds it gone
+    out.mkdir()  # as a user might who finds the folder missing
     add_images(images)
     main(["data", "split", str(images), str(out)])
     after = sides(out)
-    assert {one: after[one] for one in before} == before
+    assert {digest: after[digest] for digest in before} == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "pictures"]

@@ -1,4 +1,4 @@
-"""Draws are nested, functions of content; repeated batches are the old ones in a row."""
+"""Draws are nested and functions of content; repeated batches are several epochs in a row."""
 
 import hashlib
 from collections import Counter
@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headtohead.dataset.batches import FeatureBatches, starts
+from headtohead.dataset.batches import FeatureBatches, batch_starts
 from headtohead.dataset.few_shot import Repeated, draw, even_batch
 from headtohead.images.folder import Sample
 
@@ -24,28 +24,30 @@ def samples(counts: tuple[int, ...] = (9, 4, 20), folder: str = "a") -> list[Sam
 
 @given(st.integers(0, 5), st.integers(0, 5), st.integers(1, 25), st.integers(1, 25))
 def test_a_draw_has_its_size_and_lies_within_the_larger_one(seed: int, number: int, a: int, b: int) -> None:
-    of = samples()
-    small, large = draw(of, min(a, b), number, seed), draw(of, max(a, b), number, seed)
-    assert Counter(of[i].label for i in small) == {k: min(count, min(a, b)) for k, count in enumerate((9, 4, 20))}
+    images = samples()
+    small, large = draw(images, min(a, b), number, seed), draw(images, max(a, b), number, seed)
+    assert Counter(images[i].label for i in small) == {k: min(count, min(a, b)) for k, count in enumerate((9, 4, 20))}
     assert len({*small}) == len(small)
     assert [i for i in large if i in {*small}] == small  # in the same order too
 
 
 def test_a_draw_is_a_function_of_content_alone() -> None:
-    of, elsewhere = samples(), samples(folder="z/y")
-    moved = [elsewhere[i] for i in np.random.default_rng(0).permutation(len(of))]
+    images, elsewhere = samples(), samples(folder="z/y")
+    moved = [elsewhere[i] for i in np.random.default_rng(0).permutation(len(images))]
     for number in range(3):
-        assert [of[i].digest for i in draw(of, 3, number, 0)] == [moved[i].digest for i in draw(moved, 3, number, 0)]
+        assert [images[i].digest for i in draw(images, 3, number, 0)] == [
+            moved[i].digest for i in draw(moved, 3, number, 0)
+        ]
 
 
 def test_draws_and_seeds_differ() -> None:
-    of = samples((30, 30))
-    assert len({frozenset(draw(of, 5, number, seed)) for number in range(4) for seed in range(4)}) == 16
+    images = samples((30, 30))
+    assert len({frozenset(draw(images, 5, number, seed)) for number in range(4) for seed in range(4)}) == 16
 
 
 def test_more_images_of_one_class_leave_the_draw_of_the_others() -> None:
     few, more = samples((9, 4)), samples((9, 40))
-    first = lambda of: {of[i].digest for i in draw(of, 3, 0, 0) if of[i].label == 0}  # noqa: E731
+    first = lambda images: {images[i].digest for i in draw(images, 3, 0, 0) if images[i].label == 0}  # noqa: E731
     assert first(few) == first(more)
 
 
@@ -53,7 +55,7 @@ def test_more_images_of_one_class_leave_the_draw_of_the_others() -> None:
 def test_even_batches_leave_next_to_nothing_over(num_samples: int, expected: int) -> None:
     size = even_batch(num_samples, 64)
     assert size == expected
-    assert num_samples - size * len(starts(num_samples, size)) < len(starts(num_samples, size))
+    assert num_samples - size * len(batch_starts(num_samples, size)) < len(batch_starts(num_samples, size))
 
 
 def test_even_batches_are_never_of_a_single_image() -> None:

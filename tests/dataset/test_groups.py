@@ -1,4 +1,4 @@
-"""Groups by name, folder and table, and the errors of each."""
+"""Groups by file name, sub-folder and table, and the errors of each."""
 
 import json
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_rules_and_pairs_are_joined() -> None:
     }
 
 
-def test_by_table_and_all_that_is_wrong_with_one(tmp_path: Path) -> None:
+def test_by_table_and_all_problems_of_a_table(tmp_path: Path) -> None:
     table = tmp_path / "groups.csv"
     table.write_text("file,group\n" + "".join(f"{f},{n // 2}\n" for n, f in enumerate(FILES)))
     assert together(Data(group_file=str(table))) == {frozenset(FILES[:2]), frozenset(FILES[2:4]), frozenset(FILES[4:])}
@@ -66,11 +66,11 @@ def test_by_table_and_all_that_is_wrong_with_one(tmp_path: Path) -> None:
         together(Data(group_file=str(tmp_path / "missing.csv")))
 
 
-def test_patterns_that_cannot_be() -> None:
+def test_invalid_patterns_are_refused() -> None:
     for pattern in ("(", "p", "(a)(b)"):
         with pytest.raises(BadSettings, match="group_pattern"):
             validate(Settings(data=Data(group_pattern=pattern)))
-    with pytest.raises(BadData, match="No file name fits"):
+    with pytest.raises(BadData, match="matches no file name"):
         together(Data(group_pattern="(zzz)"))
 
 
@@ -90,7 +90,7 @@ def test_warnings_about_the_split_are_kept_with_the_index(images: Path) -> None:
     assert Index.from_json(json.loads(json.dumps(index.to_json()))).split_warnings == index.split_warnings
 
 
-def test_an_earlier_split_that_cannot_be_read(tmp_path: Path, images: Path) -> None:
+def test_an_unreadable_earlier_split_is_refused(tmp_path: Path, images: Path) -> None:
     (tmp_path / "x.json").write_text("[]")
     for file in (tmp_path / "x.json", tmp_path / "missing.json"):
         with pytest.raises(BadData, match="earlier split"):
@@ -98,20 +98,20 @@ def test_an_earlier_split_that_cannot_be_read(tmp_path: Path, images: Path) -> N
     assert earlier_split("") == {}
 
 
-def test_what_another_version_wrote_down_is_one_clear_error(images: Path, tmp_path: Path) -> None:
+def test_data_json_of_another_version_is_refused(images: Path, tmp_path: Path) -> None:
     run, index = RunDir(tmp_path / "run"), build_index(images, "x", Data())
     write_json(run.data, index.to_json())
     assert read_index(run) == index
     content = read_json(run.data)
     sample = content["samples"][0]
-    for other in (
+    for invalid in (
         {key: value for key, value in content.items() if key != "layout"},
         content | {"of_a_later_version": 1},
         content | {"samples": [sample | {"of_a_later_version": 1}]},
         content | {"samples": [{"file": "a"}]},
         ["not a table"],
     ):
-        write_json(run.data, other)
+        write_json(run.data, invalid)
         with pytest.raises(RunFolderMismatch, match="cannot be read") as error:
             read_index(run)
         assert "--out" in error.value.fix

@@ -14,7 +14,7 @@ from scipy.stats import bootstrap
 from headtohead.dataset.batches import FeatureBatches
 from headtohead.evaluation.agreement import ALARMS, Headline, agreement
 from headtohead.evaluation.compare import mean_over_seeds
-from headtohead.evaluation.intervals import interval, mean_interval, percentiles, score_intervals
+from headtohead.evaluation.intervals import bootstrap_mean, bootstrap_statistic, percentile_row, score_intervals
 from headtohead.evaluation.metrics import METRICS
 from headtohead.evaluation.predictions import Predictions
 from headtohead.models.backbones import build_head
@@ -28,7 +28,7 @@ PLAN = Plan(seed=0, epochs=15, learning_rate=1e-2, weight_decay=0.0, warmup_shar
 
 @dataclasses.dataclass(frozen=True)
 class OneView:
-    """Features as the panel takes them."""
+    """Features in the form that the panel reads."""
 
     values: torch.Tensor
     poolings: tuple[str, ...] = ("cls",)
@@ -52,7 +52,7 @@ def predictions(y: np.ndarray, p: np.ndarray) -> Predictions:
 
 @cache
 def panel() -> tuple[dict[str, Any], dict[str, Predictions]]:
-    """An honest panel: its JSON, and its predictions of `val`."""
+    """A correctly trained panel: its JSON, and its predictions for `val`."""
     grids = {"adamw": ((1e-3, 1e-2, 1e-1), (0.0,))}
     (x, y), (x_tune, y_tune), (x_val, y_val) = TRAIN, TUNE, VAL
     fits = fit_panel((OneView(x), y), (OneView(x_tune), y_tune), num_classes=5, plan=PLAN, grids=grids, batch_size=32)
@@ -64,38 +64,39 @@ def panel() -> tuple[dict[str, Any], dict[str, Predictions]]:
 
 
 def headline(plan: Plan = PLAN, y: np.ndarray = TRAIN[1], scale: float = 1.0) -> Headline:
-    """A head by the loop, two seeds."""
-    runs, tuned = [], []
+    """A head trained by the loop with two seeds."""
+    runs, tune_accuracies = [], []
     for seed in (0, 1):
         batches = FeatureBatches(TRAIN[0] * scale, y, batch_size=32, seed=seed)
         tune = FeatureBatches(TUNE[0] * scale, TUNE[1])
         head = build_head(16, 5, seed)
         state = train(head, batches, tune, dataclasses.replace(plan, seed=seed))
         head.load_state_dict(state.best_weights)
-        tuned.append(accuracy(*predict(head, tune)[1:]))
+        tune_accuracies.append(accuracy(*predict(head, tune)[1:]))
         logits = predict(head, FeatureBatches(VAL[0] * scale, VAL[1]))[1]
         runs.append(predictions(VAL[1], torch.softmax(logits, 1).numpy()))
-    return Headline(runs, float(np.mean(tuned)), [])
+    return Headline(runs, float(np.mean(tune_accuracies)), [])
 
 
-def judged(of: Headline, change: Callable[[dict[str, Any]], None] = lambda _: None) -> dict[str, Any]:
-    found, val = panel()
-    found = copy.deepcopy(found)
-    change(found)
-    return agreement(found, val, of, 0.95, 500)
+def agreement_with(head: Headline, change: Callable[[dict[str, Any]], None] = lambda _: None) -> dict[str, Any]:
+    """The panel, with `change` made to its JSON, compared with `head`."""
+    content, val = panel()
+    content = copy.deepcopy(content)
+    change(content)
+    return agreement(content, val, head, 0.95, 500)
 
 
-def cases(found: dict[str, Any]) -> set[tuple[str, str]]:
-    return {(alarm["alarm"], alarm["case"]) for alarm in found["alarms"]}
+def cases(result: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(alarm["alarm"], alarm["case"]) for alarm in result["alarms"]}
 
 
 def test_an_honest_head_agrees_and_fires_nothing() -> None:
-    found = judged(headline())
-    assert found["agrees"]
-    assert found["alarms"] == []
-    assert found["reference"]["name"] == "logreg-cls-raw"
-    assert found["reference"]["low"] <= 0 <= found["reference"]["high"]
-    assert found["scores"].keys() == found["differences"].keys() == panel()[1].keys()
+    result = agreement_with(headline())
+    assert result["agrees"]
+    assert result["alarms"] == []
+    assert result["reference"]["name"] == "logreg-cls-raw"
+    assert result["reference"]["low"] <= 0 <= result["reference"]["high"]
+    assert result["scores"].keys() == result["differences"].keys() == panel()[1].keys()
 
 
 def shuffled() -> np.ndarray:
@@ -111,36 +112,34 @@ def shuffled() -> np.ndarray:
     ],
     ids=["learning rate of 1e-7", "shuffled labels", "features scaled down"],
 )
-def test_a_sabotaged_head_is_found_out_by_its_neighbours_and_by_the_exact_solution(
-    sabotaged: Callable[[], Headline],
-) -> None:
-    found = judged(sabotaged())
-    assert {("protocol", "neighbours"), ("learning-rate", "solved")} <= cases(found)
-    assert not found["agrees"]
-    for alarm in found["alarms"]:
+def test_a_sabotaged_head_loses_to_its_neighbours_and_to_the_exact_solution(sabotaged: Callable[[], Headline]) -> None:
+    result = agreement_with(sabotaged())
+    assert {("protocol", "neighbours"), ("learning-rate", "solved")} <= cases(result)
+    assert not result["agrees"]
+    for alarm in result["alarms"]:
         assert alarm["evidence"]["low"] > 0
         assert alarm["advice"] == ALARMS[alarm["alarm"]].en
 
 
 def test_a_winner_at_the_edge_of_its_learning_rates_fires() -> None:
-    of = headline()
-    assert cases(judged(dataclasses.replace(of, edges=["learning_rate"]))) == {("learning-rate", "edge")}
-    assert cases(judged(dataclasses.replace(of, edges=["weight_decay"]))) == set()
+    head = headline()
+    assert cases(agreement_with(dataclasses.replace(head, edges=["learning_rate"]))) == {("learning-rate", "edge")}
+    assert cases(agreement_with(dataclasses.replace(head, edges=["weight_decay"]))) == set()
 
 
 def test_a_val_score_far_from_the_tune_score_fires_on_either_side() -> None:
-    of = headline()
-    val = np.mean([(run.predicted == run.labels).mean() for run in of.val])
+    head = headline()
+    val = np.mean([(run.predicted == run.labels).mean() for run in head.val])
     for far, near in ((val - 0.2, val - 0.02), (min(1.0, val + 0.1), val + 0.02)):
-        assert cases(judged(dataclasses.replace(of, tune_accuracy=float(far)))) == {("protocol", "splits")}
-        assert cases(judged(dataclasses.replace(of, tune_accuracy=float(near)))) == set()
+        assert cases(agreement_with(dataclasses.replace(head, tune_accuracy=float(far)))) == {("protocol", "splits")}
+        assert cases(agreement_with(dataclasses.replace(head, tune_accuracy=float(near)))) == set()
 
 
 def test_a_standardised_head_that_is_clearly_better_fires() -> None:
-    found, val = panel()
-    worse = val["ridge-cls-raw"]
-    spoilt = dataclasses.replace(worse, probabilities=np.roll(worse.probabilities, 1, axis=1))
-    alarms = agreement(found, val | {"ridge-cls-raw": spoilt}, headline(), 0.95, 500)["alarms"]
+    content, val = panel()
+    raw = val["ridge-cls-raw"]
+    spoilt = dataclasses.replace(raw, probabilities=np.roll(raw.probabilities, 1, axis=1))
+    alarms = agreement(content, val | {"ridge-cls-raw": spoilt}, headline(), 0.95, 500)["alarms"]
     assert [(a["alarm"], a["evidence"]["variant"]) for a in alarms] == [("scaling", "ridge-cls-standardised")]
 
 
@@ -152,42 +151,44 @@ def test_a_best_fit_that_has_not_converged_fires(taken: bool) -> None:
         best["converged"] = False
         variant["best"] = best if taken else variant["table"][0]
 
-    found = judged(headline(), cut)
-    assert cases(found) == {("not-converged", "iterations")}
-    assert found["alarms"][0]["evidence"]["taken"] == taken
+    result = agreement_with(headline(), cut)
+    assert cases(result) == {("not-converged", "iterations")}
+    assert result["alarms"][0]["evidence"]["taken"] == taken
 
 
-def test_every_alarm_has_been_seen_to_fire() -> None:
-    """The names above are all there are."""
+def test_every_alarm_fires_in_a_test() -> None:
+    """The tests above cover these names, and there are no others."""
     assert set(ALARMS) == {"learning-rate", "scaling", "protocol", "not-converged"}
 
 
-def test_of_heads_of_equal_worth_few_runs_have_an_alarm() -> None:
+def test_heads_that_are_equally_good_rarely_fire_an_alarm() -> None:
     """40 runs in which all heads are equally good, but err on different images: about 2 may fire."""
-    found, val = panel()
+    content, val = panel()
     y, fired = VAL[1], 0
     for seed in range(40):
         rng = np.random.default_rng(seed)
         hit = lambda rng=rng: predictions(y, np.eye(5)[np.where(rng.random(len(y)) < 0.8, y, (y + 1) % 5)])  # noqa: E731
-        of = Headline([hit()], float((rng.random(150) < 0.8).mean()), [])
-        fired += bool(agreement(found, {name: hit() for name in val}, of, 0.95, 100)["alarms"])
+        head = Headline([hit()], float((rng.random(150) < 0.8).mean()), [])
+        fired += bool(agreement(content, {name: hit() for name in val}, head, 0.95, 100)["alarms"])
     assert fired <= 6
 
 
 def test_the_interval_is_scipy_s() -> None:
     values = np.random.default_rng(3).choice([-1.0, 0.0, 1 / 3, 1.0], 200)
     reference = bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1))
-    low, high = mean_interval(values, 0.95, 20_000)
-    assert low == pytest.approx(reference.confidence_interval.low, abs=0.005)
-    assert high == pytest.approx(reference.confidence_interval.high, abs=0.005)
-    assert percentiles(np.arange(101.0), 0.9) == pytest.approx((5, 95))
+    row = bootstrap_mean(values, 0.95, 20_000)
+    assert row["mean"] == values.mean()
+    assert row["low"] == pytest.approx(reference.confidence_interval.low, abs=0.005)
+    assert row["high"] == pytest.approx(reference.confidence_interval.high, abs=0.005)
+    assert percentile_row(0.0, np.arange(101.0), 0.9) == pytest.approx({"mean": 0.0, "low": 5, "high": 95})
 
 
 def test_scores_are_those_of_the_other_bootstrap() -> None:
-    of = panel()[1]["knn-cls-raw"]
-    found = score_intervals(of, 0.95, 4000)
+    run = panel()[1]["knn-cls-raw"]
+    result = score_intervals(run, 0.95, 4000)
     for name, metric in METRICS.items():
-        statistic = mean_over_seeds([of], metric)
-        low, high = interval(statistic, len(of.labels), 0.95, 4000)
-        assert found[name]["mean"] == pytest.approx(statistic(np.arange(len(of.labels))))
-        assert (found[name]["low"], found[name]["high"]) == pytest.approx((low, high), abs=0.006)
+        expected = bootstrap_statistic(mean_over_seeds([run], metric), len(run.labels), 0.95, 4000)
+        assert result[name]["mean"] == pytest.approx(expected["mean"])
+        assert (result[name]["low"], result[name]["high"]) == pytest.approx(
+            (expected["low"], expected["high"]), abs=0.006
+        )

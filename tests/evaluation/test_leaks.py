@@ -1,4 +1,4 @@
-"""Scores without leaked images against a computation by hand."""
+"""Scores without leaked images against scikit-learn and values computed by hand."""
 
 import numpy as np
 import pytest
@@ -17,16 +17,16 @@ def test_scores_with_and_without_leaked_images() -> None:
     y = [0, 0, 0, 0, 1, 1, 1, 2, 2, 2]
     runs = [run(y, [0, 0, 1, 0, 1, 1, 0, 2, 2, 0]), run(y, [0, 0, 0, 0, 1, 0, 1, 2, 1, 0])]
     leaked = np.array([True, True, False, False, True, False, False, True, False, False])
-    found = with_and_without({"cnn": runs}, leaked, 0.95, 500)
-    assert (found["num_leaked"], found["num_clean"]) == (4, 6)
-    # Right of ten: 7 and 7; of the six clean ones: 3 and 3.
-    accuracy = found["contenders"]["cnn"]["accuracy"]
+    result = with_and_without({"cnn": runs}, leaked, 0.95, 500)
+    assert (result["num_leaked"], result["num_clean"]) == (4, 6)
+    # Both runs get 7 of 10 images right, and 3 of the 6 clean ones.
+    accuracy = result["contenders"]["cnn"]["accuracy"]
     assert accuracy["all"]["mean"] == pytest.approx(0.7)
     assert accuracy["without"]["mean"] == pytest.approx(0.5)
     assert accuracy["difference"]["mean"] == pytest.approx(0.2)
     assert accuracy["difference"]["low"] <= 0.2 <= accuracy["difference"]["high"]
     clean = [f1_score(r.labels[~leaked], r.predicted[~leaked], average="macro", labels=range(3)) for r in runs]
-    assert found["contenders"]["cnn"]["macro_f1"]["without"]["mean"] == pytest.approx(np.mean(clean))
+    assert result["contenders"]["cnn"]["macro_f1"]["without"]["mean"] == pytest.approx(np.mean(clean))
 
 
 def test_no_leak_and_nothing_but_leaks() -> None:

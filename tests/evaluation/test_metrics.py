@@ -39,9 +39,9 @@ def test_all_metrics_are_scikit_learns(items: list[tuple[int, int]]) -> None:
 def test_mcnemar_is_the_exact_binomial_test() -> None:
     y = [0] * 20
     first, second = [0] * 9 + [1] * 11, [1] * 6 + [0] * 3 + [0] * 10 + [1]
-    found = compare.mcnemar(predictions(y, first), predictions(y, second))
-    assert (found["both"], found["only_first"], found["only_second"], found["neither"]) == (3, 6, 10, 1)
-    assert found["p"] == pytest.approx(2 * binom.cdf(6, 16, 0.5))
+    result = compare.mcnemar(predictions(y, first), predictions(y, second))
+    assert (result["both"], result["only_first"], result["only_second"], result["neither"]) == (3, 6, 10, 1)
+    assert result["p"] == pytest.approx(2 * binom.cdf(6, 16, 0.5))
     assert compare.mcnemar(predictions(y, first), predictions(y, first))["p"] == 1.0
 
 
@@ -78,9 +78,9 @@ def test_other_images_are_no_pair() -> None:
 
 def test_most_confused_and_per_class() -> None:
     run = predictions([0, 0, 0, 1, 1, 2], [1, 1, 0, 1, 2, 2])
-    found = compare.scores([run, run], 0.95, 100)
-    assert found["most_confused"][0] == {"true": "a", "predicted": "b", "count": 4, "of": 6}
-    assert found["per_class"]["d"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+    result = compare.scores([run, run], 0.95, 100)
+    assert result["most_confused"][0] == {"true": "a", "predicted": "b", "count": 4, "of": 6}
+    assert result["per_class"]["d"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
     assert compare.most_confused(np.diag([3, 4, 5, 6]), CLASSES) == []
 
 
@@ -89,8 +89,8 @@ def test_convergence_finds_the_first_epoch_of_ninety_per_cent() -> None:
         {"epoch": epoch, "accuracy/tune": a, "loss/tune": loss, "seconds/train": 2.0, "seconds/tune": 0.5}
         for epoch, (a, loss) in enumerate(((0.3, 3), (0.73, 1), (0.7, 2), (0.8, 1.5)))
     ]
-    found = compare.convergence(log)
-    assert (found["epochs"], found["seconds"], found["seconds_all"], found["best_epoch"]) == (2, 5.0, 10.0, 1)
+    result = compare.convergence(log)
+    assert (result["epochs"], result["seconds"], result["seconds_all"], result["best_epoch"]) == (2, 5.0, 10.0, 1)
 
 
 def test_generalisation_gap() -> None:

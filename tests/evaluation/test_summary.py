@@ -17,13 +17,13 @@ from headtohead.settings.schema import Settings
 
 @pytest.fixture
 def copy(small_run: RunDir, tmp_path: Path) -> RunDir:
-    """The run, to be summarised again."""
+    """A copy of the small run, to be summarised again."""
     run = RunDir(tmp_path / "run")
     shutil.copytree(small_run.path, run.path)
     return run
 
 
-def test_it_is_a_function_of_what_lies_on_disk(copy: RunDir, small_settings: Settings) -> None:
+def test_the_summary_depends_on_the_files_alone(copy: RunDir, small_settings: Settings) -> None:
     run, settings = copy, small_settings
     before = {path: path.read_bytes() for path in run.path.glob("*.csv")}
     for path in before:
@@ -34,10 +34,10 @@ def test_it_is_a_function_of_what_lies_on_disk(copy: RunDir, small_settings: Set
 
 def test_confusion_matrices_are_scikit_learns_summed_over_the_seeds(small_run: RunDir) -> None:
     for name in ("cnn", "probe"):
-        each = [load_predictions(small_run.seed(name, seed).predictions("val")) for seed in (0, 1)]
-        expected = sum(confusion_matrix(run.labels, run.predicted, labels=range(2)) for run in each)
+        runs = [load_predictions(small_run.seed(name, seed).predictions("val")) for seed in (0, 1)]
+        expected = sum(confusion_matrix(run.labels, run.predicted, labels=range(2)) for run in runs)
         header, *rows = csv.reader(small_run.confusion(name).read_text().splitlines())
-        assert header[1:] == [row[0] for row in rows] == list(each[0].classes)
+        assert header[1:] == [row[0] for row in rows] == list(runs[0].classes)
         assert np.array([row[1:] for row in rows], dtype=int).tolist() == expected.tolist()
 
 
@@ -55,11 +55,11 @@ def test_metrics_hold_every_contender_and_baseline(small_run: RunDir) -> None:
     assert float(rows["cnn", "accuracy"]["sd_over_seeds"]) == pytest.approx(np.std(per_seed, ddof=1), abs=1e-6)
 
 
-def test_the_panel_is_held_against_the_headline_of_the_best_epochs(small_run: RunDir) -> None:
+def test_the_panel_is_compared_with_the_headline_at_its_best_epochs(small_run: RunDir) -> None:
     panel = json.loads(small_run.comparison.read_text())["panel"]["probe"]
     assert set(panel["scores"]) == set(load_several(small_run.panel_predictions("probe")))
-    ours = [load_predictions(small_run.seed("probe", seed).predictions("val")) for seed in (0, 1)]
-    right = np.mean([run.predicted == run.labels for run in ours])
+    headline = [load_predictions(small_run.seed("probe", seed).predictions("val")) for seed in (0, 1)]
+    right = np.mean([run.predicted == run.labels for run in headline])
     for name, run in load_several(small_run.panel_predictions("probe")).items():
         gap = (run.predicted == run.labels).mean() - right
         assert panel["differences"][name]["mean"] == pytest.approx(gap)

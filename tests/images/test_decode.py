@@ -1,4 +1,4 @@
-"""Every kind of image becomes RGB in the stated way."""
+"""Every kind of image becomes RGB by the documented rules."""
 
 import io
 
@@ -9,9 +9,9 @@ from PIL import Image
 from headtohead.images.decode import Unreadable, decode, shrink
 
 
-def png(image: Image.Image, form: str = "PNG", **more: object) -> bytes:
+def png(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
     out = io.BytesIO()
-    image.save(out, form, **more)
+    image.save(out, form, **options)
     return out.getvalue()
 
 
@@ -53,7 +53,7 @@ def test_cmyk() -> None:
 def test_exif_orientation_is_applied() -> None:
     image = Image.new("RGB", (6, 4))
     exif = image.getexif()
-    exif[0x0112] = 6  # turn by a quarter
+    exif[0x0112] = 6  # a quarter turn
     assert decode(png(image, "JPEG", exif=exif))[0].shape == (6, 4, 3)
 
 
@@ -62,13 +62,14 @@ def test_a_dark_sixteen_bit_image_stays_dark() -> None:
 
 
 def test_broken_files_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = png(Image.effect_noise((64, 64), 50), "JPEG")
-    for content, reason in ((b"", "empty file"), (b"hello", "not an image"), (whole[: len(whole) // 2], "truncated")):
+    complete = png(Image.effect_noise((64, 64), 50), "JPEG")
+    half = complete[: len(complete) // 2]
+    for content, reason in ((b"", "empty file"), (b"hello", "not an image"), (half, "truncated")):
         with pytest.raises(Unreadable, match=reason):
             decode(content)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(Unreadable, match="decompression bomb"):
-        decode(whole)
+        decode(complete)
 
 
 def test_shrink_keeps_the_aspect_and_never_enlarges() -> None:

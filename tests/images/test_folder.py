@@ -45,7 +45,7 @@ def test_class_unknown_to_train_is_an_error(tmp_path: Path) -> None:
 
 def test_train_without_val(tmp_path: Path) -> None:
     paint(tmp_path / "train", classes=2)
-    with pytest.raises(BadData, match="not `train/` and `val/` together"):
+    with pytest.raises(BadData, match="Only one of `train/` and `val/` exists"):
         scan(tmp_path)
 
 
@@ -78,8 +78,8 @@ def test_numeric_class_names_are_flagged(tmp_path: Path) -> None:
 def test_unreadable_images_are_listed_all_at_once_or_left_out(images: Path) -> None:
     (images / "class-0" / "empty.png").write_bytes(b"")
     (images / "class-1" / "text.jpg").write_text("not an image")
-    whole = (images / "class-2" / "000.png").read_bytes()
-    (images / "class-2" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    complete = (images / "class-2" / "000.png").read_bytes()
+    (images / "class-2" / "cut.png").write_bytes(complete[: len(complete) // 2])
     lines = ("class-0/empty.png: zero-byte: empty file", "class-1/text.jpg: not-an-image", "class-2/cut.png: truncated")
     with pytest.raises(BadData) as error:
         build_index(images, "x", Data())
@@ -97,7 +97,7 @@ def test_a_class_without_readable_images(images: Path) -> None:
         build_index(images, "x", Data(on_bad="leave-out"))
 
 
-def test_a_class_too_thin_to_split(images: Path) -> None:
+def test_a_class_with_too_few_images_to_split(images: Path) -> None:
     for image in sorted((images / "class-1").iterdir())[2:]:
         image.unlink()
     with pytest.raises(BadData, match="Fewer than 2 training images"):
@@ -113,11 +113,11 @@ def test_a_changed_or_missing_image_is_noticed(images: Path) -> None:
     with pytest.raises(BadData, match="changed"):
         files[0]
     (images / first.file).unlink()
-    with pytest.raises(BadData, match="gone"):
+    with pytest.raises(BadData, match="cannot be read"):
         files[0]
 
 
-def test_data_are_found_below_the_variable(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_data_folder_is_found_below_the_environment_variable(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADTOHEAD_DATA", str(images.parent))
     assert locate("pictures") == (images.parent / "pictures", "pictures")
     with pytest.raises(BadData, match="no such folder"):

@@ -1,4 +1,4 @@
-"""What a backbone's name may be: a model of timm, one of torchvision, a file, a folder, and any other."""
+"""A backbone's name: a model of timm, one of torchvision, a file, a folder, and unknown names."""
 
 import json
 import math
@@ -16,12 +16,12 @@ from headtohead.contenders.base import Job
 from headtohead.core.errors import BadSettings, WeightsNotFound
 from headtohead.models.backbones import LinearProbe, build_head, load_backbone, published_statistics, state_hash
 from headtohead.models.names import canonical
-from headtohead.models.torchvision_nets import build_torchvision, take_classifier_off, torchvision_preprocess
+from headtohead.models.torchvision_nets import load_torchvision, torchvision_preprocess
 from headtohead.models.weights import find_weights
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
 
-RESNET = "resnet18-f37072fd.pth"  # as torchvision calls it
+RESNET = "resnet18-f37072fd.pth"  # the name of torchvision's own file
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,8 @@ def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_whose_name_it_is() -> None:
-    assert canonical("resnet18") == "resnet18"  # both have it: timm's
+def test_timm_has_precedence_for_a_name_that_both_know() -> None:
+    assert canonical("resnet18") == "resnet18"  # both know it
     assert canonical("torchvision/resnet18") == canonical("torchvision/resnet18") == "torchvision/resnet18"
     assert not timm.is_model("squeezenet1_1")
     assert canonical("squeezenet1_1") == "torchvision/squeezenet1_1"
@@ -44,16 +44,16 @@ def test_whose_name_it_is() -> None:
     ("name", "nearest"),
     [("vit_tiny_patch16_244", "vit_tiny_patch16"), ("torchvision/resnet19", "torchvision/resnet18")],
 )
-def test_an_unknown_name_is_answered_with_the_nearest(name: str, nearest: str) -> None:
+def test_the_error_of_an_unknown_name_suggests_similar_names(name: str, nearest: str) -> None:
     with pytest.raises(BadSettings, match=f"such as .*{nearest}"):
         canonical(name)
 
 
 def test_a_torchvision_net_loads_strictly_with_its_own_preprocessing(resnet: Path, tmp_path: Path) -> None:
     backbone = load_backbone(find_weights("torchvision/resnet18", str(resnet)))
-    to = models.ResNet18_Weights.DEFAULT.transforms()
+    transforms = models.ResNet18_Weights.DEFAULT.transforms()
     p = backbone.preprocess
-    assert (p.size, p.interpolation, p.mean, p.std) == (224, "bilinear", tuple(to.mean), tuple(to.std))
+    assert (p.size, p.interpolation, p.mean, p.std) == (224, "bilinear", tuple(transforms.mean), tuple(transforms.std))
     assert p.crop_pct == 224 / 256
     assert published_statistics(backbone.weights) == (p.mean, p.std)
     assert (backbone.num_features, backbone.net.poolings) == (512, ("pooled",))
@@ -72,16 +72,17 @@ def test_a_torchvision_net_loads_strictly_with_its_own_preprocessing(resnet: Pat
 
 def test_every_plain_view_is_cut_out_of_what_torchvision_resizes_to() -> None:
     for name in models.list_models(module=models):
-        to, ours = models.get_model_weights(name).DEFAULT.transforms(), torchvision_preprocess(f"torchvision/{name}")
-        assert math.floor(ours.size / ours.crop_pct) == to.resize_size[0], name
+        transforms = models.get_model_weights(name).DEFAULT.transforms()
+        preprocess = torchvision_preprocess(f"torchvision/{name}")
+        assert math.floor(preprocess.size / preprocess.crop_pct) == transforms.resize_size[0], name
 
 
 def test_a_net_without_a_last_linear_layer_is_refused() -> None:
-    with pytest.raises(BadSettings, match="no linear layer"):
-        take_classifier_off(build_torchvision("torchvision/squeezenet1_1"), "torchvision/squeezenet1_1")
+    with pytest.raises(BadSettings, match="does not end in a linear layer"):
+        load_torchvision("torchvision/squeezenet1_1", models.squeezenet1_1(weights=None).state_dict())
 
 
-def test_without_weights_of_torchvision_the_ways_out_are_named(
+def test_the_error_of_missing_torchvision_weights_names_the_fixes(
     tmp_path: Path, resnet: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HEADTOHEAD_WEIGHTS", raising=False)
@@ -117,8 +118,8 @@ def test_a_folder_is_a_backbone_with_its_own_config(tiny_weights: Path, tmp_path
         assert published_statistics(backbone.weights) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
 
 
-def test_a_path_to_nothing_and_a_file_without_a_models_name(tmp_path: Path) -> None:
-    with pytest.raises(WeightsNotFound, match="not there"):
+def test_a_missing_file_and_a_file_not_named_after_a_model_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsNotFound, match="does not exist"):
         find_weights(str(tmp_path / "no.safetensors"))
     (tmp_path / "mine.safetensors").write_bytes(b"")
     with pytest.raises(BadSettings, match="`mine`"):
@@ -127,12 +128,12 @@ def test_a_path_to_nothing_and_a_file_without_a_models_name(tmp_path: Path) -> N
 
 def test_one_file_is_not_the_weights_of_two(images: Path, tiny_weights: Path, tmp_path: Path) -> None:
     settings = Settings(backbone=(BACKBONE, "resnet18"), weights=str(tiny_weights / f"{BACKBONE}.safetensors"))
-    with pytest.raises(BadSettings, match="one file, but there are 2 backbones"):
+    with pytest.raises(BadSettings, match="file, but there are 2 backbones"):
         _ = Job.of(settings, RunDir(tmp_path / "run")).weights
 
 
 @pytest.mark.parametrize("name", ["torchvision/resnet18", "resnet18.a1_in1k"])
-def test_batchnorm_and_its_counters_stay_to_the_last_byte(name: str, resnet: Path, tmp_path: Path) -> None:
+def test_batchnorm_and_its_counters_stay_unchanged_to_the_last_byte(name: str, resnet: Path, tmp_path: Path) -> None:
     if not name.startswith("torchvision"):
         state = timm.create_model(name.split(".")[0], num_classes=1000).state_dict()
         save_file(state, tmp_path / f"{name}.safetensors")
@@ -146,6 +147,6 @@ def test_batchnorm_and_its_counters_stay_to_the_last_byte(name: str, resnet: Pat
         optimizer.step()
     assert backbone.state_hash() == backbone.fingerprint == state_hash(backbone.net.body.state_dict())
     assert all(torch.equal(value, buffers[key]) for key, value in backbone.net.body.named_buffers())
-    thawed = backbone.net.body.train()  # the same steps in train mode do move them: the test can fail
-    thawed(torch.randn(4, 3, 32, 32))
+    trainable = backbone.net.body.train()  # a step in train mode does change them, so the test can fail
+    trainable(torch.randn(4, 3, 32, 32))
     assert backbone.state_hash() != backbone.fingerprint

@@ -1,4 +1,4 @@
-"""Backbones: strict loading, own preprocessing, frozen for good, sources in order."""
+"""Backbones load strictly, bring their own preprocessing, stay frozen, and are searched in order."""
 
 from pathlib import Path
 
@@ -12,20 +12,19 @@ from torch import nn
 
 from headtohead.core.errors import BadSettings, WeightsNotFound
 from headtohead.images.transforms import normalise, plain_view
-from headtohead.models import weights as sources
 from headtohead.models.backbones import FrozenBackbone, LinearProbe, build_head, load_backbone, state_hash
 from headtohead.models.weights import WeightsFile, find_weights
 
 AUGREG = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
 
 
-def test_loads_what_the_file_holds(tiny_weights: Path) -> None:
+def test_the_net_holds_the_tensors_of_the_file(tiny_weights: Path) -> None:
     backbone = load_backbone(find_weights(BACKBONE, str(tiny_weights)))
-    inside = backbone.net.body.state_dict()
+    loaded = backbone.net.body.state_dict()
     given = load_file(tiny_weights / f"{BACKBONE}.safetensors")
-    assert all(torch.equal(inside[name], given[name]) for name in inside)
-    assert {name.split(".")[0] for name in given.keys() - inside.keys()} <= {"head"}
-    assert backbone.fingerprint == state_hash(inside)
+    assert all(torch.equal(loaded[name], given[name]) for name in loaded)
+    assert {name.split(".")[0] for name in given.keys() - loaded.keys()} <= {"head"}
+    assert backbone.fingerprint == state_hash(loaded)
 
 
 def test_a_file_without_head_loads_too(tiny_weights: Path, tmp_path: Path) -> None:
@@ -84,25 +83,25 @@ def test_the_hash_sees_values_names_and_buffers() -> None:
 
 
 def test_an_unknown_name_suggests_others() -> None:
-    with pytest.raises(BadSettings, match=r"knows a pretrained model(.|\n)*vit_tiny"):
+    with pytest.raises(BadSettings, match=r"has a pretrained model(.|\n)*vit_tiny"):
         find_weights("vit_tinny")
 
 
 def test_a_wrong_flag_is_an_error_but_a_variable_without_the_file_is_not(
     tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(WeightsNotFound, match="names no weights"):
+    with pytest.raises(WeightsNotFound, match="holds no weights"):
         find_weights(BACKBONE, str(tmp_path))
     monkeypatch.setenv("HEADTOHEAD_WEIGHTS", str(tiny_weights))
     assert find_weights(BACKBONE).source == "given"
     monkeypatch.setenv("HEADTOHEAD_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr(sources, "_in_hub_cache", lambda _: tmp_path / "model.safetensors")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: str(tmp_path / "model.safetensors"))
     assert find_weights(BACKBONE).source == "hub cache"
 
 
-def test_without_any_source_the_ways_out_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_missing_weights_names_all_fixes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HEADTOHEAD_WEIGHTS", raising=False)
-    monkeypatch.setattr(sources, "_in_hub_cache", lambda _: None)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
     with pytest.raises(WeightsNotFound) as error:
         find_weights(AUGREG, fallback=False)
     for word in (
@@ -118,10 +117,10 @@ def test_without_any_source_the_ways_out_are_named(monkeypatch: pytest.MonkeyPat
         assert word in str(error.value)
 
 
-def test_a_file_called_after_another_model_is_refused(tmp_path: Path) -> None:
+def test_a_file_named_after_another_model_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "deit_tiny_patch16_224.safetensors"
     file.write_bytes(b"")
-    with pytest.raises(WeightsNotFound, match="called after deit_tiny_patch16_224"):
+    with pytest.raises(WeightsNotFound, match="named after deit_tiny_patch16_224"):
         find_weights(AUGREG, str(file))
 
 
@@ -146,7 +145,7 @@ def test_real_weights_bring_their_own_preprocessing(
 
 @pytest.mark.shared
 def test_features_of_a_photo_are_timms(shared_weights: Path, shared_data: Path) -> None:
-    """Our pixels and net against timm's own transform and model, on a real photograph."""
+    """Features from our transforms and net match those of timm's own transform and model on a photograph."""
     from PIL import Image
 
     from headtohead.images.decode import decode

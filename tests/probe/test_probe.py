@@ -1,4 +1,4 @@
-"""The head equals scikit-learn's; a new head knows nothing."""
+"""A trained head agrees with scikit-learn; a new head starts at the loss of uniform probabilities."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ def clouds(seed: int, n: int = 300) -> tuple[torch.Tensor, np.ndarray]:
     return torch.tensor(rng.normal(size=(1, n, 8)) + 1.5 * np.eye(8)[y], dtype=torch.float32), y
 
 
-def test_the_head_comes_to_what_logistic_regression_comes_to() -> None:
+def test_the_head_agrees_with_logistic_regression() -> None:
     (x, y), (x_new, y_new) = clouds(0), clouds(1)
     state = train(build_head(8, 3, 0), FeatureBatches(x, y, batch_size=64, seed=0), FeatureBatches(x, y),
                   dataclasses.replace(PLAN, epochs=150))  # fmt: skip
@@ -30,7 +30,7 @@ def test_the_head_comes_to_what_logistic_regression_comes_to() -> None:
     assert (logits.argmax(1).numpy() == reference.predict(x_new[0].numpy())).mean() > 0.97
 
 
-def test_a_head_starts_at_the_loss_of_ignorance() -> None:
+def test_a_head_starts_at_the_loss_of_uniform_probabilities() -> None:
     x = 50 * nn.functional.normalize(torch.randn(64, 192), dim=1)
     loss = nn.functional.cross_entropy(build_head(192, 10, 0)(x), torch.arange(64) % 10)
     assert loss.item() == pytest.approx(np.log(10), rel=0.02)

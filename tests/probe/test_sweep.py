@@ -1,4 +1,4 @@
-"""The batched sweep takes the very steps of the loop; it chooses by tune loss and flags an edge."""
+"""The sweep takes the same steps as the loop; it chooses by tune loss and flags an edge."""
 
 import dataclasses
 import math
@@ -28,17 +28,17 @@ def clouds(seed: int, n: int = 300, views: int = 1, norm: float = 10.0) -> tuple
     return torch.tensor(norm / 4 * x, dtype=torch.float32), y
 
 
-def batches_of(views: int = 3) -> tuple[FeatureBatches, FeatureBatches]:
+def make_batches(views: int = 3) -> tuple[FeatureBatches, FeatureBatches]:
     (x, y), (x_tune, y_tune) = clouds(0, views=views), clouds(1, 90)
     return FeatureBatches(x, y, batch_size=64, seed=PLAN.seed), FeatureBatches(x_tune, y_tune)
 
 
 def test_every_point_of_the_grid_is_the_single_fit_of_the_loop() -> None:
-    batches, tune = batches_of()
-    found = sweep(batches, tune, PLAN, 4, GRIDS)
-    assert len(found.table) == 18
-    assert len({row["best_epoch"] for row in found.table}) > 3, "the case tells nothing of the best epoch"
-    for row, ours in zip(found.table, found.weights, strict=True):
+    batches, tune = make_batches()
+    result = sweep(batches, tune, PLAN, 4, GRIDS)
+    assert len(result.table) == 18
+    assert len({row["best_epoch"] for row in result.table}) > 3, "the case does not test the best epoch"
+    for row, ours in zip(result.table, result.weights, strict=True):
         plan = PLAN.with_choice(row["optimizer"], row["learning_rate"], row["weight_decay"])
         head = build_head(16, 4, PLAN.seed)
         state = train(head, batches, tune, plan)
@@ -52,17 +52,16 @@ def test_every_point_of_the_grid_is_the_single_fit_of_the_loop() -> None:
 
 
 def test_gradients_are_clipped_for_each_head_alone() -> None:
-    """A head of a fierce learning rate next to it changes nothing for a calm one; and the clipping does bite."""
-    batches, tune = batches_of()
-    calm = {"sgd": ((1e-3,), (0.0,))}
+    """A head with a high learning rate does not change another head; clipping does change the results."""
+    batches, tune = make_batches()
     alone, beside = (sweep(batches, tune, PLAN, 4, {"sgd": (lrs, (0.0,))}) for lrs in ((1e-3,), (1e-3, 10.0)))
     torch.testing.assert_close(alone.weights[0], beside.weights[0], rtol=1e-5, atol=1e-7)
-    unclipped = sweep(batches, tune, dataclasses.replace(PLAN, clip_norm=1e9), 4, calm)
+    unclipped = sweep(batches, tune, dataclasses.replace(PLAN, clip_norm=1e9), 4, {"sgd": ((1e-3,), (0.0,))})
     assert not torch.allclose(alone.weights, unclipped.weights, rtol=1e-3)
 
 
 def test_the_sweep_takes_the_lowest_tune_loss_and_flags_an_edge_of_the_winner_s_own_grid() -> None:
-    batches, tune = batches_of(1)
+    batches, tune = make_batches(1)
     low = sweep(batches, tune, PLAN, 4, {"adamw": ((1e-6, 1e-5), (0.0, 1.0))})
     assert low.best == min(low.table, key=lambda row: row["tune_loss"])
     assert low.best["learning_rate"] == 1e-5
@@ -78,23 +77,23 @@ def test_the_sweep_takes_the_lowest_tune_loss_and_flags_an_edge_of_the_winner_s_
 
 
 def test_it_repeats_to_the_bit() -> None:
-    first, second = (sweep(*batches_of(), PLAN, 4, GRIDS) for _ in range(2))
+    first, second = (sweep(*make_batches(), PLAN, 4, GRIDS) for _ in range(2))
     assert torch.equal(first.weights, second.weights)
     assert first.table == second.table
 
 
-def test_tune_is_scored_alike_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = sweep(*batches_of(), PLAN, 4, GRIDS)
-    monkeypatch.setattr("headtohead.probe.sweep.NUM_LOGITS", 7 * 4 * 18)  # seven rows
-    pieces = sweep(*batches_of(), PLAN, 4, GRIDS)
-    assert torch.equal(whole.weights, pieces.weights)
-    for a, b in zip(whole.table, pieces.table, strict=True):
+def test_chunks_do_not_change_the_scores_on_tune(monkeypatch: pytest.MonkeyPatch) -> None:
+    unchunked = sweep(*make_batches(), PLAN, 4, GRIDS)
+    monkeypatch.setattr("headtohead.probe.sweep.MAX_LOGITS", 7 * 4 * 18)  # seven rows
+    chunked = sweep(*make_batches(), PLAN, 4, GRIDS)
+    assert torch.equal(unchunked.weights, chunked.weights)
+    for a, b in zip(unchunked.table, chunked.table, strict=True):
         assert a["tune_loss"] == pytest.approx(b["tune_loss"], rel=1e-6)
         assert a["tune_accuracy"] == b["tune_accuracy"]
 
 
 def test_points_that_diverge_are_named() -> None:
-    batches, tune = batches_of()
+    batches, tune = make_batches()
     with pytest.raises(TrainingDiverged, match="epoch 0 at: sgd 1e\\+38"):
         sweep(batches, tune, PLAN, 4, {"adamw": ((1e-3,), (0.0,)), "sgd": ((1e38,), (0.0,))})
     batches.features[0, 0, 0] = math.nan
@@ -107,14 +106,14 @@ def test_points_that_diverge_are_named() -> None:
     ("probe", "problem"),
     [
         (Probe(optimizers=()), "probe.optimizers: at least one is needed"),
-        (Probe(optimizers=("sgd", "sgd")), "probe.optimizers: sgd, sgd names one twice"),
+        (Probe(optimizers=("sgd", "sgd")), "probe.optimizers: duplicates in sgd, sgd"),
         (Probe(learning_rates=()), "probe.learning_rates: at least one is needed"),
         (Probe(sgd_learning_rates=(0.1, 0.0)), "probe.sgd_learning_rates: Input should be greater than 0 (given: 0.0)"),
         (Probe(sgd_weight_decays=()), "probe.sgd_weight_decays: at least one is needed"),
         (Probe(weight_decays=(-1.0,)), "probe.weight_decays: Input should be greater than or equal to 0 (given: -1.0)"),
     ],
 )
-def test_grids_that_cannot_be_are_named(probe: Probe, problem: str) -> None:
+def test_invalid_grids_are_named(probe: Probe, problem: str) -> None:
     assert problems(Settings(probe=probe)) == [problem]
 
 

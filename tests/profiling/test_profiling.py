@@ -1,12 +1,14 @@
-"""Traces and costs of a small net."""
+"""Traces and costs of small nets."""
 
 import csv
 import gzip
 import json
-import time
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from torch import nn
@@ -22,15 +24,15 @@ BATCHES = FeatureBatches(torch.randn(1, 20, 6), np.arange(20) % 3, batch_size=8,
 
 
 def test_a_trace_holds_the_steps_and_its_parts_add_up(tmp_path: Path) -> None:
-    """The set gives 2 batches an epoch, so it is gone round many times."""
+    """An epoch has 2 batches, so the trace spans many epochs."""
     path, operators = tmp_path / "x.trace.json.gz", tmp_path / "x.csv"
     trace.record("x", nn.Linear(6, 3), BATCHES, PLAN, 50, path, operators)
     assert str(tmp_path).encode() not in gzip.decompress(path.read_bytes())
-    found = trace.summarise(path, 50)
-    assert found["steps"] == 50
-    parts = sum(part["mean_ms"] for part in found["parts"].values())
-    assert parts == pytest.approx(found["step"]["mean_ms"], rel=0.02)
-    assert found["parts"]["other"]["mean_ms"] >= 0
+    summary = trace.summarise(path, 50)
+    assert summary["steps"] == 50
+    parts = sum(part["mean_ms"] for part in summary["parts"].values())
+    assert parts == pytest.approx(summary["step"]["mean_ms"], rel=0.02)
+    assert summary["parts"]["other"]["mean_ms"] >= 0
     with operators.open() as stream:
         rows = list(csv.DictReader(stream))
     own = [float(row["own_ms_per_step"]) for row in rows]
@@ -38,7 +40,7 @@ def test_a_trace_holds_the_steps_and_its_parts_add_up(tmp_path: Path) -> None:
     assert any(row["operator"] == "aten::addmm" and float(row["calls_per_step"]) == 1 for row in rows)
 
 
-def test_a_trace_with_other_steps_is_refused(tmp_path: Path) -> None:
+def test_a_trace_with_another_number_of_steps_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.json.gz"
     event = {"cat": "user_annotation", "name": "ProfilerStep#5", "ts": 0, "dur": 1000}
     path.write_bytes(gzip.compress(json.dumps({"traceEvents": [event]}).encode()))
@@ -56,14 +58,14 @@ def test_a_trace_that_is_too_large_is_refused(tmp_path: Path) -> None:
 
 def test_the_largest_part_is_the_bottleneck() -> None:
     parts = {"data": 1.0, "forward": 6.0, "loss": 0.5, "backward": 2.0, "optimizer": 0.5, "other": 0.0}
-    found = cost.bottleneck(
+    bottleneck = cost.bottleneck(
         {
             "parts": {name: {"mean_ms": ms} for name, ms in parts.items()},
             "step": {"mean_ms": 10.0},
             "operators": [{"operator": "aten::mm", "own_ms_per_step": 4.0}],
         }
     )
-    assert (found["part"], found["share"], found["speedup_limit"]) == ("forward", 0.6, 2.5)
+    assert (bottleneck["part"], bottleneck["share"], bottleneck["speedup_limit"]) == ("forward", 0.6, 2.5)
 
 
 def test_flops_of_a_linear_layer_and_of_a_convolution() -> None:
@@ -80,21 +82,48 @@ def test_flops_of_attention_are_counted() -> None:
     assert cost.forward_flops(Attention(), torch.randn(1, 3, 197, 64)) == 2 * (2 * 3 * 197 * 197 * 64)
 
 
-def test_parameters_counts_the_trained_ones_apart() -> None:
+def test_trainable_parameters_are_counted_separately() -> None:
     model = nn.Sequential(nn.Linear(2, 3).requires_grad_(False), nn.Linear(3, 1))
     assert cost.parameters(model) == {"parameters": 13, "trainable_parameters": 4}
 
 
-def test_measuring_gives_speed_and_leaves_the_batches() -> None:
+def test_measuring_leaves_the_batches_unchanged() -> None:
     model, before = nn.Linear(6, 3), state_hash({"f": BATCHES.features})
-    found = cost.measure(model, BATCHES, PLAN, 5, torch.device("cpu"))
-    assert found["images_per_s"] > 0
+    measured = cost.measure(model, BATCHES, PLAN, 5, torch.device("cpu"))
+    assert set(measured) == {"images_per_s", "peak_memory_mb", "peak_memory_kind"}
     assert state_hash({"f": BATCHES.features}) == before
 
 
-def test_peak_memory_sees_what_is_allocated_inside() -> None:
+def test_peak_memory_includes_what_is_allocated_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampled = threading.Event()
+
+    class Process(psutil.Process):
+        def memory_info(self) -> object:
+            info = super().memory_info()
+            sampled.set()
+            return info
+
+    monkeypatch.setattr(cost.psutil, "Process", Process)
     with cost.peak_memory(torch.device("cpu")) as peak:
         block = torch.ones(100_000_000 // 4)
-        time.sleep(0.05)
-    assert block.numel()
+        for _ in range(2):  # the first sample may have begun before the allocation, the second one cannot
+            sampled.clear()
+            assert sampled.wait(60)
+    assert block.numel() == 25_000_000
     assert 90 < peak.mb < 150
+
+
+def test_peak_memory_is_the_highest_sample_and_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, is_over = iter([100e6, 150e6, 350e6]), threading.Event()
+
+    class Process:
+        def memory_info(self) -> SimpleNamespace:
+            rss = next(samples, None)
+            if rss is None:
+                is_over.set()
+            return SimpleNamespace(rss=rss or 120e6)
+
+    monkeypatch.setattr(cost.psutil, "Process", Process)
+    with cost.peak_memory(torch.device("cpu")) as peak:
+        assert is_over.wait(60)
+    assert (peak.mb, peak.kind) == (250, "growth of the process")

@@ -9,14 +9,14 @@ import pytest
 from headtohead.report.budget import by_images, cnn_epochs, from_how_much, label_budget, outcome
 from headtohead.report.results import Results, read_results
 from headtohead.report.text import speaker
-from headtohead.report.time_to_accuracy import by_seconds, faster, in_hand, leads
+from headtohead.report.time_to_accuracy import after_the_other, by_seconds, faster, leads
 from headtohead.settings.rundir import RunDir
 
 RUN = RunDir(Path(__file__).parents[2] / "runs" / "clothing")
 EN, RU = speaker("en"), speaker("ru")
 
 
-def made(size: int | str, cnn: float, probe: float, half: float = 0.05) -> dict[str, Any]:
+def point(size: int | str, cnn: float, probe: float, half: float = 0.05) -> dict[str, Any]:
     """A size with accuracies, and intervals of `half` around every number."""
     row = lambda value: {"mean": value, "low": value - half, "high": value + half, "per_draw": [value]}  # noqa: E731
     both = lambda value: {"accuracy": row(value), "macro_f1": row(value), "chosen": [{"epochs": 80, "best_epoch": 20}]}  # noqa: E731
@@ -50,35 +50,35 @@ def results(points: list[dict[str, Any]], seconds: dict[str, Any]) -> Results:
     return dataclasses.replace(read_results(RUN), budget=budget)
 
 
-def test_the_probe_wins_from_few_and_the_cnn_never_gets_there() -> None:
-    points = [made(5, 0.2, 0.7), made(50, 0.4, 0.8), made("all", 0.5, 0.9)]
+def test_the_probe_leads_from_few_images_and_the_cnn_never_reaches_it() -> None:
+    points = [point(5, 0.2, 0.7), point(50, 0.4, 0.8), point("all", 0.5, 0.9)]
     text = from_how_much({"points": points}, EN)
     assert "The probe is ahead at every number of training images, by 40.0 to 50.0 points." in text
     assert "From 5 images a class the probe reaches 70.0 %; the CNN does not reach that even from all" in text
     assert "впереди голова, на 40.0–50.0 п. п." in from_how_much({"points": points}, RU)
 
 
-def test_the_probe_wins_from_few_and_the_cnn_gets_there_later() -> None:
-    points = [made(5, 0.2, 0.35), made(50, 0.4, 0.8), made("all", 0.5, 0.9)]
+def test_the_probe_leads_from_few_images_and_the_cnn_reaches_it_later() -> None:
+    points = [point(5, 0.2, 0.35), point(50, 0.4, 0.8), point("all", 0.5, 0.9)]
     assert "the CNN needs 50 images a class for that (40.0 %; by the means)" in from_how_much({"points": points}, EN)
 
 
 def test_the_cnn_wins() -> None:
-    points = [made(5, 0.5, 0.2), made("all", 0.9, 0.6)]
+    points = [point(5, 0.5, 0.2), point("all", 0.9, 0.6)]
     text = from_how_much({"points": points}, EN)
     assert "The CNN is ahead at every number" in text
     assert "From 5 images a class the CNN reaches 50.0 %; the probe needs all 870 images for that (60.0 %" in text
 
 
 def test_nobody_wins() -> None:
-    points = [made(5, 0.5, 0.52), made("all", 0.9, 0.87)]
+    points = [point(5, 0.5, 0.52), point("all", 0.9, 0.87)]
     assert from_how_much({"points": points}, EN) == (
         "At no number of training images can the probe and the CNN be told apart."
     )
 
 
 def test_the_lead_changes_with_the_number() -> None:
-    points = [made(5, 0.2, 0.5), made(20, 0.5, 0.5), made("all", 0.9, 0.6)]
+    points = [point(5, 0.2, 0.5), point(20, 0.5, 0.5), point("all", 0.9, 0.6)]
     text = outcome(points, ("cnn", "probe"), EN)
     assert "the probe is ahead at 5; the CNN is ahead at all; they cannot be told apart at 20." in text
     assert "голова впереди при 5; CNN впереди при всех; их нельзя различить при 20." in outcome(
@@ -108,20 +108,20 @@ def test_many_changes_of_the_lead_are_counted() -> None:
     assert leads(many, EN) == "the probe leads from 1.00 s on, the lead changes 5 times, the probe from 7.00 s on"
 
 
-def test_what_each_has_after_the_others_time() -> None:
-    found = timed([(1, "cnn"), (43, "probe")], 60, 44)
-    assert in_hand(found, EN) == (
+def test_the_accuracy_of_each_after_the_others_time() -> None:
+    times = timed([(1, "cnn"), (43, "probe")], 60, 44)
+    assert after_the_other(times, EN) == (
         "After 44 s, the whole time of the probe, the CNN stands at 40.0 % (50.0 % at its own end). "
         "After 60 s, the whole time of the CNN, the probe stands at 90.0 % (90.0 % at its own end)."
     )
-    found["contenders"]["probe"]["after"]["cnn"] = 0.0
-    assert "the probe has no epoch behind it yet (90.0 % at its own end)" in in_hand(found, EN)
-    assert "голова не закончила и эпохи" in in_hand(found, RU)
+    times["contenders"]["probe"]["after"]["cnn"] = 0.0
+    assert "the probe has no epoch behind it yet (90.0 % at its own end)" in after_the_other(times, EN)
+    assert "голова не закончила и эпохи" in after_the_other(times, RU)
 
 
 @pytest.mark.parametrize("say", [EN, RU])
 def test_the_section_has_both_figures_and_every_size(say: Any) -> None:
-    points = [made(5, 0.2, 0.7), made("all", 0.5, 0.9)]
+    points = [point(5, 0.2, 0.7), point("all", 0.5, 0.9)]
     body = label_budget(results(points, timed([(1, "cnn"), (43, "probe")], 60, 44)), say).body
     for part in (
         "figures/label-budget.png",
@@ -133,7 +133,7 @@ def test_the_section_has_both_figures_and_every_size(say: Any) -> None:
 
 
 def test_where_the_cnn_is_cut_short_and_may_still_gain() -> None:
-    points = [made(5, 0.2, 0.7), made(50, 0.4, 0.7), made("all", 0.5, 0.9)]
+    points = [point(5, 0.2, 0.7), point(50, 0.4, 0.7), point("all", 0.5, 0.9)]
     whole = results(points, timed([(1, "cnn")], 60, 44))
     assert cnn_epochs(whole, points, EN) == "The CNN is trained for 80 epochs, as in the main training."
     points[1]["contenders"]["cnn"]["chosen"] = [{"epochs": 32, "best_epoch": 31}]
@@ -143,7 +143,7 @@ def test_where_the_cnn_is_cut_short_and_may_still_gain() -> None:
     assert "32 (50)" in cnn_epochs(whole, points, RU)
 
 
-def test_left_out_is_said_and_concludes_nothing() -> None:
+def test_a_label_budget_that_was_left_out_is_mentioned_but_not_in_the_conclusions() -> None:
     left_out = read_results(RUN)
     left_out = dataclasses.replace(left_out, settings=dataclasses.replace(left_out.settings, quick=True), budget=None)
     assert "left out (`--quick`)" in label_budget(left_out, EN).body

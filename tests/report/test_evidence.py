@@ -28,7 +28,7 @@ en, ru = speaker("en"), speaker("ru")
         ("", ""),
     ],
 )
-def test_evidence_is_translated_where_it_is_ours(english: str, russian: str) -> None:
+def test_our_own_evidence_is_translated(english: str, russian: str) -> None:
     assert evidence(english, ru) == russian
     assert evidence(english, en) == english
 
@@ -52,13 +52,13 @@ def test_evidence_is_translated_where_it_is_ours(english: str, russian: str) -> 
         ),
     ],
 )
-def test_sentences_are_translated_but_for_names(english: str, russian: str) -> None:
+def test_sentences_are_translated_except_for_names(english: str, russian: str) -> None:
     assert sentence(english, ru) == russian
     assert sentence(english, en) == english
 
 
-def test_every_sentence_that_the_data_stage_composes_is_known(tmp_path: Path) -> None:
-    """From where they are composed: an empty folder, a class of val/ alone, groups that leave a class out of a side."""
+def test_every_sentence_of_the_data_stage_has_a_translation(tmp_path: Path) -> None:
+    """Real sentences: an empty folder, a class that only val/ has, and a split without any image of one class."""
     (tmp_path / "none" / "a").mkdir(parents=True)
     paint(tmp_path / "lacks" / "train")
     paint(tmp_path / "lacks" / "val", classes=4, seed=1)

@@ -1,4 +1,4 @@
-"""Figures draw the numbers that they are given."""
+"""Figures draw the given numbers."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ PARTS = ("data", "forward", "loss", "backward", "optimizer", "other")
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that would be written."""
-    kept: list[Figure] = []
-    monkeypatch.setattr(figures, "save", lambda figure, _: kept.append(figure))
-    return kept
+    """The figures that would be saved."""
+    saved: list[Figure] = []
+    monkeypatch.setattr(figures, "save", lambda figure, _: saved.append(figure))
+    return saved
 
 
 def lines(figure: Figure, axis: int) -> list[list[float]]:
@@ -30,8 +30,8 @@ def log(start: float) -> list[dict[str, float]]:
     return [{"epoch": e} | {key: start + e + n / 10 for n, key in enumerate(keys)} for e in range(3)]
 
 
-def row(mean: float, each: list[float]) -> dict[str, object]:
-    return {"mean": mean, "low": mean - 0.1, "high": mean + 0.1, "per_seed": each, "per_draw": each}
+def row(mean: float, values: list[float]) -> dict[str, object]:
+    return {"mean": mean, "low": mean - 0.1, "high": mean + 0.1, "per_seed": values, "per_draw": values}
 
 
 def test_curves_have_a_line_for_each_seed_and_split(drawn: list[Figure]) -> None:
@@ -55,8 +55,8 @@ def test_confusion_gives_counts_or_shares_of_the_true_class(drawn: list[Figure])
 
 
 def test_scores_have_an_interval_and_a_dot_for_each_seed(drawn: list[Figure]) -> None:
-    found = {name: {m: row(0.5, [0.4, 0.6]) for m in ("accuracy", "macro_f1")} for name in ("cnn", "majority")}
-    figures.scores(found, {"cnn": "small CNN"}, Path("x.png"))
+    results = {name: {m: row(0.5, [0.4, 0.6]) for m in ("accuracy", "macro_f1")} for name in ("cnn", "majority")}
+    figures.scores(results, {"cnn": "small CNN"}, Path("x.png"))
     x = [list(line.get_xdata()) for line in drawn[0].axes[0].lines]
     assert x == [[0.4, 0.6], [0.4, 0.6]] * 2
     assert [label.get_text() for label in drawn[0].axes[0].get_yticklabels()] == ["small CNN", "majority"]
@@ -71,9 +71,13 @@ def test_parts_of_a_step_are_shares_of_it(drawn: list[Figure]) -> None:
 
 def test_the_budget_curve_breaks_where_the_main_training_is_longer(drawn: list[Figure]) -> None:
     def point(images: int, epochs: int) -> dict[str, object]:
-        of = {m: row(images / 100, [images / 100]) for m in ("accuracy", "macro_f1")}
+        scores = {m: row(images / 100, [images / 100]) for m in ("accuracy", "macro_f1")}
         chosen = {"chosen": [{"epochs": epochs}]}
-        return {"images": images, "images_per_class": images, "contenders": dict.fromkeys(figures.SHOWN, of | chosen)}
+        return {
+            "images": images,
+            "images_per_class": images,
+            "contenders": dict.fromkeys(figures.SHOWN, scores | chosen),
+        }
 
     for epochs, joined in ((3, 2), (9, 3)):
         points = [point(10, epochs), point(20, epochs), point(40, 9)]
@@ -84,9 +88,9 @@ def test_the_budget_curve_breaks_where_the_main_training_is_longer(drawn: list[F
 
 def test_accuracy_against_seconds_steps_and_ends_together(drawn: list[Figure]) -> None:
     seeds = [{"seconds": [1.0, 2.0], "accuracy": [0.5, 0.7]}]
-    found = {"contenders": {"cnn": {"total": 9.0, "start": 0.0, "seeds": seeds},
+    results = {"contenders": {"cnn": {"total": 9.0, "start": 0.0, "seeds": seeds},
                             "probe": {"total": 2.0, "start": 0.5, "seeds": seeds}}}  # fmt: skip
-    figures.against_seconds(found, Path("x.png"))
+    figures.against_seconds(results, Path("x.png"))
     first = drawn[0].axes[0].lines[0]
     assert (list(first.get_xdata()), list(first.get_ydata())) == ([1.0, 2.0, 9.0], [0.5, 0.7, 0.7])
     assert len(drawn[0].axes[0].lines) == 3  # and where the probe's head begins
@@ -98,7 +102,7 @@ def test_every_contender_has_a_colour_of_its_own() -> None:
     assert figures.color_of("probe-6") == figures.color_of("probe-2")
 
 
-def test_what_is_written_is_a_picture(tmp_path: Path) -> None:
+def test_the_file_is_a_picture_with_colours(tmp_path: Path) -> None:
     parts = {part: {"mean_ms": 1.0} for part in PARTS}
     cost = {"title": "t", "step": {"mean_ms": 6.0, "median_ms": 6.0}, "parts": parts}
     figures.step_parts({"cnn": cost}, tmp_path / "parts.png")

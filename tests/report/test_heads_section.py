@@ -1,4 +1,4 @@
-"""The panel's table, its opinion and its alarms stand in the report; without a panel there is no section."""
+"""The report shows the panel's table, its verdict and its alarms; without a panel there is no section."""
 
 import dataclasses
 from pathlib import Path
@@ -27,9 +27,9 @@ CASES = [
 
 
 def variant(head: str, best: dict[str, Any], **more: Any) -> dict[str, Any]:
-    about = {"name": f"{head}-cls-raw", "head": head, "pooling": "cls", "standardised": False, "at_edge": []}
+    row = {"name": f"{head}-cls-raw", "head": head, "pooling": "cls", "standardised": False, "at_edge": []}
     best = {"tune_loss": 0.3, "tune_accuracy": 0.876} | best
-    return about | {"best": best, "table": [best, best | {"tune_loss": 9.0}]} | more
+    return row | {"best": best, "table": [best, best | {"tune_loss": 9.0}]} | more
 
 
 def with_panel(alarms: list[dict[str, Any]], *, agrees: bool = True) -> Results:
@@ -41,7 +41,7 @@ def with_panel(alarms: list[dict[str, Any]], *, agrees: bool = True) -> Results:
         variant("knn", {"k": 7}, standardised=True),
     ]
     names = [v["name"] for v in variants]
-    found = {
+    panel = {
         "level": 0.994,
         "tests": 8,
         "agrees": agrees,
@@ -52,7 +52,7 @@ def with_panel(alarms: list[dict[str, Any]], *, agrees: bool = True) -> Results:
     }
     results = read_results(RUN)
     return dataclasses.replace(
-        results, comparison=results.comparison | {"panel": {"probe": found}}, panels={"probe": {"variants": variants}}
+        results, comparison=results.comparison | {"panel": {"probe": panel}}, panels={"probe": {"variants": variants}}
     )
 
 

@@ -1,4 +1,4 @@
-"""Leaks stand in the first lines of the report, with both scores; names are escaped."""
+"""The first lines of the report name leaks, with both scores; names are escaped."""
 
 import dataclasses
 from pathlib import Path
@@ -16,13 +16,15 @@ RUN = RunDir(Path(__file__).parents[2] / "runs" / "clothing")
 def leaky(num_clean: int = 250) -> Results:
     row = {"mean": 0.9, "low": 0.8, "high": 0.95}
     scores = {"all": row, "without": row | {"mean": 0.7}, "difference": row | {"mean": 0.2}}
-    of = {name: {"accuracy": scores, "macro_f1": scores} for name in ("cnn", "probe", "majority")} if num_clean else {}
+    contenders = (
+        {name: {"accuracy": scores, "macro_f1": scores} for name in ("cnn", "probe", "majority")} if num_clean else {}
+    )
     pair = {"kind": "near", "a": "<i>a", "b": "b|b", "distance": 1.5, "evidence": "", "where": "across splits"}
     near = {"a": "<u>", "b": "y", "similarity": 0.97, "where": "across classes"}
     results = read_results(RUN)
     return dataclasses.replace(
         results,
-        comparison=results.comparison | {"leaks": {"num_leaked": 20, "num_clean": num_clean, "contenders": of}},
+        comparison=results.comparison | {"leaks": {"num_leaked": 20, "num_clean": num_clean, "contenders": contenders}},
         data=results.data | {"duplicates": {"pairs": [pair], "clusters": [["<i>a", "b|b"]], "leaked": ["b|b"]}},
         neighbours=[near],
     )

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from headtohead.audit.findings import FINDINGS
-from headtohead.report.conclusions import winner
 from headtohead.report.data import data, findings
-from headtohead.report.results import read_results
+from headtohead.report.results import read_results, winner
 from headtohead.report.text import code, count, esc, pct, points, seconds, speaker, table
 from headtohead.settings.rundir import RunDir
 
@@ -32,13 +31,14 @@ def test_numbers() -> None:
         assert tuple(seconds(value, speaker(language)) for value in (0.5, 45, 600)) == expected
 
 
-def test_both_languages_stand_side_by_side() -> None:
-    assert speaker("en")("yes", "да") == "yes"
-    assert speaker("ru")("yes", "да") == "да"
-    assert table(["a", "b"], [(1, 2)]).splitlines()[2] == "| 1 | 2 |"
+def test_a_header_is_a_line_or_a_list_of_titles() -> None:
+    lines = ["| a |  | b |", "| --- | --- | --- |", "| 1 | 2 | 3 |"]
+    assert table("a | | b", [(1, 2, 3)]).splitlines() == lines
+    assert table(["a", "", "b"], [(1, 2, 3)]).splitlines() == lines
+    assert table([r"a\|b"], []).splitlines()[0] == r"| a\|b |"
 
 
-def test_findings_of_the_audit_stand_in_the_report() -> None:
+def test_the_report_lists_the_findings_of_the_audit() -> None:
     tiny, few = [{"of": "a|b.png", "evidence": "9x9 px"}] * 3, [{"of": "", "evidence": "2 classes"}]
     found = [
         {"name": "tiny", "severity": "warning", "policy": "leave-out", "cases": tiny},
@@ -53,9 +53,9 @@ def test_findings_of_the_audit_stand_in_the_report() -> None:
     assert "|" not in findings({"findings": []}, speaker("en"))
 
 
-def test_warnings_about_the_split_stand_in_the_report_also_where_the_audits_are_in_its_table() -> None:
+def test_the_report_lists_warnings_about_the_split_and_leaves_those_of_the_audit_to_its_table() -> None:
     results = read_results(RunDir(Path(__file__).parents[2] / "runs" / "clothing"))
-    of = results.data | {"warnings": ["few images"], "split_warnings": ["no <b> in val"]}
-    body = data(dataclasses.replace(results, data=of, audit={"findings": []}), speaker("en")).body
+    content = results.data | {"warnings": ["few images"], "split_warnings": ["no <b> in val"]}
+    body = data(dataclasses.replace(results, data=content, audit={"findings": []}), speaker("en")).body
     assert "Warnings about the split (1): no &lt;b&gt; in val" in body
     assert "few images" not in body

@@ -1,11 +1,11 @@
-"""`explain normalisation`: only mean and std differ, the right one is the weights' own, and the cost is paired."""
+"""`explain normalisation`: only mean and std differ, the right ones come from the weights, the cost is paired."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import BACKBONE, quick
+from conftest import BACKBONE, paint, quick
 
 from headtohead.cli.app import main
 from headtohead.evaluation.predictions import load_predictions
@@ -20,19 +20,17 @@ def preprocess(mean: tuple[float, ...], std: tuple[float, ...]) -> Preprocess:
     return Preprocess(224, "bicubic", 0.9, mean, std)
 
 
-def test_the_usual_wrong_ones_are_those_that_are_not_right() -> None:
+def test_the_right_statistics_are_not_among_the_wrong_ones() -> None:
     raw = {"none, 0 to 1", "none, 0 to 255"}
     assert set(statistics(preprocess(*HALF))) == {"right", "imagenet"} | raw
     assert set(statistics(preprocess(*IMAGENET))) == {"right", "half"} | raw
     assert set(statistics(preprocess((0.1, 0.2, 0.3), HALF[1]))) == {"right", "half", "imagenet"} | raw
-    for to in statistics(preprocess(*HALF)).values():
-        assert (to.size, to.interpolation, to.crop_pct) == (224, "bicubic", 0.9)
+    for variant in statistics(preprocess(*HALF)).values():
+        assert (variant.size, variant.interpolation, variant.crop_pct) == (224, "bicubic", 0.9)
 
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tuple[RunDir, list[str]]:
-    from conftest import paint
-
     folder = tmp_path_factory.mktemp("normalisation")
     line = ["explain", "normalisation", *quick(paint(folder / "pictures"), tiny_weights, folder / "out")]
     with pytest.MonkeyPatch.context() as patch:
@@ -43,24 +41,25 @@ def command(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tup
 
 def test_the_cost_is_the_right_minus_the_wrong_on_the_same_images(command: tuple[RunDir, list[str]]) -> None:
     run, _ = command
-    found = json.loads(run.normalisation.read_text())
-    assert found["backbone"] == BACKBONE
-    assert [v["name"] for v in found["variants"]] == ["right", "imagenet", "none, 0 to 1", "none, 0 to 255"]
+    content = json.loads(run.normalisation.read_text())
+    assert content["backbone"] == BACKBONE
+    assert [v["name"] for v in content["variants"]] == ["right", "imagenet", "none, 0 to 1", "none, 0 to 255"]
 
     def accuracy(name: str) -> float:
         runs = [load_predictions(run.seed(folder(name), seed).predictions("val")) for seed in (0, 1)]
         return float(np.mean([(run.predicted == run.labels).mean() for run in runs]))
 
-    for variant in found["variants"]:
+    for variant in content["variants"]:
         assert variant["accuracy"]["mean"] == pytest.approx(accuracy(variant["name"]))
         if variant["name"] != "right":
             assert variant["cost"]["accuracy"]["mean"] == pytest.approx(accuracy("right") - accuracy(variant["name"]))
-    features = {v["name"]: np.load(run.features(folder(v["name"]), "val")) for v in found["variants"]}
-    assert all(of.shape == features["right"].shape for of in features.values())
-    assert not any(np.allclose(of, features["right"]) for name, of in features.items() if name != "right")
+    features = {v["name"]: np.load(run.features(folder(v["name"]), "val")) for v in content["variants"]}
+    right = features.pop("right")
+    assert all(values.shape == right.shape for values in features.values())
+    assert not any(np.allclose(values, right) for values in features.values())
 
 
-def test_both_pages_name_every_variant_and_the_same_command_again_is_the_same(
+def test_both_pages_name_every_variant_and_the_command_repeats_exactly(
     command: tuple[RunDir, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, line = command
@@ -77,7 +76,7 @@ def test_both_pages_name_every_variant_and_the_same_command_again_is_the_same(
 def test_the_conclusion_follows_the_interval() -> None:
     cost = lambda low, high: {"accuracy": {"mean": 0.0, "low": low, "high": high}}  # noqa: E731
     intervals = {"imagenet": (0.01, 0.1), "none, 0 to 1": (-0.1, 0.1), "none, 0 to 255": (-0.2, -0.1)}
-    variants = [{"name": name, "cost": cost(*of)} for name, of in intervals.items()]
+    variants = [{"name": name, "cost": cost(*interval)} for name, interval in intervals.items()]
     text = conclusion({"variants": [{"name": "right"}, *variants], "num_val": 7}, speaker("en"))
     worse, unsure, better = text.split("distinguishable")[0], text.split("distinguishable")[1], text.split("Better")[1]
     assert "ImageNet" in worse

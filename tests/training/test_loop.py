@@ -1,9 +1,9 @@
-"""The loop: learns, repeats to the bit, resumes to the bit, stops on NaN with the layer's name."""
+"""The loop learns, is reproducible and resumable to the last bit, and stops at NaN with the name of the layer."""
 
 import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from headtohead.core.errors import TrainingDiverged
-from headtohead.dataset.batches import FeatureBatches, ImageBatches
+from headtohead.dataset.batches import Batch, FeatureBatches, ImageBatches
 from headtohead.images.transforms import own_preprocess
 from headtohead.models.cnn import SmallCNN, build_cnn
 from headtohead.settings.rundir import SeedDir
@@ -38,38 +38,45 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_it_learns_and_repeats_to_the_bit() -> None:
+def test_it_learns_and_is_reproducible_to_the_last_bit() -> None:
     first, second = train(net(), TRAIN, TUNE, PLAN), train(net(), TRAIN, TUNE, PLAN)
     assert same(first.model.state_dict(), second.model.state_dict())
     _, logits, labels = predict(first.model, TUNE)
     assert (logits.argmax(1) == labels).float().mean() > 0.9
 
 
-def test_stopped_after_any_epoch_it_continues_to_the_same_bits(tmp_path: Path) -> None:
-    whole = train(net(), TRAIN, TUNE, PLAN)
+class Killed(Exception):
+    pass
+
+
+@dataclasses.dataclass
+class KilledBefore:
+    """The training batches, until `epoch` begins."""
+
+    epoch: int
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        if epoch == self.epoch:
+            raise Killed
+        return TRAIN(epoch)
+
+    def __len__(self) -> int:
+        return len(TRAIN)
+
+
+def test_stopped_after_any_epoch_it_resumes_to_the_same_bits(tmp_path: Path) -> None:
+    uninterrupted = train(net(), TRAIN, TUNE, PLAN)
     for stop in range(1, PLAN.epochs):
         folder = SeedDir(tmp_path / str(stop))
         folder.path.mkdir()
 
-        class Stop(Exception):
-            pass
-
-        def cut(epoch: int, stop: int = stop) -> object:
-            if epoch == stop:
-                raise Stop
-            return TRAIN(epoch)
-
-        class Cut:
-            __call__ = staticmethod(cut)
-            __len__ = lambda self: len(TRAIN)  # noqa: E731
-
-        with pytest.raises(Stop):
-            train(net(), Cut(), TUNE, PLAN, folder)
+        with pytest.raises(Killed):
+            train(net(), KilledBefore(stop), TUNE, PLAN, folder)
         assert saved_epoch(folder.last) == stop
         resumed = train(net(), TRAIN, TUNE, PLAN, folder)
-        assert same(whole.model.state_dict(), resumed.model.state_dict())
-        assert same(whole.best_weights, resumed.best_weights)
-        assert whole.best_epoch == resumed.best_epoch
+        assert same(uninterrupted.model.state_dict(), resumed.model.state_dict())
+        assert same(uninterrupted.best_weights, resumed.best_weights)
+        assert uninterrupted.best_epoch == resumed.best_epoch
 
 
 def test_the_best_epoch_is_that_of_the_lowest_tune_loss(tmp_path: Path) -> None:
@@ -92,7 +99,7 @@ def test_the_journal_drops_what_was_written_beyond_the_checkpoint(tmp_path: Path
     assert [json.loads(line)["epoch"] for line in folder.log.read_text().splitlines()] == [0, 1]
 
 
-def test_nan_stops_with_the_name_of_the_layer() -> None:
+def test_nan_stops_the_training_with_the_name_of_the_layer() -> None:
     model = net()
     with torch.no_grad():
         model.block2[0].weight[0, 0, 0, 0] = float("nan")
@@ -100,7 +107,7 @@ def test_nan_stops_with_the_name_of_the_layer() -> None:
         train(model, TRAIN, TUNE, PLAN)
 
 
-def test_a_tune_loss_that_is_not_finite_stops_too() -> None:
+def test_a_tune_loss_that_is_not_finite_stops_the_training() -> None:
     features = torch.ones(1, 6, 4)
     good, bad = (FeatureBatches(f, np.arange(6) % 2, batch_size=6, seed=0) for f in (features, features * math.inf))
     with pytest.raises(TrainingDiverged, match="the input"):
@@ -121,9 +128,12 @@ def test_the_first_layer_whose_output_is_not_finite_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("name", "build"),
-    [("adamw", torch.optim.AdamW), ("sgd", lambda of, **more: torch.optim.SGD(of, momentum=0.9, **more))],
+    [
+        ("adamw", torch.optim.AdamW),
+        ("sgd", lambda parameters, **options: torch.optim.SGD(parameters, momentum=0.9, **options)),
+    ],
 )
-def test_a_step_is_that_of_torch_s_optimizer(name: str, build: Callable[..., torch.optim.Optimizer]) -> None:
+def test_a_step_equals_that_of_torchs_optimizer(name: str, build: Callable[..., torch.optim.Optimizer]) -> None:
     torch.manual_seed(0)
     ours, theirs = nn.Linear(5, 3), nn.Linear(5, 3)
     theirs.load_state_dict(ours.state_dict())
@@ -157,7 +167,7 @@ def test_the_learning_rate_is_warm_up_and_cosine() -> None:
     assert learning_rate(0, 1, 1.0, 0.0) == 1.0
 
 
-def test_macro_f1_counts_a_class_never_seen() -> None:
+def test_macro_f1_counts_an_absent_class_as_zero() -> None:
     logits = torch.eye(3)[[0, 0, 1, 1]]
     assert macro_f1(logits, torch.tensor([0, 0, 1, 1])) == pytest.approx(2 / 3)
 
@@ -166,15 +176,15 @@ def test_update_ratio() -> None:
     assert update_ratio(torch.tensor([3.0, 4.0]), torch.tensor([3.0, 4.5])) == pytest.approx(0.1)
 
 
-def test_weights_come_back_with_what_travels_with_them(tmp_path: Path) -> None:
+def test_weights_are_read_back_with_their_metadata(tmp_path: Path) -> None:
     model = net()
     save_weights(tmp_path / "w.safetensors", model.state_dict(), {"preprocess": TO.to_json()})
-    weights, about = load_weights(tmp_path / "w.safetensors")
+    weights, metadata = load_weights(tmp_path / "w.safetensors")
     assert same(weights, model.state_dict())
-    assert about["preprocess"]["size"] == 16
+    assert metadata["preprocess"]["size"] == 16
 
 
-def test_the_parameter_count_of_the_docstring() -> None:
+def test_the_docstring_states_the_number_of_parameters() -> None:
     assert sum(p.numel() for p in SmallCNN(10).parameters()) == 94_762
     assert "94,762" in (SmallCNN.__doc__ or "")
 

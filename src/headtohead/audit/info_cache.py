@@ -1,7 +1,7 @@
-"""What is known of images, by content, in the user's cache folder: an image is decoded for the audit only once.
+"""ImageInfo by content in the user's cache folder, so that the audit decodes an image only once.
 
-The key is the SHA-256 of the file's bytes: every file is still read and hashed at every audit, and no date is
-trusted. Where the cache cannot be used, the image is decoded again.
+The key is the SHA-256 of the file's bytes: every audit still reads and hashes every file, and trusts no modification
+time. If the cache cannot be used, the image is decoded again.
 """
 
 import json
@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 import PIL
@@ -26,14 +25,14 @@ TABLE = "CREATE TABLE IF NOT EXISTS images (digest TEXT PRIMARY KEY, info TEXT N
 
 
 def cache_file() -> Path:
-    """Of this version of the decoding code and of Pillow: other versions never see each other's info."""
+    """The cache of this version of the decoding code and of Pillow; other versions have other files."""
     return cache_root() / AUDIT / f"image-info-{VERSION}-pillow-{PIL.__version__}.sqlite"
 
 
 class InfoCache:
-    """ImageInfo by digest, for the threads of this process and for other processes at the same time.
+    """ImageInfo by digest, shared by the threads of this process and by other processes.
 
-    Transactions keep it whole through kill -9; a file that is corrupt all the same is put aside and begun anew.
+    Transactions keep the file intact through kill -9; a file that is corrupt nevertheless is renamed and replaced.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,16 +45,14 @@ class InfoCache:
     def __enter__(self) -> "InfoCache":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._lock:
             self._write()
             if self._db is not None:
                 self._db.close()
 
     def get(self, digest: str) -> tuple[ImageInfo, bytes] | None:
-        """What is known of a content, and its fingerprint; None where nothing is."""
+        """Info and fingerprint of a content; None if it is not cached."""
         query = "SELECT info, print FROM images WHERE digest = ?"
         with self._lock:
             row = self._attempt(lambda db: db.execute(query, (digest,)).fetchone())
@@ -65,14 +62,14 @@ class InfoCache:
             return None
 
     def add(self, digest: str, info: ImageInfo, fingerprint: bytes) -> None:
-        """Remember what is known of a content, and its fingerprint."""
+        """Store info and fingerprint of a content; written in batches."""
         with self._lock:
             self._new[digest] = json.dumps(info.to_json()), fingerprint
             if len(self._new) >= BATCH:
                 self._write()
 
     def _write(self) -> None:
-        rows = [(digest, *known) for digest, known in self._new.items()]
+        rows = [(digest, *entry) for digest, entry in self._new.items()]
         self._new = {}
 
         def insert(db: sqlite3.Connection) -> None:
@@ -83,7 +80,7 @@ class InfoCache:
             self._attempt(insert)
 
     def _attempt(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
-        """What `action` gives; None where the cache cannot be used."""
+        """The result of `action`; None if the cache cannot be used."""
         for _ in range(2):
             if self._is_off:
                 break
@@ -93,18 +90,18 @@ class InfoCache:
                     self._db = sqlite3.connect(self._path, timeout=30, check_same_thread=False)
                     self._db.execute(TABLE)
                 return action(self._db)
-            except (OSError, sqlite3.OperationalError):  # no permission, no space, locked for very long
+            except (OSError, sqlite3.OperationalError):  # no permission, no space, or locked for very long
                 self._is_off = True
             except sqlite3.DatabaseError:  # corrupt
-                self._put_aside()
+                self._set_aside()
         self._is_off = True
         return None
 
-    def _put_aside(self) -> None:
+    def _set_aside(self) -> None:
         if self._db is not None:
             self._db.close()
             self._db = None
-        # The journal first: a new file must not find that of the old one.
+        # The journal goes first: a new database must not find the journal of the old one.
         for path in (self._path.with_name(f"{self._path.name}-journal"), self._path):
-            with suppress(OSError):  # another process was quicker
+            with suppress(OSError):  # another process was faster
                 path.replace(path.with_name(f"{path.name}.corrupt-{os.getpid()}"))

@@ -1,4 +1,4 @@
-"""Every image is opened once, up front: unreadable ones are found before training, not hours into it."""
+"""Opens every image once before a run: unreadable files are found now and not hours into the training."""
 
 import os
 import stat
@@ -21,74 +21,73 @@ from headtohead.core.progress import track
 from headtohead.images.decode import digest
 from headtohead.images.folder import ImagePath, link_target
 
-MAX_FILE_BYTES = 1 << 30  # nothing larger is read into memory: 16-bit RGB at Pillow's limit of pixels is half of it
+MAX_FILE_BYTES = 1 << 30  # larger files are not read into memory; 16-bit RGB at Pillow's pixel limit is half of this
 
 
 @dataclass(frozen=True, slots=True)
 class InspectedImage:
-    """One image file as it was found, and what opening it showed."""
+    """One image file and what opening it showed."""
 
     path: ImagePath
-    digest: str  # SHA-256 of the bytes; "" where they could not be read
+    digest: str  # SHA-256 of the bytes; "" if they could not be read
     info: ImageInfo
-    link: str = ""  # of a symbolic link, what it points to
+    link: str = ""  # target, if the file is a symbolic link
 
 
-def inspect_file(root: Path, found: ImagePath, cache: InfoCache) -> tuple[InspectedImage, bytes]:
-    """Read, hash and, where the facts about this content are not known, decode one file. Never raises.
+def inspect_file(root: Path, image: ImagePath, cache: InfoCache) -> tuple[InspectedImage, bytes]:
+    """Read and hash one file, and decode it unless the cache knows its content. Never raises.
 
-    Also its fingerprint, a record of type `PRINT`.
+    Also returns its fingerprint, a record of type `PRINT`.
     """
-    path = root / found.file
-    link = ""
+    path = root / image.file
+    link = sha256 = ""
+    fingerprint = NOTHING
     try:
         link = link_target(path, root)
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):  # reading a pipe would wait for ever
-            return InspectedImage(found, "", ImageInfo(bad="unreadable", reason="not a regular file"), link), NOTHING
-        if about.st_size > MAX_FILE_BYTES:
-            reason = f"a file of {about.st_size / 1e9:.1f} GB"
-            return InspectedImage(found, "", ImageInfo(about.st_size, bad="huge", reason=reason), link), NOTHING
-        content = path.read_bytes()
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would block forever
+            info = ImageInfo(bad="unreadable", reason="not a regular file")
+        elif status.st_size > MAX_FILE_BYTES:
+            info = ImageInfo(status.st_size, bad="huge", reason=f"a file of {status.st_size / 1e9:.1f} GB")
+        else:
+            content = path.read_bytes()
+            sha256 = digest(content)
+            cached = cache.get(sha256)
+            info, fingerprint = cached or inspect_bytes(content)
+            if cached is None:
+                cache.add(sha256, info, fingerprint)
     except OSError as error:
-        return InspectedImage(
-            found, "", ImageInfo(bad="unreadable", reason=error.strerror or str(error)), link
-        ), NOTHING
-    name = digest(content)
-    known = cache.get(name)
-    if known is None:
-        known = inspect_bytes(content)
-        cache.add(name, *known)
-    info, fingerprint = known
-    return InspectedImage(found, name, info, link), fingerprint
+        info = ImageInfo(bad="unreadable", reason=error.strerror or str(error))
+    return InspectedImage(image, sha256, info, link), fingerprint
 
 
 def inspect_all(root: Path, files: Sequence[ImagePath]) -> tuple[list[InspectedImage], Prints]:
-    """All files, readable and not, in their order, and their fingerprints. No pixels are kept.
+    """Inspect all files, readable or not, in their order; also returns their fingerprints. No pixels are kept.
 
-    Fingerprints, 3.2 kB each, are mapped from a nameless file, so that memory does not grow with their number.
+    Fingerprints of 3.2 kB each are mapped from a temporary file, so that memory does not grow with their number.
+    Raises BadData if that file cannot be written.
     """
-    opened = []
+    images = []
     try:
         # Threads, because hashing and decoding release the interpreter lock.
-        with InfoCache(cache_file()) as cache, collect_warnings(), _nameless() as prints:
-            work = prefetch(lambda found: inspect_file(root, found, cache), files, os.cpu_count() or 1)
-            for image, fingerprint in track(work, "opening images", len(files)):
-                opened.append(image)
+        with InfoCache(cache_file()) as cache, collect_warnings(), _temporary_file() as prints:
+            results = prefetch(lambda image: inspect_file(root, image, cache), files, os.cpu_count() or 1)
+            for image, fingerprint in track(results, "opening images", len(files)):
+                images.append(image)
                 prints.write(fingerprint)
             prints.flush()
             table = np.memmap(prints, PRINT, mode="r", shape=(len(files),)) if files else np.zeros(0, PRINT)
-    except OSError as error:  # not of an image, see `inspect_file`
+    except OSError as error:  # not from an image, see `inspect_file`
         raise BadData(
             f"A temporary file cannot be written: {error.strerror or error}",
             where=str(cache_folder(AUDIT)),
-            fix="make room there, or name another folder for the cache with XDG_CACHE_HOME",
+            fix="free some space there, or choose another cache folder with XDG_CACHE_HOME",
         ) from error
-    return opened, Prints(table, np.arange(len(table)))
+    return images, Prints(table, np.arange(len(table)))
 
 
-def _nameless() -> IO[bytes]:
-    """A temporary file; in the cache folder, because the system's own place for them is memory on some systems."""
+def _temporary_file() -> IO[bytes]:
+    """A temporary file in the cache folder if possible, because the system's folder is in memory on some systems."""
     with suppress(OSError):
         folder = cache_folder(AUDIT)
         folder.mkdir(parents=True, exist_ok=True)

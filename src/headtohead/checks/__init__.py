@@ -1,1 +1,1 @@
-"""The sanity gate before training: `run_checks` over everything in `CHECKS`."""
+"""The sanity gate before training: `run_check` on everything in `CHECKS`."""

@@ -1,4 +1,4 @@
-"""What a check may look at, and what it answers."""
+"""Input and result of a check."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,28 +14,28 @@ from headtohead.training.loop import Plan
 class CheckContext:
     """A contender before training.
 
-    Every model comes out of a function that builds a new one, so that a check cannot touch the run's own.
+    The models are given as functions that build a new one, so that a check cannot modify the run's own.
     """
 
     contender: str  # "cnn" or "probe"
     index: Index
-    images: torch.Tensor  # (B, 3, S, S): un-augmented training images as they enter the net
+    images: torch.Tensor  # (B, 3, S, S): training images as they enter the net, not augmented
     labels: torch.Tensor  # (B,)
     build: Callable[[], nn.Module]  # from images to logits
-    # The part that is trained and what it is trained on: for the CNN the same as above, for the probe the head
-    # and the features of the images.
+    # The part that is trained and its input: for the CNN the net and the images, for the probe the head and the
+    # features of the images.
     build_trained: Callable[[], nn.Module]
-    entering: Callable[[torch.Tensor], torch.Tensor]  # images -> what enters the trained part
+    entering: Callable[[torch.Tensor], torch.Tensor]  # images -> input of the trained part
     plan: Plan
-    own_statistics: bool  # normalised by its own training images, not by those of pretraining
-    # Mean and standard deviation that the pretraining is published with, whatever was used here; None: not pretrained.
+    own_statistics: bool  # normalised with the statistics of its training images, not of pretraining
+    # Mean and standard deviation published with the pretrained weights, whatever is used here; None: not pretrained.
     published: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     frozen: str = ""  # name of the frozen part within `build()`; "" for none
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The answer of a check: a number, the threshold it is held against, the verdict, and what to do."""
+    """Result of a check: a number, the threshold that it is compared with, the verdict, and what to do if it failed."""
 
     check: str
     contender: str

@@ -1,6 +1,6 @@
-"""The checks, each a function CheckContext -> CheckResult, and `CHECKS`, the list of them.
+"""The checks, each a function CheckContext -> CheckResult, and `CHECKS`, the list of all of them.
 
-After A. Karpathy, "A recipe for training neural networks" (2019), and cases of frozen backbones that were not.
+Most follow A. Karpathy, "A recipe for training neural networks" (2019); others catch backbones that only look frozen.
 """
 
 import dataclasses
@@ -13,28 +13,25 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from headtohead.checks.context import CheckContext, CheckResult
+from headtohead.images.folder import Sample
 from headtohead.models.backbones import state_hash
 from headtohead.training.diagnostics import accuracy
 from headtohead.training.loop import build_optimizer, train_step, trainable
 
 OVERFIT_STEPS = 150
-# A pixel is a whole grey level, 0 to 255; float32 brings a level back to within 0.001.
+# Pixels are whole grey levels, 0 to 255; float32 recovers a level to within 0.001.
 OFF_GRID = 0.02  # levels
 MAX_OFF_GRID = 0.001  # share of the values
 
 
-def answer(
-    context: CheckContext, value: float, threshold: str, passed: bool, evidence: str, advice: str
-) -> CheckResult:
-    """A result that is not a number never passes."""
+def make_result(value: float, threshold: str, passed: bool, evidence: str, advice: str) -> CheckResult:
+    """A result without check and contender, which `run_check` adds. A value that is not finite never passes."""
     finite = math.isfinite(value)
-    return CheckResult(
-        "", context.contender, round(value, 6) if finite else -1.0, threshold, passed and finite, evidence, advice
-    )
+    return CheckResult("", "", round(value, 6) if finite else -1.0, threshold, passed and finite, evidence, advice)
 
 
-def fit(context: CheckContext, inputs: torch.Tensor) -> nn.Module:
-    """Train a new net on the same few inputs (B, ...), as one batch, without dropout and weight decay."""
+def accuracy_after_overfitting(context: CheckContext, inputs: torch.Tensor) -> float:
+    """Accuracy of a new net on the few inputs (B, ...) that it was trained on, without dropout and weight decay."""
     torch.manual_seed(context.plan.seed)
     model = context.build_trained().train()
     for module in model.modules():
@@ -44,23 +41,17 @@ def fit(context: CheckContext, inputs: torch.Tensor) -> nn.Module:
     optimizer = build_optimizer(model, plan)
     for _ in range(OVERFIT_STEPS):
         train_step(model, optimizer, inputs, context.labels, plan.learning_rate, plan)
-    return model
-
-
-@torch.no_grad()
-def training_accuracy(context: CheckContext, model: nn.Module, inputs: torch.Tensor) -> float:
-    """Accuracy on the inputs just trained on, in eval mode."""
-    return accuracy(model.eval()(inputs).float(), context.labels)
+    with torch.no_grad():
+        return accuracy(model.eval()(inputs).float(), context.labels)
 
 
 @torch.no_grad()
 def loss_at_initialisation(context: CheckContext) -> CheckResult:
-    """A net that knows nothing gives all C classes the same chance: its loss is ln C."""
+    """An untrained net gives all C classes the same probability, so its loss is ln C."""
     model = context.build().train()
     loss = cross_entropy(model(context.images).float(), context.labels).item()
     expected = math.log(len(context.index.classes))
-    return answer(
-        context,
+    return make_result(
         loss,
         f"ln C ± 20 % = {0.8 * expected:.3f} .. {1.2 * expected:.3f}",
         abs(loss - expected) <= 0.2 * expected,
@@ -70,11 +61,10 @@ def loss_at_initialisation(context: CheckContext) -> CheckResult:
 
 
 def overfits_few_images(context: CheckContext) -> CheckResult:
-    """A net that can learn at all learns a few un-augmented images by heart."""
+    """A net that can learn at all can memorise a few images that are not augmented."""
     inputs = context.entering(context.images)
-    score = training_accuracy(context, fit(context, inputs), inputs)
-    return answer(
-        context,
+    score = accuracy_after_overfitting(context, inputs)
+    return make_result(
         score,
         ">= 0.99",
         score >= 0.99,
@@ -84,12 +74,11 @@ def overfits_few_images(context: CheckContext) -> CheckResult:
 
 
 def zeroed_input_learns_nothing(context: CheckContext) -> CheckResult:
-    """With every image black only the class shares can be learned; more than that means the label leaks in."""
+    """From zeroed images a net can learn only the class shares; a higher accuracy means that the labels leak in."""
     inputs = context.entering(torch.zeros_like(context.images))
-    score = training_accuracy(context, fit(context, inputs), inputs)
+    score = accuracy_after_overfitting(context, inputs)
     majority = max(Counter(context.labels.tolist()).values()) / len(context.labels)
-    return answer(
-        context,
+    return make_result(
         score,
         f"<= {majority:.3f}, the share of the largest class",
         score <= majority + 1e-6,
@@ -99,25 +88,25 @@ def zeroed_input_learns_nothing(context: CheckContext) -> CheckResult:
 
 
 def gradients_where_they_belong(context: CheckContext) -> CheckResult:
-    """Every trainable parameter gets a finite gradient that is not all zero; a frozen one gets none."""
+    """Every trainable parameter gets a finite gradient that is not all zero; a frozen parameter gets none."""
     model = context.build().train()
     cross_entropy(model(context.images).float(), context.labels).backward()
     wrong = []
     for name, parameter in model.named_parameters():
         frozen = bool(context.frozen) and name.startswith(f"{context.frozen}.")
         gradient = parameter.grad
-        if frozen and (gradient is not None or parameter.requires_grad):
-            wrong.append(f"{name} is frozen but trainable")
-        elif not frozen and gradient is None:
+        if frozen:
+            if gradient is not None or parameter.requires_grad:
+                wrong.append(f"{name} is frozen but trainable")
+        elif gradient is None:
             wrong.append(f"{name} gets no gradient")
-        elif not frozen and gradient is not None and not torch.isfinite(gradient).all():
+        elif not torch.isfinite(gradient).all():
             wrong.append(f"{name} gets a gradient that is not finite")
-        elif not frozen and gradient is not None and not gradient.any():
+        elif not gradient.any():
             wrong.append(f"{name} gets a gradient of zero")
     count = sum(p.numel() for p in trainable(model))
     total = sum(p.numel() for p in model.parameters())
-    return answer(
-        context,
+    return make_result(
         len(wrong),
         "0 parameters",
         not wrong,
@@ -127,21 +116,19 @@ def gradients_where_they_belong(context: CheckContext) -> CheckResult:
 
 
 def frozen_part_stays(context: CheckContext) -> CheckResult:
-    """Three training steps in train mode leave every byte of the frozen part, buffers too, as it was."""
+    """Three training steps in train mode leave every byte of the frozen part unchanged, including its buffers."""
     if not context.frozen:
-        return answer(context, 0, "0 bytes", True, "nothing is frozen in this model", "")
-    model = context.build().train()
+        return make_result(0, "0 bytes", True, "nothing is frozen in this model", "")
+    model, plan = context.build().train(), context.plan
     part = model.get_submodule(context.frozen)
     before = state_hash(part.state_dict())
-    optimizer = build_optimizer(model, context.plan)
-    few = slice(0, 8)  # three steps of eight images show it as well as more
+    optimizer = build_optimizer(model, plan)
+    images, labels = context.images[:8], context.labels[:8]  # few images show a change as well as many
     for _ in range(3):
-        plan = context.plan
-        train_step(model.train(), optimizer, context.images[few], context.labels[few], plan.learning_rate, plan)
+        train_step(model.train(), optimizer, images, labels, plan.learning_rate, plan)
     after = state_hash(part.state_dict())
     in_train_mode = sum(module.training for module in part.modules())
-    return answer(
-        context,
+    return make_result(
         float(before != after) + in_train_mode,
         "0 changes, 0 layers in train mode",
         before == after and not in_train_mode,
@@ -152,14 +139,13 @@ def frozen_part_stays(context: CheckContext) -> CheckResult:
 
 
 def input_is_normalised(context: CheckContext) -> CheckResult:
-    """What enters the net has about mean 0 and standard deviation 1.
+    """The input of the net has about mean 0 and standard deviation 1.
 
-    Wide limits where the statistics are those of the pretraining, which these images need not share.
+    The limits are wide if the statistics are those of pretraining, which these images need not share.
     """
     mean, std = context.images.mean().item(), context.images.std().item()
     max_mean, min_std, max_std = (0.3, 0.7, 1.3) if context.own_statistics else (1.2, 0.25, 2.0)
-    return answer(
-        context,
+    return make_result(
         mean,
         f"|mean| <= {max_mean}, std in {min_std} .. {max_std}",
         abs(mean) <= max_mean and min_std <= std <= max_std,
@@ -169,21 +155,20 @@ def input_is_normalised(context: CheckContext) -> CheckResult:
 
 
 def input_as_pretrained(context: CheckContext) -> CheckResult:
-    """Un-normalised as the pretraining is published, what enters a pretrained net are pixels again: k / 255 in [0, 1].
+    """With the published normalisation undone, the input of a pretrained net are pixels again: k / 255 in [0, 1].
 
-    A wrong mean or standard deviation, none at all, or one taken twice leaves most values between the levels or out of
-    range; the loss and the accuracy show it as a few points less, if at all.
+    With a wrong mean or standard deviation, without normalisation or with two of them, most values lie between the
+    levels or out of range. Accuracy may drop by a few points only, so that the mistake is hard to notice there.
     """
     threshold = f"<= {MAX_OFF_GRID:.1%} of the values"
     if context.published is None:
-        return answer(context, 0, threshold, True, "not pretrained", "")
-    mean, std = (torch.tensor(of, device=context.images.device).view(1, -1, 1, 1) for of in context.published)
+        return make_result(0, threshold, True, "not pretrained", "")
+    mean, std = (torch.tensor(rgb, device=context.images.device).view(1, -1, 1, 1) for rgb in context.published)
     levels = 255 * (context.images * std + mean)
     between = ((levels - levels.round()).abs() > OFF_GRID).float().mean().item()
     outside = ((levels < -OFF_GRID) | (levels > 255 + OFF_GRID)).float().mean().item()
     worst = max(between, outside)
-    return answer(
-        context,
+    return make_result(
         worst,
         threshold,
         worst <= MAX_OFF_GRID,
@@ -194,21 +179,19 @@ def input_as_pretrained(context: CheckContext) -> CheckResult:
 
 
 def no_image_in_two_splits(context: CheckContext) -> CheckResult:
-    """No image stands in more than one of train, tune and val, by its bytes, its pixels, or nearly its pixels."""
-    where: dict[str, set[str]] = defaultdict(set)
-    files: dict[str, list[str]] = defaultdict(list)
+    """No image is in more than one of train, tune and val, with equal bytes, equal pixels or nearly equal pixels."""
+    files: dict[str, list[Sample]] = defaultdict(list)  # by SHA-256
     for sample in context.index.samples:
-        where[sample.digest].add(sample.split)
-        files[sample.digest].append(f"{sample.file} ({sample.split})")
-    leaks = [" = ".join(files[digest]) for digest, splits in where.items() if len(splits) > 1]
+        files[sample.digest].append(sample)
+    copies = [same for same in files.values() if len({sample.split for sample in same}) > 1]
+    leaks = [" = ".join(f"{sample.file} ({sample.split})" for sample in same) for same in copies]
     pairs = context.index.duplicates.pairs
     leaks += [f"{p.a} ~ {p.b} ({p.kind}: {p.evidence})" for p in pairs if "splits" in p.where and p.kind != "bytes"]
-    return answer(
-        context,
+    return make_result(
         len(leaks),
         "0 images",
         not leaks,
-        "; ".join(leaks[:5]) or f"{len(where)} different images in {len(context.index.samples)} files",
+        "; ".join(leaks[:5]) or f"{len(files)} different images in {len(context.index.samples)} files",
         "delete one of the copies; a copy under two classes needs its true label first",
     )
 
@@ -226,6 +209,6 @@ CHECKS: tuple[Callable[[CheckContext], CheckResult], ...] = (
 
 
 def run_check(check: Callable[[CheckContext], CheckResult], context: CheckContext) -> CheckResult:
-    """One check; torch's generator is afterwards as it was before."""
+    """Run one check; the state of torch's random generator is restored afterwards."""
     with torch.random.fork_rng():
-        return dataclasses.replace(check(context), check=check.__name__)
+        return dataclasses.replace(check(context), check=check.__name__, contender=context.contender)

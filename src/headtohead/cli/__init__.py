@@ -1,1 +1,1 @@
-"""The command line: arguments, commands, and how errors are shown."""
+"""The command line: arguments, commands, and the display of errors."""

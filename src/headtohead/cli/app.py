@@ -1,6 +1,6 @@
-"""The commands of the stages, and `main`: the only place that prints errors and sets exit codes.
+"""The commands of the stages, and `main`: the only function that prints errors and sets exit codes.
 
-torch is imported inside commands alone, so that `--help` and mistakes are answered at once.
+torch is imported only inside commands, so that `--help` and error messages appear at once.
 """
 
 import sys
@@ -20,34 +20,31 @@ from headtohead.settings.schema import Settings
 
 app = App(
     name="headtohead",
-    help="A small CNN from scratch against a linear probe on a frozen ViT-Tiny, on your folder of images.",
+    help="Compare a small CNN trained from scratch with a linear probe on a frozen ViT-Tiny, on your folder of images.",
     version=headtohead.__version__,
     result_action="return_value",
     default_parameter=Parameter(negative_iterable=(), negative_none=(), consume_multiple=True),
     config=(fill_in,),
 )
 
-# Command -> its last stage, and its help.
+# Command -> (its last stage, its help).
 STAGE_COMMANDS = {
-    "run": ("report", "All stages, in order, to a finished report. The same command again continues where it stopped."),
+    "run": ("report", "Do all stages, up to the report. The same command again continues where it stopped."),
     "check": ("check", "Open and split the images, and do the sanity checks."),
-    "train": ("train", "Train the CNN, compute features, choose and train the head."),
-    "profile": ("profile", "Trace training steps of both models and measure what they cost."),
-    "evaluate": ("evaluate", "Predict the val images and compare."),
-    "budget": (
-        "budget",
-        "Train on few images per class, several draws, and compare: accuracy by training-set size, and by time.",
-    ),
+    "train": ("train", "Train the CNN, compute the features, choose and train the head."),
+    "profile": ("profile", "Trace training steps of both models and measure their cost."),
+    "evaluate": ("evaluate", "Predict the `val` images and compare the models."),
+    "budget": ("budget", "Train on few images per class, several draws: accuracy by training-set size and by time."),
 }
 
 
 def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, only: bool) -> None:
-    """Do the stages of a command."""
+    """Do the stages up to `upto`; with `only`, just that one, after the earlier ones were done."""
     chosen, run = prepare(data, out, flags)
     if not run.data.exists():
         from headtohead.images.folder import locate
 
-        locate(chosen.data.folder)  # a mistyped name leaves no run folder behind
+        locate(chosen.data.folder)  # a misspelt name must not leave a run folder behind
     run.adopt(chosen)
     if run.is_finished:
         from headtohead.dataset.index import warn_of_changes
@@ -62,7 +59,7 @@ def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, o
 
 
 def stage_command(name: str, upto: str) -> Callable[..., None]:
-    """The function of a command; all commands but `run` do their own stage only."""
+    """The function of a command; every command except `run` does only its own stage."""
 
     def command(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
         stages(data, out, flags, upto, only=name != "run")
@@ -79,9 +76,8 @@ def report(data: DataOrRun = None, /, *, out: Out = None, settings: File = None,
     """Regenerate the report of an evaluated run, in English and Russian."""
     chosen, run = prepare(data, out, flags)
     if not run.comparison.exists():
-        raise RunFolderMismatch(
-            "`report` needs what `evaluate` makes.", where=str(run.path), fix="run `headtohead evaluate` first"
-        )
+        what = "`report` needs the results of `evaluate`."
+        raise RunFolderMismatch(what, where=str(run.path), fix="run `headtohead evaluate` first")
     run.adopt(chosen)
     from headtohead.report.render import write_reports
 
@@ -94,16 +90,15 @@ for tool in (data_app, explain_app, weights_app, cache_app, init):
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run a command line. User errors: one message, exit code 2."""
+    """Run a command line. For a mistake of the user: print one message and exit with code 2."""
     try:
         return app(arguments, exit_on_error=False, print_error=False)
-    except UserError as error:
+    except (UserError, CycloptsError) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-    except CycloptsError as error:
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-        hint = "  fix:   `headtohead --help` lists commands, `headtohead COMMAND --help` their flags"
-        console.print(hint, markup=False)
+        if isinstance(error, CycloptsError):
+            hint = "  fix:   `headtohead --help` lists commands, `headtohead COMMAND --help` their flags"
+            console.print(hint, markup=False)
     except KeyboardInterrupt:
-        say("stopped; the same command continues")
+        say("Stopped; the same command continues.")
         sys.exit(130)
     sys.exit(2)

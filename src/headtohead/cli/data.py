@@ -1,4 +1,4 @@
-"""The commands below `headtohead data`; what they need is imported when they are called."""
+"""The commands of `headtohead data`. Slow imports happen inside the commands."""
 
 import dataclasses
 import re
@@ -14,95 +14,80 @@ from headtohead.core.progress import say
 from headtohead.settings.rules import validate
 from headtohead.settings.schema import Data
 
-# Which of the settings under `[data]` a split into train and val depends on.
-OF_A_SPLIT = re.compile("^(flags|val_share|split_seed|group_.*|keep_split|on_bad|leave_out|stop_at)$")
+# The settings under `[data]` that a split into train and val depends on; `flags` is their common parameter.
+SPLIT_SETTINGS = re.compile("^(flags|val_share|split_seed|group_.*|keep_split|on_bad|leave_out|stop_at)$")
 
-data_app = App(name="data", help="Images: what is in a folder of them, public data sets, and the built-in ones.")
+data_app = App(name="data", help="Images: audit or split a folder, download a public data set, write the built-in one.")
 
 
 @data_app.command
 def audit(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
-    """Open every image and report all that is found, here and as audit.json and audit.html in the run folder."""
-    chosen, folder = prepare(data, out, flags)
+    """Open every image and report all findings, here and as audit.json and audit.html in the run folder."""
+    chosen, run = prepare(data, out, flags)
     from headtohead.audit.audit import audit_folder
     from headtohead.images.folder import locate
     from headtohead.report.audit_page import write_audit
     from headtohead.report.audit_text import audit_text
 
     root, name = locate(chosen.data.folder)
-    folder.adopt(chosen)
-    found = audit_folder(root, name, chosen.data)
-    write_audit(folder, found)
-    Console(highlight=False).print(*audit_text(found), sep="\n")
-    say(f"{folder.audit}, {folder.audit_page('en')}, {folder.audit_page('ru')}")
-    found.require_usable()
+    run.adopt(chosen)
+    result = audit_folder(root, name, chosen.data)
+    write_audit(run, result)
+    Console(highlight=False).print(*audit_text(result), sep="\n")
+    say(f"{run.audit}, {run.audit_page('en')}, {run.audit_page('ru')}")
+    result.require_usable()
 
 
 @data_app.command
-def demo(folder: Path, /) -> None:
-    """Write the built-in set as a folder of images that can be opened.
-
-    Parameters
-    ----------
-    folder
-        New folder, to hold train/ and val/.
-    """
+def demo(folder: Annotated[Path, Parameter(help="New folder for train/ and val/.")], /) -> None:
+    """Write the built-in set as a folder of image files."""
     from headtohead.images.builtin import write_builtin
 
     try:
         write_builtin(folder)
     except OSError as error:
-        raise BadData(
-            f"The folder cannot be written: {error.strerror}", where=str(folder), fix="name another"
-        ) from error
+        what = f"The folder cannot be written: {error.strerror}"
+        raise BadData(what, where=str(folder), fix="choose another folder") from error
     say(f"Wrote the built-in set to {folder}; use it with `headtohead run {folder}`.")
 
 
 @data_app.command
-def fetch(name: str = "", folder: Path | None = None, /, *, downloads: Path | None = None) -> None:
-    """Write a public data set of torchvision as a folder of images. Without NAME: list the sets.
-
-    Parameters
-    ----------
-    name
-        Data set. Left out: a table of all.
-    folder
-        New folder, to hold train/ and val/, or the classes.
-    downloads
-        Folder of torchvision's own files; what is missing is downloaded into it. Left out: the cache.
-    """
+def fetch(
+    name: Annotated[str, Parameter(help="Data set. Without it: a table of all.")] = "",
+    folder: Annotated[Path | None, Parameter(help="New folder for train/ and val/, or for the classes.")] = None,
+    /,
+    *,
+    downloads: Annotated[
+        Path | None,
+        Parameter(help="Folder of torchvision's own files; missing ones are downloaded into it. Default: the cache."),
+    ] = None,
+) -> None:
+    """Write a public data set of torchvision as a folder of images. Without NAME: list the sets."""
     from headtohead.images import public
 
     if not name:
         Console(highlight=False).print(public.table())
         return
     if folder is None:
-        raise BadSettings("No folder is named.", fix=f"`headtohead data fetch {name} DIR`")
+        raise BadSettings("The folder is missing.", fix=f"`headtohead data fetch {name} DIR`")
     public.fetch(name, folder, downloads)
-    say(f"Wrote {name} to {folder}; licence: {public.named(name).licence}. Use it with `headtohead run {folder}`.")
+    say(f"Wrote {name} to {folder}; licence: {public.find_set(name).licence}. Use it with `headtohead run {folder}`.")
 
 
 @data_app.command(name="split")
 def split_folder(
-    data: Path,
-    out: Path,
+    data: Annotated[Path, Parameter(help="Folder with one sub-folder per class.")],
+    out: Annotated[Path, Parameter(help="New folder, or one that this command wrote from the same images.")],
     /,
     *,
-    copy: bool = False,
-    flags: Annotated[Data, Parameter(name="*", parse=OF_A_SPLIT)] = DEFAULTS.data,
+    copy: Annotated[
+        bool, Parameter(help="Copy the files; otherwise they are hard links where the disk allows.")
+    ] = False,
+    flags: Annotated[Data, Parameter(name="*", parse=SPLIT_SETTINGS)] = DEFAULTS.data,
 ) -> None:
     """Write a flat folder as train/ and val/: stratified, near duplicates and groups on one side, with a manifest.
 
-    Again with more images: those of the earlier split keep their places.
-
-    Parameters
-    ----------
-    data
-        Folder with one sub-folder a class.
-    out
-        New folder, or one that this command wrote from the same images.
-    copy
-        Copy the files; else they are hard links where the disk allows.
+    Repeated after images were added, it keeps the images of the earlier split where they are.
     """
     from headtohead.dataset.export import earlier_manifest, write_split
     from headtohead.dataset.index import build_index
@@ -112,19 +97,19 @@ def split_folder(
     root, name = locate(chosen.folder)
     earlier = earlier_manifest(root, out)
     if earlier and not chosen.keep_split:
-        say(f"{out} is an earlier split of {root}: its images keep their places.")
+        say(f"{out} is an earlier split of {root}: its images stay where they are.")
         chosen = dataclasses.replace(chosen, keep_split=str(earlier))
     index = build_index(root, name, chosen)
     if index.layout == "split":
         raise BadData(
-            "The folder is split already: it has train/ and val/.",
+            "The folder is already split: it has train/ and val/.",
             where=str(root),
-            fix="use it as it is, or give a folder with one sub-folder a class",
+            fix="use it as it is, or choose a folder with one sub-folder per class",
         )
     for warning in (*index.warnings, *index.split_warnings):
         say(f"  warning: {warning}")
     try:
         write_split(root, index, chosen, out, copy=copy, earlier=earlier)
     except OSError as error:
-        raise BadData(f"The split cannot be written: {error}", where=str(out), fix="name another folder") from error
+        raise BadData(f"The split cannot be written: {error}", where=str(out), fix="choose another folder") from error
     say(f"Wrote {out}; use it with `headtohead run {out}`.")

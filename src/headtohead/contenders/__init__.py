@@ -1,4 +1,4 @@
-"""The contenders: how each kind is checked, trained, profiled and made to predict.
+"""The contenders: how each kind is checked, trained, profiled and used to predict.
 
 `contenders/KIND.py` holds `CONTENDER` for every kind in `settings.contenders.CONTENDERS`.
 """
@@ -11,7 +11,6 @@ from headtohead.settings.schema import Settings
 
 
 def contenders_of(settings: Settings) -> dict[str, Contender]:
-    """The run's own by name: one of a kind, but a probe for every backbone."""
-    return {
-        name: import_module(f"headtohead.contenders.{kind_of(name)}").CONTENDER for name in contender_names(settings)
-    }
+    """The run's contenders by name; there is a probe for every backbone."""
+    names = contender_names(settings)
+    return {name: import_module(f"headtohead.contenders.{kind_of(name)}").CONTENDER for name in names}

@@ -10,15 +10,14 @@ from headtohead.contenders.base import (
     NUM_CHECKED,
     Contender,
     Job,
-    Profiled,
-    fit,
+    ProfileTarget,
     image_batches,
     predict_seeds,
-    profiled_batches,
-    some,
+    profiling_batches,
+    train_seed,
+    training_sample,
     write_scores,
 )
-from headtohead.dataset.batches import ImageBatches
 from headtohead.dataset.index import SPLITS
 from headtohead.images.decoded import DecodedImages, decoded
 from headtohead.images.transforms import Preprocess
@@ -26,12 +25,11 @@ from headtohead.models.cnn import build_cnn
 from headtohead.settings.contenders import title
 from headtohead.training.loop import Plan
 
-# What it is trained on when no number of epochs is set: small sets need more epochs than large ones.
-IMAGE_PASSES = 70_000
+IMAGE_PASSES = 70_000  # training length if `cnn.epochs` is not set: small sets need more epochs than large ones
 
 
 def num_epochs(num_images: int, image_passes: int) -> int:
-    """As many as make about `image_passes`, at least 10.
+    """Number of epochs that gives about `image_passes`, at least 10.
 
     >>> num_epochs(870, 70_000), num_epochs(50_000, 70_000)
     (80, 10)
@@ -40,67 +38,60 @@ def num_epochs(num_images: int, image_passes: int) -> int:
 
 
 def cnn_plan(job: Job, seed: int) -> Plan:
-    """How the CNN is trained."""
+    """The training plan of the CNN."""
     cnn = job.settings.cnn
     epochs = cnn.epochs or num_epochs(len(job.index.of("train")), IMAGE_PASSES)
     return job.plan(seed, epochs, cnn.learning_rate, cnn.weight_decay, bf16=job.bf16)
 
 
 def new_cnn(job: Job, seed: int) -> nn.Module:
-    """With its initial weights."""
+    """The CNN with its initial weights."""
     cnn = job.settings.cnn
     return build_cnn(cnn.name, len(job.index.classes), cnn.dropout, seed).to(job.device)
 
 
 def cnn_preprocess(job: Job) -> Preprocess:
-    """Of a net trained from scratch: mean and standard deviation are those of its training images."""
+    """The CNN's preprocessing, with mean and standard deviation of the run's training images."""
     return Preprocess(job.settings.cnn.side, "bilinear", 1.0, job.index.mean, job.index.std)
 
 
 def cnn_images(job: Job, split: str) -> DecodedImages:
-    """The images of a split, decoded once, twice as large as the CNN's input, so that crops are not blurred."""
+    """The images of a split, decoded once at twice the size of the CNN's input, so that crops are not blurred."""
     return decoded(job.files(split), 2 * job.settings.cnn.side, f"decoding {split}")
 
 
-def cnn_batches(job: Job, images: DecodedImages, batch_size: int, seed: int | None = None) -> ImageBatches:
-    """With a `seed` shuffled, augmented training batches, with None all images plain and in order."""
-    return image_batches(job, images, images.files, cnn_preprocess(job), batch_size, seed)
-
-
 def cnn_context(job: Job, name: str) -> CheckContext:
-    """For the sanity checks."""
-    seed, files = job.settings.seeds[0], some(job, NUM_CHECKED)
-    images = decoded(files, 2 * job.settings.cnn.side, "decoding")
-    x, y = next(cnn_batches(job, images, NUM_CHECKED)(0))
+    """The CNN as the sanity checks see it."""
+    seed, preprocess = job.settings.seeds[0], cnn_preprocess(job)
+    images = decoded(training_sample(job, NUM_CHECKED), 2 * preprocess.size, "decoding")
+    x, y = next(image_batches(job, images, preprocess, NUM_CHECKED)(0))
     build = lambda: new_cnn(job, seed)  # noqa: E731
     return CheckContext(name, job.index, x, y, build, build, lambda x: x, cnn_plan(job, seed), own_statistics=True)
 
 
 def train_cnn(job: Job, name: str) -> None:
-    """All seeds."""
-    if job.run.scores(name).exists():
-        return
-    images, tune = cnn_images(job, "train"), cnn_batches(job, cnn_images(job, "tune"), EVALUATION_BATCH)
-    about = {"preprocess": cnn_preprocess(job).to_json(), "settings": asdict(job.settings.cnn)}
-    for seed in job.settings.seeds:
-        batches = cnn_batches(job, images, job.settings.training.batch_size, seed)
-        entering = next(batches(0))[0][:32]
-        fit(job, name, new_cnn(job, seed), batches, tune, cnn_plan(job, seed), entering, about)
-    write_scores(job, name, {"preprocess": cnn_preprocess(job).to_json()})
+    """Train the CNN with every seed."""
+    images, preprocess, settings = cnn_images(job, "train"), cnn_preprocess(job), job.settings
+    tune = image_batches(job, cnn_images(job, "tune"), preprocess, EVALUATION_BATCH)
+    metadata = {"preprocess": preprocess.to_json(), "settings": asdict(settings.cnn)}
+    for seed in settings.seeds:
+        batches = image_batches(job, images, preprocess, settings.training.batch_size, seed)
+        train_seed(job, name, new_cnn(job, seed), batches, tune, cnn_plan(job, seed), metadata)
+    write_scores(job, name, {"preprocess": preprocess.to_json()})
 
 
-def profiled_cnn(job: Job, name: str) -> dict[str, Profiled]:
-    """Training on images decoded beforehand, as the loop does."""
+def cnn_profile_targets(job: Job, name: str) -> dict[str, ProfileTarget]:
+    """The training of the CNN, on images decoded in advance."""
     seed = job.settings.seeds[0]
-    batches = profiled_batches(job, cnn_preprocess(job), job.settings.profile.batch_size)
-    called, example = title(job.settings, name), next(batches(0))[0][:1]
-    return {name: Profiled(called, lambda: new_cnn(job, seed), batches, example, cnn_plan(job, seed))}
+    batches = profiling_batches(job, cnn_preprocess(job), job.settings.profile.batch_size)
+    return {name: ProfileTarget(title(job.settings, name), lambda: new_cnn(job, seed), batches, cnn_plan(job, seed))}
 
 
 def predict_cnn(job: Job, name: str) -> None:
-    """Every split, un-augmented."""
-    batches = {split: cnn_batches(job, cnn_images(job, split), EVALUATION_BATCH) for split in SPLITS}
-    predict_seeds(job, name, lambda seed: new_cnn(job, seed), {**batches}, bf16=job.bf16)
+    """Save every seed's predictions for every split, without augmentation."""
+    preprocess = cnn_preprocess(job)
+    batches = {split: image_batches(job, cnn_images(job, split), preprocess, EVALUATION_BATCH) for split in SPLITS}
+    predict_seeds(job, name, lambda seed: new_cnn(job, seed), batches, bf16=job.bf16)
 
 
-CONTENDER = Contender(cnn_context, train_cnn, profiled_cnn, predict_cnn)
+CONTENDER = Contender(cnn_context, train_cnn, cnn_profile_targets, predict_cnn)

@@ -1,4 +1,4 @@
-"""The whole pretrained backbone, trained on augmented images by the same loop; it stands on the first backbone."""
+"""The whole pretrained backbone (the run's first one), trained on augmented images with the same loop."""
 
 import copy
 from dataclasses import asdict
@@ -10,12 +10,12 @@ from headtohead.contenders.base import (
     EVALUATION_BATCH,
     Contender,
     Job,
-    Profiled,
-    checked_images,
-    fit,
+    ProfileTarget,
+    checked_batch,
     image_batches,
     predict_seeds,
-    profiled_batches,
+    profiling_batches,
+    train_seed,
     write_scores,
 )
 from headtohead.dataset.batches import ImageBatches
@@ -25,76 +25,63 @@ from headtohead.models.backbones import build_head, published_statistics
 from headtohead.settings.contenders import title
 from headtohead.training.loop import Plan
 
-MAX_TRACE_MB = 25.0  # 50 steps through all of a ViT and back have 10
-NUM_CHECKED = 8  # images that the sanity checks look at: hundreds of steps through all of a ViT take long
+MAX_TRACE_MB = 25.0  # 50 training steps of a ViT take 10
+NUM_CHECKED = 8  # images for the sanity checks: hundreds of training steps of a ViT take long
 
 
 def finetune_plan(job: Job, seed: int) -> Plan:
-    """How the whole backbone is trained."""
-    chosen = job.settings.finetune
-    return job.plan(seed, chosen.epochs, chosen.learning_rate, chosen.weight_decay, bf16=job.bf16)
+    """The training plan of the fine-tuned net."""
+    finetune = job.settings.finetune
+    return job.plan(seed, finetune.epochs, finetune.learning_rate, finetune.weight_decay, bf16=job.bf16)
 
 
 def new_finetuned(job: Job, seed: int) -> nn.Module:
-    """Pretrained body and new head, all of it trainable: (B, 3, S, S) -> logits (B, C)."""
+    """Pretrained body and new head, both trainable: (B, 3, S, S) -> logits (B, C)."""
     backbone = job.backbone()
     head = build_head(backbone.num_features, len(job.index.classes), seed).to(job.device)
     return nn.Sequential(copy.deepcopy(backbone.net.body).requires_grad_(True), head)
 
 
 def finetune_batches(job: Job, split: str, batch_size: int, seed: int | None = None) -> ImageBatches:
-    """Of a split, from pixels decoded once, twice as large as the input, so that crops are not blurred."""
-    files, to = job.files(split), job.backbone().preprocess
-    return image_batches(job, decoded(files, 2 * to.size, f"decoding {split}"), files, to, batch_size, seed)
+    """Batches of one split, from images decoded once at twice the size of the input, so that crops are not blurred."""
+    preprocess = job.backbone().preprocess
+    images = decoded(job.files(split), 2 * preprocess.size, f"decoding {split}")
+    return image_batches(job, images, preprocess, batch_size, seed)
 
 
 def finetune_context(job: Job, name: str) -> CheckContext:
-    """For the sanity checks."""
+    """The fine-tuned net as the sanity checks see it."""
     backbone, seed = job.backbone(), job.settings.seeds[0]
-    images, y = checked_images(job, backbone.preprocess, NUM_CHECKED)
-    build = lambda: new_finetuned(job, seed)  # noqa: E731
-    return CheckContext(
-        name,
-        job.index,
-        images,
-        y,
-        build,
-        build,
-        lambda x: x,
-        finetune_plan(job, seed),
-        own_statistics=False,
-        published=published_statistics(backbone.weights),
-    )
+    x, y = checked_batch(job, backbone.preprocess, NUM_CHECKED)
+    build, plan = lambda: new_finetuned(job, seed), finetune_plan(job, seed)
+    published = published_statistics(backbone.weights)
+    return CheckContext(name, job.index, x, y, build, build, lambda x: x, plan, False, published)
 
 
 def train_finetune(job: Job, name: str) -> None:
-    """All seeds."""
-    if job.run.scores(name).exists():
-        return
-    backbone = job.backbone()
+    """Fine-tune the backbone with every seed."""
+    backbone, settings = job.backbone(), job.settings
     preprocess = backbone.preprocess.to_json()
-    about = {"backbone": backbone.to_json(), "preprocess": preprocess, "settings": asdict(job.settings.finetune)}
+    metadata = {"backbone": backbone.to_json(), "preprocess": preprocess, "settings": asdict(settings.finetune)}
     tune = finetune_batches(job, "tune", EVALUATION_BATCH)
-    for seed in job.settings.seeds:
-        batches = finetune_batches(job, "train", job.settings.training.batch_size, seed)
-        entering = next(batches(0))[0][:32]
-        fit(job, name, new_finetuned(job, seed), batches, tune, finetune_plan(job, seed), entering, about)
+    for seed in settings.seeds:
+        batches = finetune_batches(job, "train", settings.training.batch_size, seed)
+        train_seed(job, name, new_finetuned(job, seed), batches, tune, finetune_plan(job, seed), metadata)
     write_scores(job, name, {"preprocess": preprocess})
 
 
-def profiled_finetune(job: Job, name: str) -> dict[str, Profiled]:
-    """Training on images decoded beforehand, as the loop does."""
+def finetune_profile_targets(job: Job, name: str) -> dict[str, ProfileTarget]:
+    """The training of the fine-tuned net, on images decoded in advance."""
     seed = job.settings.seeds[0]
-    batches = profiled_batches(job, job.backbone().preprocess, job.settings.profile.batch_size)
-    called, example = title(job.settings, name), next(batches(0))[0][:1]
-    build = lambda: new_finetuned(job, seed)  # noqa: E731
-    return {name: Profiled(called, build, batches, example, finetune_plan(job, seed), MAX_TRACE_MB)}
+    batches = profiling_batches(job, job.backbone().preprocess, job.settings.profile.batch_size)
+    build, plan = lambda: new_finetuned(job, seed), finetune_plan(job, seed)
+    return {name: ProfileTarget(title(job.settings, name), build, batches, plan, MAX_TRACE_MB)}
 
 
 def predict_finetune(job: Job, name: str) -> None:
-    """Every split, un-augmented."""
+    """Save every seed's predictions for every split, without augmentation."""
     batches = {split: finetune_batches(job, split, EVALUATION_BATCH) for split in SPLITS}
-    predict_seeds(job, name, lambda seed: new_finetuned(job, seed), {**batches}, bf16=job.bf16)
+    predict_seeds(job, name, lambda seed: new_finetuned(job, seed), batches, bf16=job.bf16)
 
 
-CONTENDER = Contender(finetune_context, train_finetune, profiled_finetune, predict_finetune)
+CONTENDER = Contender(finetune_context, train_finetune, finetune_profile_targets, predict_finetune)

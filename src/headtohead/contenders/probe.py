@@ -11,123 +11,99 @@ from headtohead.checks.context import CheckContext
 from headtohead.contenders.base import (
     Contender,
     Job,
-    Profiled,
-    checked_images,
-    fit,
+    ProfileTarget,
+    checked_batch,
     predict_seeds,
-    profiled_batches,
+    profiling_batches,
+    train_seed,
     write_scores,
 )
 from headtohead.core.files import read_json, write_atomically, write_json
 from headtohead.dataset.batches import FeatureBatches
-from headtohead.dataset.index import SPLITS, labels
+from headtohead.dataset.index import SPLITS
 from headtohead.evaluation.predictions import save_several
 from headtohead.models.backbones import LinearProbe, build_head, published_statistics
 from headtohead.probe.features import Features, extract, read_features
-from headtohead.probe.panel import Views, fit_panel, predict_variant, to_json, variants
+from headtohead.probe.panel import fit_panel, predict_variant, to_json, variants
 from headtohead.probe.sweep import sweep
 from headtohead.settings.contenders import title
 from headtohead.training.loop import Plan
 
 
 def head_plan(job: Job, seed: int) -> Plan:
-    """How a head is trained; learning rate and decay are for the sweep to choose."""
+    """The training plan of a head; the sweep replaces learning rate and weight decay."""
     return job.plan(seed, job.settings.probe.epochs, learning_rate=1e-2, weight_decay=0.0)
 
 
 def all_features(job: Job, name: str, split: str) -> Features:
-    """Of every pooling, from the run folder where they are there already; augmented views for train alone."""
+    """Features of every pooling, computed if the run folder has none; `train` has augmented views too."""
     path = job.run.features(name, split)
     if not path.exists():
         with job.run.timed(f"{name} features of {split}"):
-            extract(
-                job.backbone(name),
-                job.files(split),
-                path,
-                num_views=job.settings.probe.views if split == "train" else 0,
-                min_area=job.settings.data.min_crop,
-                label=split if name == "probe" else f"{split} for {name}",
-                device=job.device,
-            )
+            backbone, files, min_area = job.backbone(name), job.files(split), job.settings.data.min_crop
+            num_views = job.settings.probe.views if split == "train" else 0
+            label = split if name == "probe" else f"{split} for {name}"
+            extract(backbone, files, path, num_views=num_views, min_area=min_area, label=label, device=job.device)
     return read_features(path)
 
 
 def features(job: Job, name: str, split: str) -> torch.Tensor:
-    """(V, N, D): those that the contender's head stands on."""
+    """(V, N, D), the input of the contender's head."""
     return all_features(job, name, split).headline.to(job.device)
 
 
 def new_head(job: Job, num_features: int, seed: int) -> nn.Linear:
-    """With its initial weights."""
+    """A head with its initial weights."""
     return build_head(num_features, len(job.index.classes), seed).to(job.device)
 
 
 def probe_context(job: Job, name: str) -> CheckContext:
-    """For the sanity checks: the whole model on images, and the head on their features."""
+    """The probe as the sanity checks see it: the whole model on images, and the head on their features."""
     backbone, seed = job.backbone(name), job.settings.seeds[0]
-    images, y = checked_images(job, backbone.preprocess)
+    x, y = checked_batch(job, backbone.preprocess)
     head = lambda: new_head(job, backbone.num_features, seed)  # noqa: E731
-    return CheckContext(
-        name,
-        job.index,
-        images,
-        y,
-        build=lambda: LinearProbe(copy.deepcopy(backbone.net), head()),
-        build_trained=head,
-        entering=backbone.net,
-        plan=head_plan(job, seed),
-        own_statistics=False,
-        published=published_statistics(backbone.weights),
-        frozen="backbone",
-    )
+    build, plan = lambda: LinearProbe(copy.deepcopy(backbone.net), head()), head_plan(job, seed)
+    published = published_statistics(backbone.weights)
+    return CheckContext(name, job.index, x, y, build, head, backbone.net, plan, False, published, frozen="backbone")
 
 
 def train_probe(job: Job, name: str) -> None:
-    """Features once, the sweep on `tune` once, then a head per seed."""
-    if job.run.scores(name).exists():
-        return
+    """Compute the features, choose hyper-parameters on `tune` with the first seed, then train a head for every seed."""
     backbone, settings = job.backbone(name), job.settings
-    of_train, of_tune = (features(job, name, split) for split in ("train", "tune"))
-    y_train, y_tune = labels(job.files("train").samples), labels(job.files("tune").samples)
-    tune = FeatureBatches(of_tune, y_tune)
-    batches_of = {
-        seed: FeatureBatches(of_train, y_train, batch_size=settings.training.batch_size, seed=seed)
-        for seed in settings.seeds
-    }
+    x, y, size = features(job, name, "train"), job.labels("train"), settings.training.batch_size
+    batches = {seed: FeatureBatches(x, y, batch_size=size, seed=seed) for seed in settings.seeds}
+    tune = FeatureBatches(features(job, name, "tune"), job.labels("tune"))
     if not job.run.sweep(name).exists():
         with job.run.timed(f"{name} sweep"):
-            first, grids = settings.seeds[0], settings.probe.grids()
-            plan, num_classes = head_plan(job, first), len(job.index.classes)
-            found = sweep(batches_of[first], tune, plan, num_classes, grids, "sweep on tune")
-            write_json(job.run.sweep(name), found.to_json())
-    chosen = read_json(job.run.sweep(name))["best"]
-    train_panel(job, name, *(all_features(job, name, split) for split in ("train", "tune")))
+            first, num_classes, grids = settings.seeds[0], len(job.index.classes), settings.probe.grids()
+            result = sweep(batches[first], tune, head_plan(job, first), num_classes, grids, "sweep on tune")
+            write_json(job.run.sweep(name), result.to_json())
+    best = read_json(job.run.sweep(name))["best"]
+    train_panel(job, name, all_features(job, name, "train"), all_features(job, name, "tune"))
 
-    entering = next(profiled_batches(job, backbone.preprocess, 8)(1))[0]
-    about = {"backbone": backbone.to_json(), "preprocess": backbone.preprocess.to_json()}
-    for seed, batches in batches_of.items():
-        plan = head_plan(job, seed).with_choice(chosen["optimizer"], chosen["learning_rate"], chosen["weight_decay"])
-        fit(job, name, new_head(job, backbone.num_features, seed), batches, tune, plan, entering, about)
-    after = backbone.state_hash()
-    if after != backbone.fingerprint:
-        raise RuntimeError("the frozen backbone has changed: a bug")
-    proof = {"hash_before": backbone.fingerprint, "hash_after": after}
-    write_scores(job, name, {"preprocess": backbone.preprocess.to_json(), "frozen": proof})
+    preprocess = backbone.preprocess.to_json()
+    metadata = {"backbone": backbone.to_json(), "preprocess": preprocess}
+    images = next(profiling_batches(job, backbone.preprocess, 8)(1))[0]
+    for seed in settings.seeds:
+        plan = head_plan(job, seed).with_choice(best["optimizer"], best["learning_rate"], best["weight_decay"])
+        train_seed(job, name, new_head(job, backbone.num_features, seed), batches[seed], tune, plan, metadata, images)
+    hash_after = backbone.state_hash()
+    if hash_after != backbone.fingerprint:
+        raise RuntimeError("bug: training has changed the frozen backbone")
+    hashes = {"hash_before": backbone.fingerprint, "hash_after": hash_after}
+    write_scores(job, name, {"preprocess": preprocess, "frozen": hashes})
 
 
-def train_panel(job: Job, contender: str, train: Views, tune: Views) -> None:
-    """Fit every head of the panel and keep its arrays, called `VARIANT/ARRAY`; `panel.json` is the last file."""
+def train_panel(job: Job, contender: str, train: Features, tune: Features) -> None:
+    """Fit every head of the panel and save its arrays as `VARIANT/ARRAY`; `panel.json` is the last file."""
     if job.run.panel(contender).exists():
         return
     with job.run.timed(f"{contender} panel"):
-        y_train, y_tune = labels(job.files("train").samples), labels(job.files("tune").samples)
+        y_train, y_tune, num_classes = job.labels("train"), job.labels("tune"), len(job.index.classes)
+        grids, size = job.settings.probe.grids(), job.settings.training.batch_size
+        plan = head_plan(job, job.settings.seeds[0])
         fits = fit_panel(
-            (train, y_train),
-            (tune, y_tune),
-            num_classes=len(job.index.classes),
-            plan=head_plan(job, job.settings.seeds[0]),
-            grids=job.settings.probe.grids(),
-            batch_size=job.settings.training.batch_size,
+            (train, y_train), (tune, y_tune), num_classes=num_classes, plan=plan, grids=grids, batch_size=size
         )
         arrays: dict[str, Any] = {
             f"{variant.name}/{key}": array for variant, fit in fits.items() for key, array in fit.arrays.items()
@@ -136,46 +112,45 @@ def train_panel(job: Job, contender: str, train: Views, tune: Views) -> None:
         write_json(job.run.panel(contender), to_json(fits, train.poolings, len(y_train), len(y_tune)))
 
 
-def predict_panel(job: Job, contender: str, train: Views, val: Views) -> None:
-    """The predictions of every head of the panel for `val`."""
+def predict_panel(job: Job, contender: str, train: Features, val: Features) -> None:
+    """Save the predictions of every head of the panel for `val`."""
     path = job.run.panel_predictions(contender)
     if path.exists():
         return
-    y_train, found = labels(job.files("train").samples), {}
+    y_train, predictions = job.labels("train"), {}
     with np.load(job.run.panel_heads(contender), allow_pickle=False) as saved:
         for variant in variants(train.poolings):
             keys = [key for key in saved.files if key.startswith(f"{variant.name}/")]
             arrays = {key.rpartition("/")[2]: saved[key] for key in keys}
-            found[variant.name] = predict_variant(variant, arrays, val, (train, y_train))
-    save_several(path, job.index, "val", found)
+            predictions[variant.name] = predict_variant(variant, arrays, val, (train, y_train))
+    save_several(path, job.index, "val", predictions)
 
 
-def profiled_probe(job: Job, name: str) -> dict[str, Profiled]:
-    """The probe as the assignment means it, on images; and as it is trained here, on cached features.
+def probe_profile_targets(job: Job, name: str) -> dict[str, ProfileTarget]:
+    """The probe on images, as in the assignment, and on cached features, as it is trained here.
 
-    Their names: `vit` and `cached`, of `probe-2` then `vit-2` and `cached-2`.
+    Their names are `vit` and `cached`; for the contender `probe-2`, `vit-2` and `cached-2`.
     """
     backbone, seed = job.backbone(name), job.settings.seeds[0]
     plan, size = head_plan(job, seed), job.settings.profile.batch_size
-    images = profiled_batches(job, backbone.preprocess, size)
-    of_train = features(job, name, "train")
-    cached = FeatureBatches(of_train, labels(job.files("train").samples), batch_size=size, seed=seed)
+    images = profiling_batches(job, backbone.preprocess, size)
+    cached = FeatureBatches(features(job, name, "train"), job.labels("train"), batch_size=size, seed=seed)
     head = lambda: new_head(job, backbone.num_features, seed)  # noqa: E731
-    called = title(job.settings, name)
-    on_cached = f"{'probe' if name == 'probe' else called} on cached features"
     build = lambda: LinearProbe(copy.deepcopy(backbone.net), head())  # noqa: E731
+    display = title(job.settings, name)
+    cached_title = f"{'probe' if name == 'probe' else display} on cached features"
     return {
-        name.replace("probe", "vit"): Profiled(f"{called} on images", build, images, next(images(0))[0][:1], plan),
-        name.replace("probe", "cached"): Profiled(on_cached, head, cached, next(cached(0))[0][:1], plan),
+        name.replace("probe", "vit"): ProfileTarget(f"{display} on images", build, images, plan),
+        name.replace("probe", "cached"): ProfileTarget(cached_title, head, cached, plan),
     }
 
 
 def predict_probe(job: Job, name: str) -> None:
-    """Every split, on the features of the plain view. Those of `val` are computed here, after every choice."""
-    batches = {split: FeatureBatches(features(job, name, split), labels(job.files(split).samples)) for split in SPLITS}
-    predict_panel(job, name, *(all_features(job, name, split) for split in ("train", "val")))
+    """Save every seed's predictions for every split; the features of `val` are computed here, after every choice."""
+    batches = {split: FeatureBatches(features(job, name, split), job.labels(split)) for split in SPLITS}
+    predict_panel(job, name, all_features(job, name, "train"), all_features(job, name, "val"))
     num_features = job.backbone(name).num_features
-    predict_seeds(job, name, lambda seed: new_head(job, num_features, seed), {**batches})
+    predict_seeds(job, name, lambda seed: new_head(job, num_features, seed), batches)
 
 
-CONTENDER = Contender(probe_context, train_probe, profiled_probe, predict_probe)
+CONTENDER = Contender(probe_context, train_probe, probe_profile_targets, predict_probe)

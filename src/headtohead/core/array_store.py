@@ -1,13 +1,13 @@
-"""Arrays on disk by key, memory-mapped: what is dear to compute is computed once for all runs.
+"""Arrays on disk by key, memory-mapped, so that expensive results are computed once for all runs.
 
-A store is a folder of shards, safetensors files that are written once and never changed. A shard's name is the
-hash of its bytes, and is held against them whenever a process opens it: one that was torn by a crash or
-damaged later is deleted, never believed. Shards are published by renaming, so any number of processes may read
-and fill a store at once; those that fill it with the same arrays in the same order write the same shards.
+A store is a folder of shards: safetensors files that are written once and never changed. The name of a shard is the
+hash of its bytes. Every process verifies that hash when it opens a shard and deletes the shard if it does not match
+(torn by a crash, damaged later). Shards are published by renaming, so any number of processes may read and fill a
+store at the same time; processes that add the same arrays in the same order write the same shards.
 
-All stores below one parent folder share a bound. The least recently used shards go first, and none that a
-process has mapped: on POSIX systems it holds a lock on it, which ends with the process however that ends; Windows
-itself deletes no mapped file.
+All stores below one parent folder share a size bound. The least recently used shards are evicted first, but never a
+shard that a process has mapped: on POSIX systems the process holds a lock on it, which ends with the process; Windows
+itself refuses to delete a mapped file.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,52 +38,60 @@ NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
 
 
 class Damaged(Exception):
-    """A shard is not what was written."""
+    """The content of a shard is not what was written."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """The arrays of one folder. What a key stands for must never change within it."""
+    """The arrays of one folder. A key must always stand for the same array."""
 
     folder: Path
-    bound: int  # bytes, of all shards below the parent folder
+    bound: int  # bytes, for all shards below the parent folder
 
     def find(self, keys: Collection[str]) -> dict[str, Array]:
-        """Those of `keys` that are there: read-only arrays that stay valid whatever happens to the folder."""
-        wanted, found = set(keys), dict[str, Array]()
+        """Return those of `keys` that are stored: read-only arrays that stay valid even if the folder is deleted."""
+        missing, arrays = set(keys), dict[str, Array]()
         for path in sorted(self.folder.glob(f"[!.]*{ENDING}")):
             try:
-                if wanted.isdisjoint(read_keys(path)):
+                if missing.isdisjoint(read_keys(path)):
                     continue
                 shard = open_shard(path)
             except Damaged:
-                say(f"  cache: {path.name} is damaged; what it held is computed anew")
+                say(f"  cache: {path.name} is damaged; its content is computed again")
                 discard(path)
                 continue
-            except OSError:  # deleted meanwhile
+            except OSError:  # deleted by another process
                 continue
-            found |= {key: array for key, array in shard.items() if key in wanted}
-            wanted -= shard.keys()
-        return found
+            arrays |= {key: array for key, array in shard.items() if key in missing}
+            missing -= shard.keys()
+        return arrays
 
     def add(self, arrays: dict[str, Array]) -> dict[str, Array]:
-        """Keep `arrays` (not none) as a shard and give them back mapped; {} if they do not fit or cannot be written."""
-        content = pieces(arrays)
-        path = self.folder / f"{fingerprint(content)}{ENDING}"
+        """Store `arrays` (at least one) as a shard and return them mapped; {} if they do not fit or writing fails."""
+        content = serialise(arrays)
+        digest = hashlib.blake2b(digest_size=16)
+        for piece in content:
+            digest.update(piece)
+        path = self.folder / f"{digest.hexdigest()}{ENDING}"
+
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as stream:
+                stream.writelines(content)
+
         for _ in range(2):  # another process may clear the folder at any moment
             if not make_room(self.folder.parent, sum(map(len, content)), self.bound):
                 return {}
             with suppress(OSError, Damaged):
-                write_atomically(path, lambda temporary: write_pieces(temporary, content))
+                write_atomically(path, write)
             with suppress(OSError, Damaged):
                 return open_shard(path)
         return {}
 
 
-def pieces(arrays: dict[str, Array]) -> list[memoryview]:
-    """The bytes of a safetensors file, without a copy of the arrays, which its own `save` makes two of.
+def serialise(arrays: dict[str, Array]) -> list[memoryview]:
+    """The bytes of a safetensors file in pieces, without copying the arrays (safetensors' `save` copies them twice).
 
-    Arrays of the widest numbers come first, and the header is padded to 8 bytes, so that all numbers are aligned.
+    Arrays with the widest numbers come first and the header is padded to 8 bytes, so that all numbers are aligned.
     """
     header: dict[str, Any] = {}
     data: list[memoryview] = []
@@ -98,22 +106,8 @@ def pieces(arrays: dict[str, Array]) -> list[memoryview]:
     return [memoryview(len(text).to_bytes(8, "little")), memoryview(text), *data]
 
 
-def write_pieces(path: Path, content: list[memoryview]) -> None:
-    """One after another."""
-    with path.open("wb") as stream:
-        stream.writelines(content)
-
-
-def fingerprint(content: list[memoryview]) -> str:
-    """The name of a shard."""
-    found = hashlib.blake2b(digest_size=16)
-    for piece in content:
-        found.update(piece)
-    return found.hexdigest()
-
-
 def read_keys(path: Path) -> set[str]:
-    """What a shard says that it holds; Damaged where it cannot be read. Nothing is verified yet."""
+    """The keys in the header of a shard, not verified yet; Damaged if the header cannot be read."""
     with path.open("rb") as stream:
         length = min(int.from_bytes(stream.read(8), "little"), path.stat().st_size)
         try:
@@ -123,52 +117,44 @@ def read_keys(path: Path) -> set[str]:
 
 
 def open_shard(path: Path) -> dict[str, Array]:
-    """The arrays of a shard, mapped, after its bytes were held against its name (else Damaged)."""
+    """The arrays of a shard, mapped; Damaged if its name is not the hash of its bytes."""
     with path.open("rb") as stream:
-        hold(stream)
-        found = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-        if found != path.stem:
+        if sys.platform != "win32":
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(stream, fcntl.LOCK_SH)  # held until the file and every map of it are closed
+        if hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest() != path.stem:
             raise Damaged
         mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    with suppress(OSError):  # a folder that can only be read
+    with suppress(OSError):  # a read-only folder
         os.utime(path)  # the time of last use
     start = 8 + int.from_bytes(mapped[:8], "little")
     return {
-        key: np.ndarray(about["shape"], DTYPES[about["dtype"]], mapped, start + about["data_offsets"][0])
-        for key, about in json.loads(mapped[8:start]).items()
+        key: np.ndarray(entry["shape"], DTYPES[entry["dtype"]], mapped, start + entry["data_offsets"][0])
+        for key, entry in json.loads(mapped[8:start]).items()
     }
 
 
-def hold(stream: BinaryIO) -> None:
-    """Mark an open file as in use for as long as it, or a map of it, is open in this process."""
-    if sys.platform != "win32":
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(stream, fcntl.LOCK_SH)
-
-
 def discard(path: Path) -> bool:
-    """Delete a shard that no process uses; False where one does."""
-    try:
+    """Delete a shard unless a process uses it; return whether it no longer exists."""
+    with suppress(OSError):
         if sys.platform == "win32":
             path.unlink()
         else:
             with path.open("rb") as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
-    except OSError:
-        return not path.exists()
-    return True
+    return not path.exists()
 
 
 def make_room(root: Path, needed: int, bound: int) -> bool:
-    """Delete shards below `root`, the least recently used first, until `needed` more bytes fit; False if they cannot.
+    """Delete shards below `root`, least recently used first, until `needed` more bytes fit; False if they cannot.
 
     Two processes that add at the same moment may exceed the bound by a shard each, until one of them adds again.
     """
     if needed > bound:
         return False
     shards = []
-    for path in root.glob(f"*/*{ENDING}"):  # temporary ones of killed processes too
+    for path in root.glob(f"*/*{ENDING}"):  # including temporary files of killed processes
         with suppress(OSError):
             shards.append((path.stat().st_mtime, path.stat().st_size, path))
     total = needed + sum(size for _, size, _ in shards)

@@ -1,5 +1,6 @@
-"""The user's cache folder: a sub-folder for each kind of thing, listed, bounded and cleared by name."""
+"""The user's cache folder: one sub-folder for each kind of content, listed, bounded and cleared by name."""
 
+import atexit
 import os
 import sys
 import tempfile
@@ -17,14 +18,14 @@ if sys.platform != "win32":
     import fcntl
 
 AUDIT, PIXELS, FEATURES = "audit", "pixels", "features"
-BOUNDED = (PIXELS, FEATURES)  # the kinds that `bound` is of, each
-BOUND = "HEADTOHEAD_CACHE_GB"  # a variable and not a setting: it is the machine's, not the run's
+BOUNDED = (PIXELS, FEATURES)  # `bound` applies to each of these kinds
+BOUND = "HEADTOHEAD_CACHE_GB"  # an environment variable, not a setting: it belongs to the machine, not to the run
 DEFAULT_GB = 4.0
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A sub-folder of the cache and how much is in it."""
+class CacheKind:
+    """One sub-folder of the cache and its size."""
 
     name: str
     path: Path
@@ -34,12 +35,12 @@ class Kind:
 
 
 def cache_root() -> Path:
-    """The user's cache folder, whether it is there or not."""
+    """The user's cache folder, which need not exist."""
     return platformdirs.user_cache_path("headtohead")
 
 
 def cache_folder(kind: str) -> Path:
-    """The folder of a kind. Where the cache cannot be written, below a temporary one, gone when the process ends."""
+    """The folder of a kind; if the cache is not writable, in a temporary folder that is deleted at exit."""
     return _writable(cache_root()) / kind
 
 
@@ -50,27 +51,22 @@ def _writable(root: Path) -> Path:
         with tempfile.TemporaryFile(dir=root):
             return root
     except OSError as error:
-        temporary = _temporary()
-        say(f"  The cache folder {root} cannot be written ({error.strerror}); using {temporary.name} for this time.")
+        temporary = tempfile.TemporaryDirectory(prefix="headtohead-", ignore_cleanup_errors=True)
+        atexit.register(temporary.cleanup)
+        say(f"  The cache folder {root} cannot be written ({error.strerror}); using {temporary.name} for this process.")
         return Path(temporary.name)
 
 
 @cache
-def _temporary() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="headtohead-", ignore_cleanup_errors=True)
-
-
-@cache
 def keep(folder: Path) -> None:
-    """Keep `clear` off the files of a kind for as long as this process lives, where the system has such locks."""
+    """Protect the folder of a kind from `clear` until this process ends, where the system has such locks."""
     if sys.platform != "win32":
-        with suppress(OSError):  # not there, or a file system without locks
-            handle = os.open(folder, os.O_RDONLY)  # left open: the lock ends with the process
-            fcntl.flock(handle, fcntl.LOCK_SH)
+        with suppress(OSError):  # a missing folder, or a file system without locks
+            fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_SH)  # left open: the lock ends with the process
 
 
 def _is_kept(folder: Path) -> bool:
-    """Whether a process has asked to `keep` it."""
+    """Whether a process protects the folder with `keep`."""
     if sys.platform != "win32":
         with suppress(OSError):
             handle = os.open(folder, os.O_RDONLY)
@@ -84,57 +80,57 @@ def _is_kept(folder: Path) -> bool:
 
 
 def bound() -> int:
-    """Bytes that a bounded kind may take: HEADTOHEAD_CACHE_GB, in 10^9 bytes. BadSettings if that is no such number."""
+    """The most bytes that each bounded kind may take: HEADTOHEAD_CACHE_GB x 10^9; BadSettings if it is no number."""
     text = os.environ.get(BOUND, "")
     with suppress(ValueError):
         gigabytes = float(text) if text else DEFAULT_GB
         if 0 <= gigabytes < float("inf"):
             return round(gigabytes * 1e9)
-    raise BadSettings(f"{BOUND} is not a number of gigabytes: {text}", fix="set it to such as 4 or 0.5, or unset it")
+    raise BadSettings(f"{BOUND} is not a number of gigabytes: {text}", fix="set it to, say, 4 or 0.5, or unset it")
 
 
-def kinds() -> list[Kind]:
-    """Every sub-folder of the cache, by name."""
+def kinds() -> list[CacheKind]:
+    """Every sub-folder of the cache, sorted by name."""
     root = cache_root()
-    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    found = []
-    for folder in folders:
+    result = []
+    for folder in sorted(filter(Path.is_dir, root.iterdir())) if root.is_dir() else []:
         sizes = []
         for path in folder.rglob("*"):
-            with suppress(OSError):  # deleted meanwhile
+            with suppress(OSError):  # deleted by another process
                 if path.is_file():
                     sizes.append(path.lstat().st_size)
         limit = bound() if folder.name in BOUNDED else None
-        found.append(Kind(folder.name, folder, len(sizes), sum(sizes), limit))
-    return found
+        result.append(CacheKind(folder.name, folder, len(sizes), sum(sizes), limit))
+    return result
 
 
 def clear(kind: str = "") -> tuple[int, int]:
-    """Delete the files of a kind, or of all: (bytes deleted, files left since they could not be).
+    """Delete the files of one kind, or of all: (bytes deleted, number of files that could not be deleted).
 
-    Links are not followed. Processes that read or fill the pixels go on: what they have mapped stays theirs, what
-    they lack they compute. The built-in set stays while a process uses it.
+    Links are not followed. Runs that use the cache continue: arrays that they have mapped stay valid, missing ones are
+    computed again. Folders that a process protects with `keep` stay.
     """
-    present = kinds()
-    if kind and kind not in {one.name for one in present}:
-        names = ", ".join(one.name for one in present) or "nothing"
-        raise BadSettings(f"The cache holds no `{kind}`.", where=str(cache_root()), fix=f"it holds: {names}")
+    existing = kinds()
+    chosen = [entry for entry in existing if kind in ("", entry.name)]
+    if kind and not chosen:
+        names = ", ".join(entry.name for entry in existing) or "nothing to clear"
+        raise BadSettings(f"The cache holds no `{kind}`.", where=str(cache_root()), fix=f"choose from: {names}")
     freed = left = 0
-    for one in present:
-        if kind in ("", one.name) and _is_kept(one.path):
-            left += one.files
-        elif kind in ("", one.name):
-            for parent, folders, files in os.walk(one.path, topdown=False):
-                for path in (Path(parent, name) for name in files):
-                    try:
-                        size = path.lstat().st_size
-                        path.unlink()
-                        freed += size
-                    except OSError:
-                        left += path.exists()
-                for path in (Path(parent, name) for name in folders):
-                    with suppress(OSError):
-                        path.unlink() if path.is_symlink() else path.rmdir()
-            with suppress(OSError):
-                one.path.rmdir()
+    for entry in chosen:
+        if _is_kept(entry.path):
+            left += entry.files
+            continue
+        for parent, folders, files in os.walk(entry.path, topdown=False):
+            for path in (Path(parent, name) for name in files):
+                try:
+                    size = path.lstat().st_size
+                    path.unlink()
+                    freed += size
+                except OSError:
+                    left += path.exists()
+            for path in (Path(parent, name) for name in folders):
+                with suppress(OSError):
+                    path.unlink() if path.is_symlink() else path.rmdir()
+        with suppress(OSError):
+            entry.path.rmdir()
     return freed, left

@@ -1,7 +1,8 @@
-"""Where and in which precision the nets compute."""
+"""The device and the precision of the nets, and the environment of a run."""
 
 import os
 import platform
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from headtohead.core.errors import BadSettings
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto`: the accelerator that torch finds, else the CPU. BadSettings for a device that is not there."""
+    """The device called `name`; `auto`: the accelerator that torch finds, else the CPU. BadSettings if unavailable."""
     try:
         if name == "auto":
-            found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-            return found or torch.device("cpu")
+            accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+            return accelerator or torch.device("cpu")
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
@@ -28,7 +29,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_bf16(precision: str, device: torch.device) -> bool:
-    """Whether nets compute under bf16 autocast; `auto`: where the processor has bf16 arithmetic of its own."""
+    """Whether nets compute under bf16 autocast; `auto`: if the processor has bf16 arithmetic."""
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cpu":
@@ -37,21 +38,19 @@ def choose_bf16(precision: str, device: torch.device) -> bool:
 
 
 def make_deterministic() -> None:
-    """Same seed, same machine: same bits. cuBLAS needs a workspace of its own for that."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own notes would break progress lines
+    """Make torch deterministic: the same seed on the same machine gives the same bits."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS requires a fixed workspace
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's log lines would break progress bars
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
 
 
 def processor() -> str:
-    """The processor's name."""
-    try:
+    """The name of the CPU."""
+    with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
     return platform.processor() or platform.machine()
 
 

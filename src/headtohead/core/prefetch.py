@@ -1,4 +1,4 @@
-"""Work done ahead of its use, in threads."""
+"""Work that threads do before its results are needed."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,10 +10,10 @@ B = TypeVar("B")
 
 
 def prefetch(work: Callable[[A], B], items: Iterable[A], threads: int) -> Iterator[B]:
-    """`work` of every item, in order, done by `threads` threads; with 0 of them in the caller's own, at need.
+    """Yield `work(item)` for every item, in order, computed ahead by `threads` threads (0: on demand by the caller).
 
-    At most two results a thread are under way or wait to be taken. What `work` raises is raised where its result
-    is taken; an iterator that is closed lets work that has begun end, and begins no other.
+    At most two results per thread are in progress or waiting. An exception of `work` is raised where its result is
+    taken. When the iterator is closed, running work finishes and no new work starts.
     """
     if threads == 0:
         yield from map(work, items)

@@ -13,23 +13,17 @@ console = Console(stderr=True, highlight=False)
 
 
 def bar() -> Progress:
-    """A progress bar with count, time spent and time left."""
-    columns = (
-        TextColumn("  {task.description:<34}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console)
+    """A progress bar with count, time elapsed and time remaining."""
+    times = TimeElapsedColumn(), TimeRemainingColumn()
+    return Progress(TextColumn("  {task.description:<34}"), BarColumn(), MofNCompleteColumn(), *times, console=console)
 
 
 def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
-    """Yield `items` and move a bar along."""
+    """Yield `items` and advance a progress bar."""
     with bar() as progress:
         yield from progress.track(items, total=total, description=description)
 
 
 def say(message: str) -> None:
-    """A line about what happens now. Markup and control characters in names are shown, not interpreted."""
+    """Print a status line. Markup and control characters in names are shown, not interpreted."""
     console.print("\n".join(map(printable, message.split("\n"))), markup=False)

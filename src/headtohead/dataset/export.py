@@ -1,15 +1,14 @@
-"""A split written as folders: `train/ val/` of hard links or copies, with a manifest of every file."""
+"""Writes a split as folders: `train/` and `val/` of hard links or copies, with a manifest of every file."""
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from headtohead.core.errors import BadData
-from headtohead.core.files import atomic_folder, discard_old, read_json, require_new, restore_folder, write_json
+from headtohead.core.files import Json, atomic_folder, discard_old, read_json, require_new, restore_folder, write_json
 from headtohead.core.printable import printable
 from headtohead.core.progress import track
 from headtohead.dataset.index import Index
@@ -18,161 +17,147 @@ from headtohead.images.folder import Sample
 from headtohead.settings.schema import Data
 
 MANIFEST = "manifest.json"
-LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # which systems leave where one looks
+LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # file managers leave these in folders they show
 
 
 def write_split(
     root: Path, index: Index, settings: Data, target: Path, *, copy: bool, earlier: Path | None = None
-) -> Path:
-    """Write `target/{train,val}/{class}/` and `target/manifest.json`; returns `target`.
+) -> None:
+    """Write `target/{train,val}/{class}/` and `target/manifest.json`.
 
-    It is new or empty, or holds the `earlier_manifest` of a split, in place of which the new one comes. `tune` goes
-    into `train/`: it is cut out again by content. A split cut off half-way never looks like one.
+    `target` is new or empty, or holds the split of the manifest `earlier` (see `earlier_manifest`), which is replaced.
+    `tune` is written into `train/`: a run cuts it out again by content. The folder appears complete or not at all.
+    Raises BadData where `target` cannot be written without losing files.
     """
     if earlier is None:
         require_new(target)
     else:
-        require_all_there(root, index, earlier)
+        require_no_image_lost(root, index, earlier)
     if target.resolve().is_relative_to(root.resolve()):
         raise BadData(
-            "The split would lie within the images it is made of.", where=str(target), fix="name a folder elsewhere"
+            "The split would lie within the folder of its images.", where=str(target), fix="choose a folder elsewhere"
         )
     names = target_names(index)
     with atomic_folder(target, replace=earlier is not None) as unfinished:
         for sample in track(index.samples, "writing the split", len(index.samples)):
             path = unfinished / names[sample.file]
             path.parent.mkdir(parents=True, exist_ok=True)
-            place(root / sample.file, path, copy=copy)
-        content = manifest(root, index, settings, names)
-        write_json(unfinished / MANIFEST, content)
-    return target
+            link_or_copy(root / sample.file, path, copy=copy)
+        write_json(unfinished / MANIFEST, manifest(root, index, settings, names))
 
 
 def earlier_manifest(root: Path, target: Path) -> Path | None:
-    """The manifest of an earlier split of `root` at `target`; None where there is no split of ours.
+    """The manifest of an earlier split of `root` at `target`; None where `target` holds no such split.
 
-    BadData where a new split would delete what it cannot make again: files that came or changed, or another folder's.
+    Raises BadData where a new split would delete files that it cannot restore: files that were added or changed, or
+    the split of another folder.
     """
     restore_folder(target)
     path = target / MANIFEST
     try:
         content = read_json(path)
-        known = {str(of["file"]): (str(of["digest"]), root / of["source"]) for of in content["samples"]}
+        entries = {str(entry["file"]): (str(entry["digest"]), root / entry["source"]) for entry in content["samples"]}
         source = Path(content["source"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    discard_old(target)  # of a call that was killed when all but the cleaning was done
+    discard_old(target)  # left over if a process was killed after writing a split, before its cleanup
     if not source.is_absolute() or source.resolve() != root.resolve():
         raise BadData(
             "The folder holds a split of other images.",
-            where=f"{target}, made of {source}",
-            fix="name a new folder; `--keep-split` takes this manifest, if those are the same images",
+            where=f"{target}, made from {source}",
+            fix="choose a new folder; if these are the same images, add `--keep-split` with this manifest",
         )
-    present = [file for file in sorted(target.rglob("*")) if file.is_symlink() or not file.is_dir()]
-    own = [path, *(file for file in present if file.name in LITTER)]
-    others = []
-    for file in track(present, "looking at the earlier split", len(present)):
+    files = [file for file in sorted(target.rglob("*")) if file.is_symlink() or not file.is_dir()]
+    changed = []
+    for file in track(files, "checking the earlier split", len(files)):
         name = file.relative_to(target).as_posix()
-        if file not in own and not (name in known and _is_replaceable(file, *known[name])):
-            others.append(name)
-    if others:
+        is_known = file == path or file.name in LITTER or (name in entries and _is_replaceable(file, *entries[name]))
+        if not is_known:
+            changed.append(name)
+    if changed:
         raise BadData(
-            f"The folder holds {len(others)} files that came or changed since the earlier split, and that a new one "
-            f"would delete: {', '.join(map(printable, others[:5]))}.",
+            f"The folder holds {len(changed)} files that were added or changed since the earlier split; a new split "
+            f"would delete them: {', '.join(map(printable, changed[:5]))}.",
             where=str(target),
-            fix="move them elsewhere, or name a new folder",
+            fix="move them elsewhere, or choose a new folder",
         )
     return path
 
 
-def _is_replaceable(file: Path, content: str, other: Path) -> bool:
-    """Whether `file` holds `content` (SHA-256), or is the same file on the disk as `other`."""
+def _is_replaceable(file: Path, content: str, original: Path) -> bool:
+    """Whether `file` has the SHA-256 `content`, or is the same file on disk as `original`."""
     with suppress(OSError):
-        return (other.exists() and file.samefile(other)) or digest(file.read_bytes()) == content
+        return (original.exists() and file.samefile(original)) or digest(file.read_bytes()) == content
     return False
 
 
-def require_all_there(root: Path, index: Index, earlier: Path) -> None:
-    """BadData where images of the earlier split are in `root` no more: those in the split may be the last copies."""
+def require_no_image_lost(root: Path, index: Index, earlier: Path) -> None:
+    """Raise BadData where images of the earlier split are no longer in `root`: the split may hold the last copies."""
     present = {sample.digest for sample in index.samples}
-    # What the policy leaves out now is in its place still.
-    gone = [
-        of["file"]
-        for of in read_json(earlier)["samples"]
-        if of["digest"] not in present
-        and (file := earlier.parent / of["file"]).exists()
-        and not _is_replaceable(root / of["source"], of["digest"], file)
+    # An image that the index leaves out is not lost as long as it still is at its source.
+    lost = [
+        entry["file"]
+        for entry in read_json(earlier)["samples"]
+        if entry["digest"] not in present
+        and (file := earlier.parent / entry["file"]).exists()
+        and not _is_replaceable(root / entry["source"], entry["digest"], file)
     ]
-    if gone:
+    if lost:
         raise BadData(
-            f"{len(gone)} images of the earlier split are in {root} no more, or changed, and a new split would delete "
-            f"what may be their last copies: {', '.join(map(printable, gone[:5]))}.",
+            f"{len(lost)} images of the earlier split are missing or changed in {root}; a new split would delete what "
+            f"may be their last copies: {', '.join(map(printable, lost[:5]))}.",
             where=str(earlier.parent),
-            fix=f"put them back; or name a new folder, and the others keep their places with `--keep-split {earlier}`",
+            fix=f"put them back; or choose a new folder and keep the others in place with `--keep-split {earlier}`",
         )
 
 
-def place(source: Path, path: Path, *, copy: bool) -> None:
-    """A hard link, which costs no space; a copy where links cannot be (another disk, a symlink) or are not wanted."""
-    # A hard link to a symlink would point to nowhere from its new place.
+def link_or_copy(source: Path, path: Path, *, copy: bool) -> None:
+    """Make a hard link, which takes no space; copy if `copy` is set or a link is impossible (another disk, a symlink).
+
+    A hard link to a relative symlink would point nowhere from its new place.
+    """
     if not copy and not source.is_symlink():
-        try:
+        with suppress(OSError):
             path.hardlink_to(source)
-        except OSError:
-            pass
-        else:
             return
     shutil.copyfile(source, path)
 
 
 def side(sample: Sample) -> str:
-    """The folder of a sample's split."""
+    """The folder that a sample is written into."""
     return "val" if sample.split == "val" else "train"
 
 
 def target_names(index: Index) -> dict[str, str]:
-    """File -> path below the target. Files of one name from several sub-folders get a piece of their path's names."""
+    """File -> path below the target. Files of the same name from several sub-folders are numbered: `x-2.png`, ..."""
     plain = {s.file: f"{side(s)}/{index.classes[s.label]}/{PurePosixPath(s.file).name}" for s in index.samples}
-    # Without regard to case, because some file systems have none.
+    # Compared without case, because some file systems ignore it.
     counts = Counter(name.casefold() for name in plain.values())
+    taken = {name for name, number in counts.items() if number == 1}
     names: dict[str, str] = {}
-    taken = {name.casefold() for name in plain.values() if counts[name.casefold()] == 1}
     for file in sorted(plain):
-        name = PurePosixPath(plain[file])
-        if counts[str(name).casefold()] > 1:
-            stem, number = name.stem, 1
-            while str(name).casefold() in taken or number == 1:
-                number += 1
-                name = name.with_name(f"{stem}-{number}{name.suffix}")
-            taken.add(str(name).casefold())
-        names[file] = str(name)
+        name = plain[file]
+        if counts[name.casefold()] > 1:
+            path = PurePosixPath(name)
+            numbered = (str(path.with_name(f"{path.stem}-{number}{path.suffix}")) for number in count(2))
+            name = next(candidate for candidate in numbered if candidate.casefold() not in taken)
+            taken.add(name.casefold())
+        names[file] = name
     return names
 
 
-def manifest(root: Path, index: Index, settings: Data, names: dict[str, str]) -> dict[str, Any]:
-    """What the split is and how it came about; `data.keep_split` reads `samples`."""
+def manifest(root: Path, index: Index, settings: Data, names: dict[str, str]) -> Json:
+    """Content of `manifest.json`: the split and how it was made. `data.keep_split` reads its `samples`."""
+    keys = ("val", "split", "group", "keep")
     return {
         "source": str(root.resolve()),
-        "settings": {
-            key: value for key, value in asdict(settings).items() if key.startswith(("val", "split", "group", "keep"))
-        },
+        "settings": {key: value for key, value in asdict(settings).items() if key.startswith(keys)},
         "classes": index.classes,
         "counts": {split: sum(side(s) == split for s in index.samples) for split in ("train", "val")},
         "left_out": index.left_out,
-        "samples": samples(index.samples, index.classes, names),
+        "samples": [
+            {"file": names[s.file], "source": s.file, "class": index.classes[s.label], "split": side(s)}
+            | {"digest": s.digest, "group": s.group}
+            for s in index.samples
+        ],
     }
-
-
-def samples(of: Sequence[Sample], classes: tuple[str, ...], names: dict[str, str]) -> list[dict[str, Any]]:
-    """One entry per image; `split` is the folder that it lies in."""
-    return [
-        {
-            "file": names[s.file],
-            "source": s.file,
-            "class": classes[s.label],
-            "split": side(s),
-            "digest": s.digest,
-            "group": s.group,
-        }
-        for s in of
-    ]

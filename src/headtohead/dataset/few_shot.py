@@ -1,6 +1,7 @@
-"""Parts of the training images, to see what is learned from few."""
+"""Subsets of the training images, to measure how accuracy depends on their number."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,37 +10,36 @@ from headtohead.images.folder import Sample
 
 
 def draw(samples: Sequence[Sample], size: int, number: int, seed: int) -> list[int]:
-    """Where in `samples` the images of draw `number` stand: `size` of each class, all of a class that has fewer.
+    """Indices into `samples` of draw `number`: `size` images per class, or all images of a class that has fewer.
 
-    They are the first of each class, and are put in order, by a hash of (seed, number, content). So a smaller draw is
-    part of a larger one of the same number, and neither the order nor the place of files matters.
+    The images are ordered by a hash of (seed, number, content), and the first of each class are drawn. So a smaller
+    draw is part of a larger one of the same number, and neither the order nor the location of the files matters.
     """
 
-    def place(i: int) -> tuple[bytes, str]:
+    def rank(i: int) -> tuple[bytes, str]:
         sample = samples[i]
         return hashlib.sha256(f"{seed}:{number}:{sample.digest}".encode()).digest(), sample.file
 
-    taken: dict[int, int] = {}
+    drawn: Counter[int] = Counter()  # images by class
     chosen = []
-    for i in sorted(range(len(samples)), key=place):
-        label = samples[i].label
-        if taken.setdefault(label, 0) < size:
-            taken[label] += 1
+    for i in sorted(range(len(samples)), key=rank):
+        if drawn[samples[i].label] < size:
+            drawn[samples[i].label] += 1
             chosen.append(i)
     return chosen
 
 
 def even_batch(num_samples: int, batch_size: int) -> int:
-    """The largest size of at most `batch_size` that cuts an epoch into equal batches, with next to nothing left over.
+    """A batch size of at most `batch_size` (but at least 2) for which an epoch drops as few samples as possible.
 
-    Of 100 images batches of 64 would leave out 36 in every epoch; two of 50 leave out none.
+    100 images in batches of 64 would drop 36 in every epoch; two batches of 50 drop none.
     """
     return max(2, num_samples // -(-num_samples // batch_size))
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """Batches of which an epoch is `times` epochs of others: few images are passed over often between two looks."""
+    """`times` epochs of `batches` as one: a small set is passed over several times between two evaluations."""
 
     batches: Batches
     times: int

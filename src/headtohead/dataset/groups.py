@@ -1,4 +1,4 @@
-"""Images that belong together: near duplicates always; by file name, by sub-folder or from a table when told."""
+"""Groups of images that must not be split: near duplicates always; by file name, sub-folder or table where set."""
 
 import csv
 import re
@@ -13,58 +13,49 @@ from headtohead.core.printable import printable
 from headtohead.images.folder import ImagePath
 from headtohead.settings.schema import Data
 
-Names = dict[str, list[int]]  # name of a group -> its images
-
 
 def group_images(images: Sequence[InspectedImage], pairs: Sequence[Pair], settings: Data) -> Array:
-    """(N,) the same number for images that are tied, directly or through others, by a pair or a common group."""
+    """Group numbers, (N,): equal for images linked by a pair or a named group, directly or through other images.
+
+    Raises BadData where a grouping rule of the settings does not fit the files.
+    """
+    paths = [image.path for image in images]
+    files = [path.file for path in paths]
+    rules = []
+    if settings.group_pattern:
+        rules.append(by_pattern(files, settings.group_pattern))
+    if settings.group_by_folder:
+        rules.append(by_folder(paths))
+    if settings.group_file:
+        rules.append(by_table(files, Path(settings.group_file).expanduser()))
     links = [(pair.a, pair.b) for pair in pairs]
-    for names in named_groups([image.path for image in images], settings):
-        links += [(first, other) for first, *others in names.values() for other in others]
+    for names in rules:
+        first: dict[str, int] = {}  # group -> its first image
+        links += [(first.setdefault(name, number), number) for number, name in enumerate(names) if name]
     return clusters(len(images), links)
 
 
-def named_groups(images: Sequence[ImagePath], settings: Data) -> list[Names]:
-    """The groups of every rule that the settings name. BadData where a rule does not fit the files."""
-    files = [image.file for image in images]
-    found = []
-    if settings.group_pattern:
-        found.append(by_pattern(files, settings.group_pattern))
-    if settings.group_by_folder:
-        found.append(by_folder(images))
-    if settings.group_file:
-        found.append(by_table(files, Path(settings.group_file).expanduser()))
-    return found
-
-
-def by_pattern(files: Sequence[str], pattern: str) -> Names:
-    """Images for which the group of the regular expression, searched in the relative path, is the same text."""
-    names: Names = defaultdict(list)
-    for number, file in enumerate(files):
-        if match := re.search(pattern, file):
-            names[match[1] or ""].append(number)
-    names.pop("", None)
-    if not names:
+def by_pattern(files: Sequence[str], pattern: str) -> list[str]:
+    """The group of each file: what the group of the regular expression matches in its relative path, or ""."""
+    matches = [re.search(pattern, file) for file in files]
+    names = [(match[1] or "") if match else "" for match in matches]
+    if not any(names):
         raise BadData(
-            "No file name fits data.group_pattern.",
-            where=f"{pattern} on, for one, {files[0]}",
-            fix="it is searched in the path below the data folder, with `/`; its one (...) names the group",
+            "data.group_pattern matches no file name.",
+            where=f"{pattern}, searched for example in {files[0]}",
+            fix="it is searched in the path below the data folder, with `/`; its one (...) is the name of the group",
         )
     return names
 
 
-def by_folder(images: Sequence[ImagePath]) -> Names:
-    """Images in one sub-folder below a class folder; those directly in a class folder stand alone."""
-    names: Names = defaultdict(list)
-    for number, image in enumerate(images):
-        parent = PurePosixPath(image.file).parent
-        if len(parent.parts) > (2 if image.split else 1):
-            names[str(parent)].append(number)
-    return names
+def by_folder(images: Sequence[ImagePath]) -> list[str]:
+    """The group of each image: its sub-folder below a class folder, or "" directly in a class folder."""
+    folders = [(PurePosixPath(image.file).parent, 2 if image.split else 1) for image in images]
+    return [str(folder) if len(folder.parts) > class_depth else "" for folder, class_depth in folders]
 
 
-def by_table(files: Sequence[str], path: Path) -> Names:
-    """Images with the same entry in the column `group` of a CSV with columns `file` and `group`."""
+def by_table(files: Sequence[str], path: Path) -> list[str]:
+    """The group of each file, from a CSV file with the columns `file` and `group` and one row per image."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
@@ -73,31 +64,28 @@ def by_table(files: Sequence[str], path: Path) -> Names:
             rows = [((row["file"] or "").strip(), (row["group"] or "").strip()) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadData(f"The group file cannot be read: {error}", where=str(path)) from error
-    counts = Counter(file for file, _ in rows)
-    wrong = [f"{file}: not in the data folder" for file in counts if file not in set(files)]
-    wrong += [f"{file}: not in the group file" for file in files if file not in counts]
-    wrong += [f"{file}: {n} times in the group file" for file, n in counts.items() if n > 1]
-    wrong += [f"{file}: no group" for file, group in rows if not group]
-    if wrong:
+    counts, present = Counter(file for file, _ in rows), set(files)
+    problems = [f"{file}: not in the data folder" for file in counts if file not in present]
+    problems += [f"{file}: not in the group file" for file in files if file not in counts]
+    problems += [f"{file}: {n} times in the group file" for file, n in counts.items() if n > 1]
+    problems += [f"{file}: no group" for file, group in rows if not group]
+    if problems:
         raise BadData(
-            f"The group file does not fit the images ({len(wrong)}):\n  " + "\n  ".join(wrong),
+            f"The group file does not match the images ({len(problems)} problems):\n  " + "\n  ".join(problems),
             where=str(path),
             fix="`file` is the path below the data folder, with `/`; every image needs one row and one group",
         )
     group_of = dict(rows)
-    names: Names = defaultdict(list)
-    for number, file in enumerate(files):
-        names[group_of[file]].append(number)
-    return names
+    return [group_of[file] for file in files]
 
 
 def group_names(images: Sequence[InspectedImage], groups: Sequence[int]) -> dict[str, str]:
-    """File -> the beginning of the smallest SHA-256 in its group; empty where an image stands alone."""
-    members: dict[int, list[str]] = defaultdict(list)
+    """File -> first 12 digits of the smallest SHA-256 in its group; empty for an image without a group."""
+    digests: dict[int, list[str]] = defaultdict(list)
     for image, group in zip(images, groups, strict=True):
-        members[group].append(image.digest)
+        digests[group].append(image.digest)
     return {
-        image.path.file: min(members[group])[:12] if len(members[group]) > 1 else ""
+        image.path.file: min(digests[group])[:12] if len(digests[group]) > 1 else ""
         for image, group in zip(images, groups, strict=True)
     }
 
@@ -108,17 +96,19 @@ def split_warnings(
     splits: dict[str, list[InspectedImage]],
     classes: Sequence[str],
 ) -> tuple[str, ...]:
-    """What groups made of a split: classes that a side lacks, groups that a given split tears."""
-    found = []
+    """Side effects of groups on a split: classes missing from tune or val; groups on both sides of a given split."""
+    warnings = []
+    given = any(image.path.split == "val" for image in images)
     for split in ("tune", "val"):
         present = {image.path.cls for image in splits[split]}
-        given = {image.path.cls for image in images if image.path.split == "val"}
         if absent := [cls for cls in classes if cls not in present and (split == "tune" or not given)]:
             names = ", ".join(map(printable, absent))
-            found.append(f"classes without an image in {split}, because theirs belong together: {names}")
+            warnings.append(f"classes without an image in {split}, because theirs belong together: {names}")
     sides: dict[int, set[bool]] = defaultdict(set)
     for image, group in zip(images, groups, strict=True):
         sides[group].add(image.path.split == "val")
-    if torn := sum(len(of) > 1 for of in sides.values()):
-        found.append(f"groups of images that belong together with images both in train/ and in val/, as given: {torn}")
-    return tuple(found)
+    if torn := sum(len(group_sides) > 1 for group_sides in sides.values()):
+        warnings.append(
+            f"groups of images that belong together with images both in train/ and in val/, as given: {torn}"
+        )
+    return tuple(warnings)

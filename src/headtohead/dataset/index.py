@@ -1,4 +1,4 @@
-"""The index of a run's images (`data.json`): every file with its class, split and hash, fixed for good."""
+"""The index of a run's images (`data.json`): every file with its class, split and hash, fixed once written."""
 
 import json
 from collections import Counter
@@ -25,21 +25,21 @@ SPLITS = ("train", "tune", "val")
 
 @dataclass(frozen=True)
 class Index:
-    """All images of a run and the one class table."""
+    """All images of a run and the class table that all splits share."""
 
     name: str
     layout: str
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
     ignored: tuple[str, ...]
-    left_out: tuple[str, ...]  # a sentence each
+    left_out: tuple[str, ...]  # one sentence per image
     warnings: tuple[str, ...]
     modes: dict[str, int]  # Pillow's mode -> number of images
     sides: dict[str, int]  # smallest and largest height and width, px
-    # Of the training images at the CNN's size, RGB in 0..1; filled in once they are known.
+    # Over the training images at the CNN's size, RGB in 0..1; set by the data stage after the split.
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    split_warnings: tuple[str, ...] = ()  # what groups made of the split
+    split_warnings: tuple[str, ...] = ()  # side effects of groups on the split
     left_out_files: tuple[str, ...] = ()
     duplicates: Duplicates = NO_DUPLICATES
 
@@ -48,16 +48,16 @@ class Index:
         return [sample for sample in self.samples if sample.split == split]
 
     def counts(self) -> dict[str, list[int]]:
-        """Images per class, in the order of the class table, for every split."""
+        """Split -> images per class, in the order of the class table."""
         return {split: np.bincount(labels(self.of(split)), minlength=len(self.classes)).tolist() for split in SPLITS}
 
     def to_json(self) -> Json:
-        """As it stands in `data.json`."""
+        """Content of `data.json`."""
         return {"format": FORMAT} | asdict(self) | {"counts": self.counts()}
 
     @classmethod
     def from_json(cls, content: Json) -> "Index":
-        """What `to_json` gave."""
+        """Inverse of `to_json`."""
         content = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
         del content["counts"], content["format"]
         content["samples"] = tuple(Sample(**sample) for sample in content["samples"])
@@ -66,7 +66,7 @@ class Index:
 
 
 def read_index(run: RunDir) -> Index:
-    """The images of a run. RunFolderMismatch where they were not written down by this version, whole."""
+    """The images of a run. Raises RunFolderMismatch if `data.json` is incomplete or from another version."""
     run.require_this_format()
     try:
         return Index.from_json(read_json(run.data))
@@ -82,62 +82,53 @@ def labels(samples: list[Sample]) -> NDArray[np.int64]:
 
 
 def build_index(root: Path, name: str, settings: Data) -> Index:
-    """Audit and split. BadData for all that makes the folder unusable."""
+    """Audit and split a folder. Raises BadData if it cannot be used."""
     return index_of(audit_folder(root, name, settings), settings)
 
 
-def index_of(audit: Audit, settings: Data) -> Index:
-    """Split the images that an audit keeps. BadData for all that makes the folder unusable."""
+def index_of(audit: Audit, data: Data) -> Index:
+    """Split the images that an audit keeps. Raises BadData if the folder cannot be used."""
     audit.require_usable()
-    folder, used = audit.folder, list(audit.used)
-    groups = group_images(used, audit.pairs, settings).tolist()
-    kept = earlier_split(settings.keep_split)
+    classes, images = audit.folder.classes, list(audit.used)
+    groups = group_images(images, audit.pairs, data).tolist()
+    kept = earlier_split(data.keep_split)
     splits = assign(
-        used,
-        val_share=settings.val_share,
-        tune_share=settings.tune_share,
-        seed=settings.split_seed,
-        groups=groups,
-        kept=kept,
+        images, val_share=data.val_share, tune_share=data.tune_share, seed=data.split_seed, groups=groups, kept=kept
     )
-    number = {cls: i for i, cls in enumerate(folder.classes)}
-    counts = Counter(o.path.cls for o in splits["train"])
-    if thin := [cls for cls in folder.classes if counts[cls] < 2]:
+    num_training = Counter(image.path.cls for image in splits["train"])
+    if thin := [cls for cls in classes if num_training[cls] < 2]:
         raise BadData(
             f"Fewer than 2 training images are left of: {', '.join(map(printable, thin))}.",
-            where=str(folder.root),
+            where=str(audit.folder.root),
             fix="add images of these classes, or set smaller data.val_share and data.tune_share",
         )
-    heights, widths = [o.info.height for o in used], [o.info.width for o in used]
-    split_of = {o.path.file: split for split in SPLITS for o in splits[split]}
-    group = group_names(used, groups)
+    heights, widths = [image.info.height for image in images], [image.info.width for image in images]
+    number = {cls: i for i, cls in enumerate(classes)}
+    split_of = {image.path.file: split for split in SPLITS for image in splits[split]}
+    group = group_names(images, groups)
     return Index(
         name=audit.name,
-        layout=folder.layout,
-        classes=folder.classes,
+        layout=audit.folder.layout,
+        classes=classes,
         samples=tuple(
-            Sample(o.path.file, number[o.path.cls], split, o.digest, group[o.path.file])
+            Sample(image.path.file, number[image.path.cls], split, image.digest, group[image.path.file])
             for split in SPLITS
-            for o in splits[split]
+            for image in splits[split]
         ),
-        ignored=folder.ignored,
+        ignored=audit.folder.ignored,
         left_out=tuple(image.sentence() for image in audit.left_out),
         warnings=audit.warnings(),
-        split_warnings=(*split_warnings(used, groups, splits, folder.classes), *_moved(moved(splits, kept))),
+        split_warnings=(*split_warnings(images, groups, splits, classes), *_moved_warning(moved(splits, kept))),
         left_out_files=tuple(image.file for image in audit.left_out),
-        modes=dict(Counter(o.info.mode for o in used)),
-        sides={
-            "height_min": min(heights),
-            "height_max": max(heights),
-            "width_min": min(widths),
-            "width_max": max(widths),
-        },
-        duplicates=place([replace(o.path, split=split_of[o.path.file]) for o in used], audit.pairs),
+        modes=dict(Counter(image.info.mode for image in images)),
+        sides={"height_min": min(heights), "height_max": max(heights)}
+        | {"width_min": min(widths), "width_max": max(widths)},
+        duplicates=place([replace(image.path, split=split_of[image.path.file]) for image in images], audit.pairs),
     )
 
 
-def _moved(files: list[str]) -> list[str]:
-    """A warning about those that an earlier split had elsewhere."""
+def _moved_warning(files: list[str]) -> list[str]:
+    """A warning about images that an earlier split had on another side; empty if there are none."""
     if not files:
         return []
     names = ", ".join(map(printable, files[:5])) + (", ..." if len(files) > 5 else "")
@@ -146,37 +137,32 @@ def _moved(files: list[str]) -> list[str]:
 
 
 def earlier_split(file: str) -> dict[str, str]:
-    """SHA-256 -> split, of the `data.json` or `manifest.json` of an earlier split; empty without one."""
+    """SHA-256 -> split, from the `data.json` or `manifest.json` of an earlier split; empty for an empty `file`."""
     if not file:
         return {}
     path = Path(file).expanduser()
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        kept = {str(sample["digest"]): str(sample["split"]) for sample in content["samples"]}
+        return {str(sample["digest"]): str(sample["split"]) for sample in content["samples"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadData(
             f"The earlier split cannot be read: {error}",
             where=str(path),
             fix="data.keep_split is the `data.json` of a run or the `manifest.json` of `headtohead data split`",
         ) from error
-    return kept
 
 
 def warn_of_changes(run: RunDir, folder: str) -> None:
-    """Warn where image files have come or gone: the run is one of those of then."""
+    """Print a warning if image files were added to or removed from `folder` since the run started."""
     try:
-        began = read_json(run.data)
-        known = {sample["file"] for sample in began["samples"]} | {*began.get("left_out_files", ())}
-        now = {found.file for found in scan(locate(folder)[0]).files}
-    except (OSError, ValueError, KeyError, TypeError, BadData):  # what still needs these will say so
+        content = read_json(run.data)
+        indexed = {sample["file"] for sample in content["samples"]} | {*content.get("left_out_files", ())}
+        present = {path.file for path in scan(locate(folder)[0]).files}
+    except (OSError, ValueError, KeyError, TypeError, BadData):  # reported by whatever needs them later
         return
-    if now != known:
+    if present != indexed:
         say(
-            f"  warning: {len(now - known)} image files added, {len(known - now)} removed since this run started; "
-            f"it still uses the original images. For a run on all of them: {how_to_keep_split(run)}"
+            f"  warning: {len(present - indexed)} image files added, {len(indexed - present)} removed since this run "
+            "started; it still uses the original images. For a run on all of them: "
+            f"`--out NEW --data.keep-split {run.data}`, which keeps every old image in its split"
         )
-
-
-def how_to_keep_split(run: RunDir) -> str:
-    """How to start a run in which every image of this one keeps its place."""
-    return f"`--out NEW --data.keep-split {run.data}`, which keeps every old image in its split"

@@ -1,29 +1,26 @@
 """Does the panel of heads agree with the headline? Paired differences on the same `val` images, and named alarms.
 
-A head is **clearly** better than another where the bootstrap interval of their paired difference in accuracy lies
-above zero at the level 1 - (1 - confidence) / tests: Bonferroni's, so that of all the tests made here together, on
-heads of equal worth, one fires by chance in no more than 1 - confidence of the runs.
+A head is **clearly** better than another if the bootstrap interval of their paired difference in accuracy lies above
+zero at the level 1 - (1 - confidence) / tests. This is Bonferroni's correction: if all heads are equally good, any of
+the tests of a run fires by chance in at most 1 - confidence of the runs.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from headtohead.core.files import Json
 from headtohead.evaluation.compare import same_images
-from headtohead.evaluation.intervals import mean_interval, score_intervals, shares_apart
+from headtohead.evaluation.intervals import bootstrap_mean, score_intervals, shares_apart
+from headtohead.evaluation.metrics import Floats
 from headtohead.evaluation.predictions import Predictions
 
-Json = dict[str, Any]
-Floats = NDArray[np.float64]
-
-ALARM_RESAMPLES = 20_000  # the ends of a Bonferroni interval lie far out
+ALARM_RESAMPLES = 20_000  # the bounds of a Bonferroni interval are extreme percentiles
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do about an alarm."""
+    """What to do about an alarm, in both languages."""
 
     en: str
     ru: str
@@ -57,102 +54,99 @@ ALARMS: dict[str, Advice] = {
 
 @dataclass(frozen=True)
 class Headline:
-    """The head of the headline row, of all seeds."""
+    """The head of the headline row, over all seeds."""
 
     val: list[Predictions]
-    tune_accuracy: float  # mean over the seeds, at each one's best epoch
-    edges: list[str]  # in which the sweep's winner lies at the edge of its grid
+    tune_accuracy: float  # mean over the seeds, each at its best epoch
+    edges: list[str]  # hyperparameters whose chosen value lies at the edge of the sweep's grid
 
 
 def agreement(panel: Json, val: dict[str, Predictions], headline: Headline, confidence: float, resamples: int) -> Json:
-    """Scores of every variant, its difference to the headline, whether the panel agrees, and the alarms.
+    """Scores of every variant, its difference from the headline, whether the panel agrees, and the alarms.
 
     `panel` is the content of panel.json, `val` the predictions of its variants by name.
+
+    >>> y = np.arange(20) % 2
+    >>> run = Predictions(y, y, np.eye(2)[y], ("cat", "dog"))  # classifies everything right
+    >>> logreg = {"name": "logreg-cls-raw", "head": "logreg", "pooling": "cls", "standardised": False}
+    >>> panel = {"headline_pooling": "cls", "num_tune": 20, "variants": [logreg | {"table": [{"tune_loss": 0.1}]}]}
+    >>> result = agreement(panel, {"logreg-cls-raw": run}, Headline([run], 1.0, []), 0.95, 100)
+    >>> result["agrees"], result["alarms"]
+    (True, [])
     """
-    same_images([headline.val, *([of] for of in val.values())])
-    right = {name: (of.predicted == of.labels).astype(np.float64) for name, of in val.items()}
-    ours = np.mean([of.predicted == of.labels for of in headline.val], axis=0)
-    tests = comparisons(panel, right, ours)
-    level = 1 - (1 - confidence) / (len(tests) + 1)  # and one of tune against val
+    same_images([headline.val, *([run] for run in val.values())])
+    right = {name: run.right.astype(np.float64) for name, run in val.items()}
+    headline_right = np.mean([run.right for run in headline.val], axis=0)
+    tests = _tests(panel, right, headline_right)
+    level = 1 - (1 - confidence) / (len(tests) + 1)  # one more test compares tune with val
     alarms = []
     for test in tests:
-        low, high = mean_interval(test["first"] - test["second"], level, ALARM_RESAMPLES)
-        found = {"difference": float((test["first"] - test["second"]).mean()), "low": low, "high": high}
-        test |= found
-        if low > 0:
-            alarms.append(alarm(test["alarm"], test["case"], {"variant": test["name"]} | found))
-    alarms += [*edge_alarm(headline), *split_alarm(panel, headline, ours, level), *convergence_alarms(panel)]
-    reference = next(test for test in tests if test["case"] == "solved")
-    disagrees = reference["high"] < 0 or any(found["case"] in ("solved", "neighbours") for found in alarms)
+        row = bootstrap_mean(test["first"] - test["second"], level, ALARM_RESAMPLES)
+        test["evidence"] = {"difference": row.pop("mean")} | row
+        if row["low"] > 0:
+            alarms.append(alarm(test["alarm"], test["case"], {"variant": test["name"]} | test["evidence"]))
+    if "learning_rate" in headline.edges:
+        alarms.append(alarm("learning-rate", "edge", {"at_edge": ["learning_rate"]}))
+    alarms += [*_split_alarm(panel, headline, headline_right, level), *_convergence_alarms(panel)]
+    reference = next({"name": test["name"]} | test["evidence"] for test in tests if test["case"] == "solved")
+    disagrees = reference["high"] < 0 or any(fired["case"] in ("solved", "neighbours") for fired in alarms)
     return {
         "level": level,
         "tests": len(tests) + 1,
-        "reference": {key: reference[key] for key in ("name", "difference", "low", "high")},
+        "reference": reference,
         "agrees": not disagrees,
-        "scores": {name: score_intervals(of, confidence, resamples) for name, of in val.items()},
-        "differences": {name: difference(of, ours, confidence, resamples) for name, of in right.items()},
-        "alarms": sorted(alarms, key=lambda found: list(ALARMS).index(found["alarm"])),
+        "scores": {name: score_intervals(run, confidence, resamples) for name, run in val.items()},
+        "differences": {n: bootstrap_mean(r - headline_right, confidence, resamples) for n, r in right.items()},
+        "alarms": sorted(alarms, key=lambda fired: list(ALARMS).index(fired["alarm"])),
     }
 
 
-def alarm(name: str, case: str, numbers: Json) -> Json:
-    """An alarm with its evidence and advice."""
-    return {"alarm": name, "case": case, "evidence": numbers, "advice": ALARMS[name].en}
+def alarm(name: str, case: str, evidence: Json) -> Json:
+    """An alarm with its evidence and advice.
 
-
-def comparisons(panel: Json, right: dict[str, Floats], ours: Floats) -> list[Json]:
-    """Which heads are held against which: each fires where `first` is clearly better than `second`.
-
-    The headline's model solved exactly against the headline; nearest neighbours on the same features against it; every
-    head standardised against itself raw.
+    >>> alarm("learning-rate", "edge", {"at_edge": ["learning_rate"]})["advice"].partition(" (")[0]
+    'widen the grid of learning rates'
     """
-    pooling = panel["headline_pooling"]
+    return {"alarm": name, "case": case, "evidence": evidence, "advice": ALARMS[name].en}
+
+
+def _tests(panel: Json, right: dict[str, Floats], headline_right: Floats) -> list[Json]:
+    """Pairs of heads to compare: an alarm fires if `first` is clearly better than `second`.
+
+    The headline's model solved exactly against the headline; nearest neighbours on the same features against the
+    headline; every standardised head against the same head on raw features. `right` is (N,), by variant.
+    """
     tests: list[Json] = []
     for variant in panel["variants"]:
         name, head = variant["name"], variant["head"]
-        row = {"name": name, "first": right[name]}
-        if variant["pooling"] == pooling and head == "knn":
-            tests.append(row | {"alarm": "protocol", "case": "neighbours", "second": ours})
-        if variant["pooling"] == pooling and head == "logreg" and not variant["standardised"]:
-            tests.append(row | {"alarm": "learning-rate", "case": "solved", "second": ours})
+        is_headline_pooling = variant["pooling"] == panel["headline_pooling"]
+        test = {"name": name, "first": right[name], "second": headline_right}
+        if is_headline_pooling and head == "knn":
+            tests.append(test | {"alarm": "protocol", "case": "neighbours"})
+        if is_headline_pooling and head == "logreg" and not variant["standardised"]:
+            tests.append(test | {"alarm": "learning-rate", "case": "solved"})
         if variant["standardised"]:
-            raw = right.get(f"{head}-{variant['pooling']}-raw", ours)  # the sgd head's is the headline
-            tests.append(row | {"alarm": "scaling", "case": "standardised", "second": raw})
+            # The raw features of the sgd head are those of the headline.
+            raw = right.get(f"{head}-{variant['pooling']}-raw", headline_right)
+            tests.append(test | {"alarm": "scaling", "case": "standardised", "second": raw})
     return tests
 
 
-def edge_alarm(headline: Headline) -> list[Json]:
-    """The sweep's winner lies at the end of its learning rates."""
-    edges = [key for key in headline.edges if key == "learning_rate"]
-    return [alarm("learning-rate", "edge", {"at_edge": edges})] if edges else []
+def _split_alarm(panel: Json, headline: Headline, headline_right: Floats, level: float) -> list[Json]:
+    """An alarm if the headline's accuracies on `tune` and `val` differ by more than two samples of one source do."""
+    tune, val = headline.tune_accuracy, float(headline_right.mean())
+    low, high = shares_apart((tune, panel["num_tune"]), (val, len(headline_right)), level)
+    evidence = {"tune": tune, "val": val, "difference": val - tune, "low": low, "high": high}
+    return [] if low <= 0 <= high else [alarm("protocol", "splits", evidence)]
 
 
-def split_alarm(panel: Json, headline: Headline, ours: Floats, level: float) -> list[Json]:
-    """The headline's accuracy on `val` lies further from that on `tune` than two samples differ.
-
-    The interval is Agresti and Caffo's of two independent proportions.
-    """
-    tune, val = headline.tune_accuracy, float(ours.mean())
-    low, high = shares_apart((tune, panel["num_tune"]), (val, len(ours)), level)
-    if low <= 0 <= high:
-        return []
-    numbers = {"tune": tune, "val": val, "difference": val - tune, "low": low, "high": high}
-    return [alarm("protocol", "splits", numbers)]
-
-
-def convergence_alarms(panel: Json) -> list[Json]:
-    """Variants whose best fit on `tune` has not converged, whether or not another was taken in its place."""
-    found = []
+def _convergence_alarms(panel: Json) -> list[Json]:
+    """An alarm per variant whose best fit on `tune` has not converged, even if another fit was chosen instead."""
+    alarms = []
     for variant in panel["variants"]:
         best = min(variant["table"], key=lambda row: row["tune_loss"])
         if not best.get("converged", True):
-            numbers = {"variant": variant["name"], "taken": best == variant["best"]}
-            numbers |= {key: best[key] for key in ("strength", "iterations", "gradient_norm")}
-            found.append(alarm("not-converged", "iterations", numbers))
-    return found
-
-
-def difference(right: Floats, ours: Floats, confidence: float, resamples: int) -> Json:
-    """A variant's accuracy minus the headline's, with the paired interval."""
-    low, high = mean_interval(right - ours, confidence, resamples)
-    return {"mean": float((right - ours).mean()), "low": low, "high": high}
+            evidence = {"variant": variant["name"], "taken": best == variant["best"]}
+            evidence |= {key: best[key] for key in ("strength", "iterations", "gradient_norm")}
+            alarms.append(alarm("not-converged", "iterations", evidence))
+    return alarms

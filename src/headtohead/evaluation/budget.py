@@ -1,4 +1,4 @@
-"""Scores by number of training images, from predictions on disk."""
+"""Scores by number of training images (the label budget), from predictions on disk."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,16 +11,17 @@ from headtohead.core.files import Json, read_json, write_csv
 from headtohead.core.progress import track
 from headtohead.dataset.index import Index
 from headtohead.evaluation.compare import same_images
-from headtohead.evaluation.intervals import Floats, crossed_resamples, percentiles
-from headtohead.evaluation.metrics import METRICS, confusion_matrix
+from headtohead.evaluation.intervals import crossed_resamples, percentile_row
+from headtohead.evaluation.metrics import METRICS, Floats
 from headtohead.evaluation.predictions import Predictions, load_predictions, load_several, save_several
-from headtohead.evaluation.time_to_accuracy import against_seconds
+from headtohead.evaluation.time_to_accuracy import time_to_accuracy
 from headtohead.settings.rundir import RunDir, best_epoch
 from headtohead.settings.schema import Settings
 
 CONTENDERS = ("cnn", "probe", "knn")
 PAIRS = (("cnn", "probe"), ("cnn", "knn"), ("knn", "probe"))  # compared: second minus first
 ALL = 0  # the size that stands for all training images
+COLUMNS = ("images_per_class", "images", "contender", "metric", "mean", "low", "high", "per_draw")  # of budget.csv
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Training:
 
     @property
     def name(self) -> str:
-        """Of its predictions.
+        """The name of its predictions.
 
         >>> Training("knn", ALL, 0).name
         'knn-all-draw-0'
@@ -43,7 +44,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Point:
-    """The trainings of one size: predictions for `val` by contender and draw, and what was chosen for each."""
+    """The trainings of one size: predictions for `val` and the choices made, by contender and draw."""
 
     size: int
     images: int
@@ -52,119 +53,158 @@ class Point:
 
 
 def sizes(settings: Settings, counts: Sequence[int]) -> list[int]:
-    """Those that leave out any of the training images, ascending. `counts`: of each class."""
+    """The sizes that leave out at least one training image, ascending. `counts` are the images of each class.
+
+    >>> sizes(Settings(), counts=[60, 40])
+    [5, 10, 20, 50]
+    """
     return [size for size in sorted(settings.budget.sizes) if size < max(counts)]
 
 
 def trainings(settings: Settings, counts: Sequence[int]) -> list[Training]:
-    """All that are needed besides the main ones."""
-    parts = [
+    """All trainings that the label budget needs in addition to the main ones.
+
+    >>> len(trainings(Settings(), counts=[10, 10])), trainings(Settings(), counts=[10, 10])[0].name
+    (10, 'cnn-5-draw-0')
+    """
+    few_shot = [
         Training(contender, size, draw)
         for size in sizes(settings, counts)
         for draw in range(settings.budget.draws)
         for contender in CONTENDERS
     ]
-    return [*parts, Training("knn", ALL, 0)]
+    return [*few_shot, Training("knn", ALL, 0)]
 
 
 def save_training(path: Path, index: Index, probabilities: Floats, choice: Json) -> None:
-    """Write what one training predicts for `val` (N, C) and what it chose on `tune`."""
+    """Write the probabilities (N, C) of one training for `val` and what it chose on `tune`.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> index = Index("pets", "flat", ("cat", "dog"), (), (), (), (), {}, {})  # no images
+    >>> with TemporaryDirectory() as folder:
+    ...     save_training(path := Path(folder, "knn.npz"), index, np.zeros((0, 2)), {"k": 5})
+    ...     read_choices(path)
+    {'k': 5}
+    """
     save_several(path, index, "val", {"probabilities": probabilities}, choices=np.array(json.dumps(choice)))
 
 
 def join_trainings(paths: Mapping[str, Path], out: Path, index: Index) -> None:
-    """Write the trainings of many files, by name, into one."""
+    """Write the trainings in many files, by name, into one file.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> index = Index("pets", "flat", ("cat", "dog"), (), (), (), (), {}, {})  # no images
+    >>> with TemporaryDirectory() as folder:
+    ...     save_training(one := Path(folder, "knn.npz"), index, np.zeros((0, 2)), {"k": 5})
+    ...     join_trainings({"knn-all-draw-0": one}, joined := Path(folder, "all.npz"), index)
+    ...     read_choices(joined)
+    {'knn-all-draw-0': {'k': 5}}
+    """
     models = {name: load_predictions(path).probabilities for name, path in paths.items()}
     choices = {name: read_choices(path) for name, path in paths.items()}
     save_several(out, index, "val", models, choices=np.array(json.dumps(choices)))
 
 
 def read_choices(path: Path) -> Json:
-    """What `save_training` or `join_trainings` wrote of choices."""
+    """The choices in a file of `save_training`, or of `join_trainings` by name.
+
+    >>> read_choices(Path("runs/clothing/budget/predictions.npz"))["cnn-5-draw-0"]["images"]
+    50
+    """
     with np.load(path, allow_pickle=False) as content:
-        choices: Json = json.loads(str(content["choices"]))
-    return choices
+        return json.loads(str(content["choices"]))
 
 
-def read_points(run: RunDir, settings: Settings, counts: Sequence[int]) -> list[Point]:
-    """What the small trainings left; with all images CNN and probe are the main training's, a seed for a draw."""
-    points = []
+def _read_points(run: RunDir, settings: Settings, counts: Sequence[int]) -> list[Point]:
+    """All sizes of a run. With all images CNN and probe are those of the main training, with seeds instead of draws."""
     predictions, choices = load_several(run.budget_predictions), read_choices(run.budget_predictions)
+    points = []
     for size in [*sizes(settings, counts), ALL]:
-        draws = range(settings.budget.draws if size != ALL else 1)
         runs, chosen = {}, {}
-        for c in CONTENDERS:
-            if size == ALL and c != "knn":
-                runs[c] = [load_predictions(run.seed(c, seed).predictions("val")) for seed in settings.seeds]
-                chosen[c] = [chosen_by_main(run, c, seed, sum(counts)) for seed in settings.seeds]
+        for contender in CONTENDERS:
+            if size == ALL and contender != "knn":
+                folders = [run.seed(contender, seed) for seed in settings.seeds]
+                runs[contender] = [load_predictions(folder.predictions("val")) for folder in folders]
+                logs = zip(settings.seeds, (folder.read_log() for folder in folders), strict=True)
+                chosen[contender] = [
+                    {"images": sum(counts), "seed": seed, "epochs": len(log), "best_epoch": best_epoch(log)["epoch"]}
+                    for seed, log in logs
+                ]
             else:
-                names = [Training(c, size, draw).name for draw in draws]
-                runs[c], chosen[c] = [predictions[name] for name in names], [choices[name] for name in names]
-        images = sum(min(size, count) if size != ALL else count for count in counts)
+                draws = range(1 if size == ALL else settings.budget.draws)
+                names = [Training(contender, size, draw).name for draw in draws]
+                runs[contender] = [predictions[name] for name in names]
+                chosen[contender] = [choices[name] for name in names]
+        images = sum(count if size == ALL else min(size, count) for count in counts)
         points.append(Point(size, images, runs, chosen))
     return points
 
 
-def chosen_by_main(run: RunDir, contender: str, seed: int, images: int) -> Json:
-    """What a main training came to, as the small ones have it."""
-    log = run.seed(contender, seed).read_log()
-    return {"images": images, "seed": seed, "epochs": len(log), "best_epoch": best_epoch(log)["epoch"]}
+def point_scores(point: Point, confidence: float, resamples: int) -> Json:
+    """Scores and differences at one size, with intervals over draws and images.
 
-
-def per_draw(runs: list[Predictions]) -> dict[str, list[float]]:
-    """Every metric of each draw, on all images."""
-    each = [confusion_matrix(run.labels, run.predicted, len(run.classes)) for run in runs]
-    return {name: [metric(confusion) for confusion in each] for name, metric in METRICS.items()}
-
-
-def numbers(point: Point, confidence: float, resamples: int) -> Json:
-    """Scores and differences at one size, with intervals over draws and images."""
+    >>> y = np.array([0, 0, 1, 1])
+    >>> runs = dict.fromkeys(CONTENDERS, [Predictions(y, y, np.eye(2)[[0, 0, 1, 0]], ("cat", "dog"))])
+    >>> result = point_scores(Point(2, 4, runs, dict.fromkeys(CONTENDERS, [])), 0.95, 10)
+    >>> result["contenders"]["cnn"]["accuracy"]["mean"]
+    0.75
+    """
     values = {c: crossed_resamples(runs, resamples) for c, runs in point.runs.items()}
-    scores = {c: per_draw(runs) for c, runs in point.runs.items()}
+    scores = {
+        c: {name: [metric(run.confusion) for run in runs] for name, metric in METRICS.items()}
+        for c, runs in point.runs.items()
+    }
     mean = {c: {metric: float(np.mean(draws)) for metric, draws in scores[c].items()} for c in scores}
-
-    def row(middle: float, resampled: Floats) -> Json:
-        low, high = percentiles(resampled, confidence)
-        return {"mean": middle, "low": low, "high": high}
-
     return {
         "images_per_class": point.size or "all",
         "images": point.images,
         "contenders": {
             c: {"chosen": point.chosen[c]}
-            | {m: {"per_draw": scores[c][m]} | row(mean[c][m], values[c][m]) for m in METRICS}
+            | {m: {"per_draw": scores[c][m]} | percentile_row(mean[c][m], values[c][m], confidence) for m in METRICS}
             for c in scores
         },
         "differences": {
-            f"{b} minus {a}": {m: row(mean[b][m] - mean[a][m], values[b][m] - values[a][m]) for m in METRICS}
+            f"{b} minus {a}": {
+                m: percentile_row(mean[b][m] - mean[a][m], values[b][m] - values[a][m], confidence) for m in METRICS
+            }
             for a, b in PAIRS
         },
     }
 
 
 def summarise_budget(run: RunDir, settings: Settings) -> Json:
-    """Write budget.csv; returns the content of budget.json."""
-    points = read_points(run, settings, read_json(run.data)["counts"]["train"])
+    """Write budget.csv; returns the content of budget.json.
+
+    >>> from shutil import copytree
+    >>> from tempfile import TemporaryDirectory
+    >>> from headtohead.settings.schema import Evaluation
+    >>> with TemporaryDirectory() as folder:
+    ...     run = RunDir(Path(copytree("runs/clothing", folder, dirs_exist_ok=True)))
+    ...     budget = summarise_budget(run, Settings(evaluation=Evaluation(resamples=100)))
+    >>> budget["points"][-1]["images_per_class"]
+    'all'
+    """
+    points = _read_points(run, settings, read_json(run.data)["counts"]["train"])
     same_images([runs for point in points for runs in point.runs.values()])
     level, resamples = settings.evaluation.confidence, settings.evaluation.resamples
-    found = [numbers(point, level, resamples) for point in track(points, "intervals", len(points))]
-    write_budget_csv(run.budget_table, found)
-    about: Json = {"num_val": len(points[0].runs["cnn"][0].labels), "draws": settings.budget.draws}
-    about |= {"confidence": level, "resamples": resamples, "resampled": "draws and val images"}
-    return about | {"points": found, "seconds": against_seconds(run, settings.seeds)}
-
-
-def write_budget_csv(path: Path, points: list[Json]) -> None:
-    """One row per size, contender and metric."""
-    header = ["images_per_class", "images", "contender", "metric", "mean", "low", "high", "per_draw"]
+    results = [point_scores(point, level, resamples) for point in track(points, "intervals", len(points))]
     rows = [
         [
-            *(point["images_per_class"], point["images"], contender, metric),
+            *(result["images_per_class"], result["images"], contender, metric),
             *(f"{scores[metric][key]:.6f}" for key in ("mean", "low", "high")),
             " ".join(f"{value:.6f}" for value in scores[metric]["per_draw"]),
         ]
-        for point in points
-        for contender, scores in point["contenders"].items()
+        for result in results
+        for contender, scores in result["contenders"].items()
         for metric in METRICS
     ]
-    write_csv(path, header, rows)
+    write_csv(run.budget_table, COLUMNS, rows)
+    return {
+        "num_val": len(points[0].runs["cnn"][0].labels),
+        "draws": settings.budget.draws,
+        "confidence": level,
+        "resamples": resamples,
+        "resampled": "draws and val images",
+        "points": results,
+        "seconds": time_to_accuracy(run, settings.seeds),
+    }

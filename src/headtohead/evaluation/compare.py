@@ -1,32 +1,41 @@
-"""Numbers of each contender and of the pair: intervals, McNemar's test, gaps, confusions."""
+"""Scores of each contender and of a pair: intervals, McNemar's test, generalisation gap, confusions."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
-from headtohead.evaluation.intervals import Indices, interval
+from headtohead.core.files import Json
+from headtohead.evaluation.intervals import Indices, Statistic, bootstrap_statistic
 from headtohead.evaluation.metrics import METRICS, Confusion, accuracy, confusion_matrix, f1, precision, recall
 from headtohead.evaluation.predictions import Predictions
 from headtohead.settings.rundir import Log, best_epoch
 
 
-def mean_over_seeds(runs: list[Predictions], metric: Callable[[Confusion], float]) -> Callable[[Indices], float]:
-    """The metric on the images `indices`, averaged over the runs."""
-    num_classes = len(runs[0].classes)
+def mean_over_seeds(runs: list[Predictions], metric: Callable[[Confusion], float]) -> Statistic:
+    """A function that gives the metric on the images `indices`, averaged over the runs.
+
+    >>> y = np.array([0, 0, 1, 1])
+    >>> run = Predictions(y, y, np.eye(2)[[0, 0, 1, 0]], ("cat", "dog"))
+    >>> mean_over_seeds([run], accuracy)(np.array([2, 3]))
+    0.5
+    """
+    labels, num_classes = runs[0].labels, len(runs[0].classes)
     predicted = [run.predicted for run in runs]
-    labels = runs[0].labels
 
     def statistic(indices: Indices) -> float:
-        chosen = [confusion_matrix(labels[indices], p[indices], num_classes) for p in predicted]
-        return float(np.mean([metric(confusion) for confusion in chosen]))
+        confusions = [confusion_matrix(labels[indices], p[indices], num_classes) for p in predicted]
+        return float(np.mean([metric(confusion) for confusion in confusions]))
 
     return statistic
 
 
 def same_images(groups: list[list[Predictions]]) -> None:
-    """Assert that all predictions are for the same images with the same labels: else no pair is a pair."""
+    """Assert that all predictions are for the same images with the same labels, as paired comparisons require.
+
+    >>> y = np.array([0, 1])
+    >>> same_images([[Predictions(y, y, np.eye(2)[p], ("cat", "dog"))] for p in (y, 1 - y)])
+    """
     first = groups[0][0]
     for run in (run for runs in groups for run in runs):
         assert np.array_equal(run.files, first.files)
@@ -34,38 +43,41 @@ def same_images(groups: list[list[Predictions]]) -> None:
         assert run.classes == first.classes
 
 
-def scores(runs: list[Predictions], confidence: float, resamples: int) -> dict[str, Any]:
-    """Every metric of one contender: per seed, mean, spread, interval; per class; most confused pairs."""
-    n, num_classes = len(runs[0].labels), len(runs[0].classes)
-    each = [confusion_matrix(run.labels, run.predicted, num_classes) for run in runs]
-    found: dict[str, Any] = {}
+def scores(runs: list[Predictions], confidence: float, resamples: int) -> Json:
+    """Every metric of one contender: per seed, mean, spread, interval; scores per class; most confused pairs.
+
+    >>> y = np.array([0, 0, 1, 1])
+    >>> result = scores([Predictions(y, y, np.eye(2)[[0, 0, 1, 0]], ("cat", "dog"))], 0.95, 100)
+    >>> result["accuracy"]["mean"], result["per_class"]["dog"]["recall"], result["confusion"]
+    (0.75, 0.5, [[2, 0], [1, 1]])
+    """
+    n, classes = len(runs[0].labels), runs[0].classes
+    confusions = [run.confusion for run in runs]
+    result: Json = {}
     for name, metric in METRICS.items():
-        values = [metric(confusion) for confusion in each]
-        low, high = interval(mean_over_seeds(runs, metric), n, confidence, resamples)
-        found[name] = {
-            "per_seed": values,
-            "mean": float(np.mean(values)),
-            "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-            "low": low,
-            "high": high,
-        }
-    pooled = np.sum(each, axis=0)
-    found["per_class"] = {
+        values = [metric(confusion) for confusion in confusions]
+        row = bootstrap_statistic(mean_over_seeds(runs, metric), n, confidence, resamples)
+        sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        result[name] = {"per_seed": values, "mean": row.pop("mean"), "sd": sd} | row
+    result["per_class"] = {
         name: {
-            "precision": float(np.mean([precision(c)[k] for c in each])),
-            "recall": float(np.mean([recall(c)[k] for c in each])),
-            "f1": float(np.mean([f1(c)[k] for c in each])),
+            "precision": float(np.mean([precision(c)[k] for c in confusions])),
+            "recall": float(np.mean([recall(c)[k] for c in confusions])),
+            "f1": float(np.mean([f1(c)[k] for c in confusions])),
             "support": int((runs[0].labels == k).sum()),
         }
-        for k, name in enumerate(runs[0].classes)
+        for k, name in enumerate(classes)
     }
-    found["confusion"] = pooled.tolist()  # summed over the seeds
-    found["most_confused"] = most_confused(pooled, runs[0].classes)
-    return found
+    pooled = np.sum(confusions, axis=0)
+    return result | {"confusion": pooled.tolist(), "most_confused": most_confused(pooled, classes)}
 
 
-def most_confused(confusion: Confusion, classes: tuple[str, ...], count: int = 5) -> list[dict[str, Any]]:
-    """The largest cells off the diagonal; ties in the order of the table."""
+def most_confused(confusion: Confusion, classes: tuple[str, ...], count: int = 5) -> list[Json]:
+    """The largest cells off the diagonal, at most `count`; ties in the order of the table.
+
+    >>> most_confused(np.array([[4, 0], [2, 1]]), ("cat", "dog"))
+    [{'true': 'dog', 'predicted': 'cat', 'count': 2, 'of': 3}]
+    """
     off = confusion - np.diag(np.diag(confusion))
     order = np.argsort(-off, axis=None, kind="stable")[:count]
     cells = [np.unravel_index(flat, off.shape) for flat in order]
@@ -76,36 +88,48 @@ def most_confused(confusion: Confusion, classes: tuple[str, ...], count: int = 5
     ]
 
 
-def mcnemar(a: Predictions, b: Predictions) -> dict[str, Any]:
-    """Exact McNemar test: of the images that just one of two models gets right, is either model's share over half?"""
-    a_right, b_right = a.predicted == a.labels, b.predicted == b.labels
-    only_a, only_b = int((a_right & ~b_right).sum()), int((b_right & ~a_right).sum())
-    p = float(binomtest(only_a, only_a + only_b, 0.5).pvalue) if only_a + only_b else 1.0
+def mcnemar(a: Predictions, b: Predictions) -> Json:
+    """Exact McNemar test: does either model have more than half of the images that only one of the two gets right?
+
+    >>> y = np.zeros(6, int)
+    >>> first, second = (Predictions(y, y, np.eye(2)[p], ("cat", "dog")) for p in (y, 1 - y))
+    >>> mcnemar(first, second)
+    {'both': 0, 'neither': 0, 'only_first': 6, 'only_second': 0, 'p': 0.03125}
+    """
+    only_a, only_b = int((a.right & ~b.right).sum()), int((b.right & ~a.right).sum())
     return {
-        "both": int((a_right & b_right).sum()),
-        "neither": int((~a_right & ~b_right).sum()),
+        "both": int((a.right & b.right).sum()),
+        "neither": int((~a.right & ~b.right).sum()),
         "only_first": only_a,
         "only_second": only_b,
-        "p": p,
+        "p": float(binomtest(only_a, only_a + only_b, 0.5).pvalue) if only_a + only_b else 1.0,
     }
 
 
-def difference(
-    first: list[Predictions], second: list[Predictions], confidence: float, resamples: int
-) -> dict[str, Any]:
-    """Second minus first, for every metric, with a paired interval: both on the same resampled images."""
-    found = {}
-    n = len(first[0].labels)
-    for name, metric in METRICS.items():
-        of_first, of_second = mean_over_seeds(first, metric), mean_over_seeds(second, metric)
-        low, high = interval(lambda i, a=of_first, b=of_second: b(i) - a(i), n, confidence, resamples)  # type: ignore[misc]
-        everything = np.arange(n)
-        found[name] = {"mean": of_second(everything) - of_first(everything), "low": low, "high": high}
-    return found
+def difference(first: list[Predictions], second: list[Predictions], confidence: float, resamples: int) -> Json:
+    """Second minus first, for every metric, with a paired interval: both on the same resampled images.
+
+    >>> y = np.zeros(6, int)
+    >>> first, second = (Predictions(y, y, np.eye(2)[p], ("cat", "dog")) for p in (y, 1 - y))
+    >>> difference([first], [second], 0.95, 100)["accuracy"]
+    {'mean': -1.0, 'low': -1.0, 'high': -1.0}
+    """
+
+    def row(metric: Callable[[Confusion], float]) -> Json:
+        a, b = mean_over_seeds(first, metric), mean_over_seeds(second, metric)
+        return bootstrap_statistic(lambda indices: b(indices) - a(indices), len(first[0].labels), confidence, resamples)
+
+    return {name: row(metric) for name, metric in METRICS.items()}
 
 
-def convergence(log: Log, share: float = 0.9) -> dict[str, Any]:
-    """Epochs and seconds until the accuracy on `tune` first reaches `share` of that of the last epoch."""
+def convergence(log: Log, share: float = 0.9) -> Json:
+    """Epochs and seconds until the accuracy on `tune` first reaches `share` of its value in the last epoch.
+
+    >>> epoch = {"epoch": 0, "accuracy/tune": 0.8, "loss/tune": 0.5, "seconds/train": 2.0, "seconds/tune": 0.5}
+    >>> result = convergence([epoch, epoch | {"epoch": 1}])
+    >>> result["epochs"], result["seconds"], result["seconds_all"]
+    (1, 2.5, 5.0)
+    """
     goal = share * log[-1]["accuracy/tune"]
     reached = next(i for i, entry in enumerate(log) if entry["accuracy/tune"] >= goal)
     seconds = [entry["seconds/train"] + entry["seconds/tune"] for entry in log]
@@ -120,11 +144,13 @@ def convergence(log: Log, share: float = 0.9) -> dict[str, Any]:
     }
 
 
-def generalisation(train: list[Predictions], val: list[Predictions]) -> dict[str, Any]:
-    """Accuracy on the plain training images, on `val`, and the gap between the two; means over the seeds."""
+def generalisation(train: list[Predictions], val: list[Predictions]) -> Json:
+    """Accuracy on the plain training images, on `val`, and the gap between the two; means over the seeds.
 
-    def mean(runs: list[Predictions]) -> float:
-        return float(np.mean([accuracy(confusion_matrix(r.labels, r.predicted, len(r.classes))) for r in runs]))
-
-    on_train, on_val = mean(train), mean(val)
+    >>> y = np.array([0, 1])
+    >>> train, val = (Predictions(y, y, np.eye(2)[p], ("cat", "dog")) for p in ([0, 1], [0, 0]))
+    >>> generalisation([train], [val])
+    {'train': 1.0, 'val': 0.5, 'gap': 0.5}
+    """
+    on_train, on_val = (float(np.mean([accuracy(run.confusion) for run in runs])) for runs in (train, val))
     return {"train": on_train, "val": on_val, "gap": on_train - on_val}

@@ -1,36 +1,39 @@
 """Intervals: bootstraps of images, of images and draws together, and of two independent shares.
 
-All are functions of their arguments alone: the random numbers are always the same.
+All depend on their arguments alone: the random numbers are always the same.
 """
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import bootstrap, norm
 
-from headtohead.evaluation.metrics import METRICS, confusion_matrix
+from headtohead.core.files import Json
+from headtohead.evaluation.metrics import METRICS, Floats, confusion_matrix
 from headtohead.evaluation.predictions import Predictions
 
 Indices = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Json = dict[str, Any]
+Statistic = Callable[[Indices], float]  # a number of the images with these indices
 
 
-def percentiles(values: Floats, confidence: float) -> tuple[float, float]:
-    """The values that leave (1 - confidence) / 2 on either side.
+def percentile_row(mean: float, resampled: Floats, confidence: float) -> Json:
+    """`mean` with the values that leave (1 - confidence) / 2 of `resampled` on either side, as results files hold them.
 
-    >>> percentiles(np.arange(5.0), 0.5)
-    (1.0, 3.0)
+    >>> percentile_row(2.1, np.arange(5.0), 0.5)
+    {'mean': 2.1, 'low': 1.0, 'high': 3.0}
     """
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+    low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return {"mean": mean, "low": float(low), "high": float(high)}
 
 
-def interval(statistic: Callable[[Indices], float], n: int, confidence: float, resamples: int) -> tuple[float, float]:
-    """Percentile bootstrap interval of `statistic(indices)` over resamples of n images."""
+def bootstrap_statistic(statistic: Statistic, n: int, confidence: float, resamples: int) -> Json:
+    """`statistic(indices)` of all n images, with its percentile bootstrap interval over resamples of the images.
+
+    >>> bootstrap_statistic(lambda indices: np.ones(10)[indices].mean(), n=10, confidence=0.95, resamples=100)["low"]
+    1.0
+    """
     result = bootstrap(
         (np.arange(n),),
         statistic,
@@ -39,58 +42,63 @@ def interval(statistic: Callable[[Indices], float], n: int, confidence: float, r
         confidence_level=confidence,
         method="percentile",
         rng=np.random.default_rng(0),
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    ).confidence_interval
+    return {"mean": statistic(np.arange(n)), "low": float(result.low), "high": float(result.high)}
 
 
-def mean_interval(values: Floats, confidence: float, resamples: int) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` (N,).
+def bootstrap_mean(values: Floats, confidence: float, resamples: int) -> Json:
+    """The mean of `values` (N,) with its percentile bootstrap interval.
 
-    How often each distinct value is drawn is multinomial, which is the bootstrap itself without its loop over images.
+    How often each distinct value is drawn is multinomial: the same bootstrap, without its loop over images.
 
-    >>> mean_interval(np.ones(10), 0.95, 100)
-    (1.0, 1.0)
+    >>> bootstrap_mean(np.ones(10), 0.95, 100)
+    {'mean': 1.0, 'low': 1.0, 'high': 1.0}
     """
     distinct, counts = np.unique(values, return_counts=True)
     draws = np.random.default_rng(0).multinomial(len(values), counts / len(values), size=resamples)
-    return percentiles(draws @ distinct / len(values), confidence)
+    return percentile_row(float(values.mean()), draws @ distinct / len(values), confidence)
 
 
 def score_intervals(predictions: Predictions, confidence: float, resamples: int) -> Json:
-    """Every metric with its bootstrap interval, from resampled cells of the confusion matrix."""
-    num_classes, n = len(predictions.classes), len(predictions.labels)
-    cells, counts = np.unique(predictions.labels * num_classes + predictions.predicted, return_counts=True)
-    draws = np.random.default_rng(0).multinomial(n, counts / n, size=resamples)
+    """Every metric with its bootstrap interval, from resampled cells of the confusion matrix.
+
+    >>> y = np.array([0, 0, 1, 1])
+    >>> score_intervals(Predictions(y, y, np.eye(2)[y], ("cat", "dog")), 0.95, 100)["accuracy"]
+    {'mean': 1.0, 'low': 1.0, 'high': 1.0}
+    """
+    confusion, n = predictions.confusion, len(predictions.labels)
+    cells = np.flatnonzero(confusion)
+    counts = confusion.ravel()[cells]
     values: dict[str, list[float]] = {name: [] for name in METRICS}
-    for draw in (counts, *draws):
-        confusion = np.zeros(num_classes**2, dtype=np.int64)
-        confusion[cells] = draw
+    for draw in (counts, *np.random.default_rng(0).multinomial(n, counts / n, size=resamples)):
+        resampled = np.zeros_like(confusion)
+        resampled.flat[cells] = draw
         for name, metric in METRICS.items():
-            values[name].append(metric(confusion.reshape(num_classes, num_classes)))
-    found = {}
-    for name, (point, *drawn) in values.items():
-        low, high = percentiles(np.array(drawn), confidence)
-        found[name] = {"mean": point, "low": low, "high": high}
-    return found
+            values[name].append(metric(resampled))
+    return {name: percentile_row(mean, np.array(drawn), confidence) for name, (mean, *drawn) in values.items()}
 
 
 def crossed_resamples(runs: list[Predictions], resamples: int) -> dict[str, Floats]:
     """Every metric (R,), averaged over the runs (draws of training images), in resamples of both draws and images.
 
-    Draws and images are crossed, and both are drawn anew with replacement (Owen, "The pigeonhole bootstrap", 2007).
-    Numbers of two contenders with as many draws are paired.
+    Draws and images are crossed, and both are resampled with replacement (Owen, "The pigeonhole bootstrap", 2007).
+    Resamples of two contenders with the same number of draws are paired.
+
+    >>> y = np.array([0, 0, 1, 1])
+    >>> crossed_resamples([Predictions(y, y, np.eye(2)[y], ("cat", "dog"))], 3)["accuracy"].tolist()
+    [1.0, 1.0, 1.0]
     """
-    of_images, of_draws = np.random.default_rng(0), np.random.default_rng(1)
+    image_rng, draw_rng = np.random.default_rng(0), np.random.default_rng(1)
     labels, num_classes = runs[0].labels, len(runs[0].classes)
     predicted = np.stack([run.predicted for run in runs])  # (draws, N)
-    found = {name: np.empty(resamples) for name in METRICS}
+    values = {name: np.empty(resamples) for name in METRICS}
     for number in range(resamples):
-        images = of_images.integers(len(labels), size=len(labels))
-        draws, times = np.unique(of_draws.integers(len(runs), size=len(runs)), return_counts=True)
+        images = image_rng.integers(len(labels), size=len(labels))
+        draws, times = np.unique(draw_rng.integers(len(runs), size=len(runs)), return_counts=True)
         confusions = [confusion_matrix(labels[images], predicted[d][images], num_classes) for d in draws]
         for name, metric in METRICS.items():
-            found[name][number] = np.average([metric(confusion) for confusion in confusions], weights=times)
-    return found
+            values[name][number] = np.average([metric(confusion) for confusion in confusions], weights=times)
+    return values
 
 
 def shares_apart(first: tuple[float, int], second: tuple[float, int], confidence: float) -> tuple[float, float]:

@@ -10,14 +10,21 @@ from numpy.typing import NDArray
 
 from headtohead.core.files import write_atomically
 from headtohead.dataset.index import Index, labels
+from headtohead.evaluation.metrics import Confusion, confusion_matrix
 
-SHARED = ("files", "labels", "classes")  # what all models of one file have in common
+SHARED = ("files", "labels", "classes")  # arrays that all models in one file share
 ONE = "probabilities"  # the array of a file with one model
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Of one trained model for one split."""
+    """What one trained model predicts for one split.
+
+    >>> y = np.array([0, 1, 1])
+    >>> run = Predictions(np.array(["a", "b", "c"]), y, np.eye(2)[[0, 0, 1]], ("cat", "dog"))
+    >>> run.predicted.tolist(), run.right.tolist(), run.confusion.tolist()
+    ([0, 0, 1], [True, False, True], [[1, 0], [1, 1]])
+    """
 
     files: NDArray[Any]  # (N,) str, relative to the data folder
     labels: NDArray[np.int64]  # (N,)
@@ -26,22 +33,43 @@ class Predictions:
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """(N,) class numbers.
-
-        >>> p = np.array([[0.9, 0.1], [0.2, 0.8]], dtype=np.float32)
-        >>> Predictions(np.array(["a.png", "b.png"]), np.array([0, 0]), p, ("cat", "dog")).predicted.tolist()
-        [0, 1]
-        """
+        """(N,) class numbers."""
         return self.probabilities.argmax(axis=1)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """(N,) whether each image is classified right."""
+        return self.predicted == self.labels
+
+    @property
+    def confusion(self) -> Confusion:
+        """(C, C) counts; rows are true classes."""
+        return confusion_matrix(self.labels, self.predicted, len(self.classes))
 
 
 def save_predictions(path: Path, index: Index, split: str, probabilities: NDArray[Any]) -> None:
-    """Write one model's predictions for `index.of(split)`, in its order."""
+    """Write one model's predictions (N, C) for `index.of(split)`, in its order.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> index = Index("pets", "flat", ("cat", "dog"), (), (), (), (), {}, {})  # no images
+    >>> with TemporaryDirectory() as folder:
+    ...     save_predictions(path := Path(folder, "p.npz"), index, "val", np.zeros((0, 2)))
+    ...     load_predictions(path).classes
+    ('cat', 'dog')
+    """
     save_several(path, index, split, {ONE: probabilities})
 
 
 def save_several(path: Path, index: Index, split: str, models: Mapping[str, NDArray[Any]], **more: Any) -> None:
-    """Write the predictions (N, C) of several models for the same images into one file; `more` are further arrays."""
+    """Write the predictions (N, C) of several models for the same images into one file; `more` are further arrays.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> index = Index("pets", "flat", ("cat", "dog"), (), (), (), (), {}, {})  # no images
+    >>> with TemporaryDirectory() as folder:
+    ...     save_several(path := Path(folder, "p.npz"), index, "val", {"majority": np.zeros((0, 2))})
+    ...     list(load_several(path))
+    ['majority']
+    """
     samples = index.of(split)
     for name, probabilities in models.items():
         assert probabilities.shape == (len(samples), len(index.classes)), (name, probabilities.shape)
@@ -52,14 +80,22 @@ def save_several(path: Path, index: Index, split: str, models: Mapping[str, NDAr
 
 
 def load_predictions(path: Path) -> Predictions:
-    """What `save_predictions` wrote."""
+    """Read a file of `save_predictions`.
+
+    >>> load_predictions(Path("runs/clothing/cnn/seed-0/predictions-val.npz")).probabilities.sum(axis=1).round(3).max()
+    np.float32(1.0)
+    """
     return load_several(path)[ONE]
 
 
 def load_several(path: Path) -> dict[str, Predictions]:
-    """What `save_several` wrote, by model; further arrays, which have not two dimensions, are left out."""
+    """Read a file of `save_several`: predictions by model. Arrays that do not have two dimensions are left out.
+
+    >>> list(load_several(Path("runs/clothing/baselines.npz")))
+    ['majority', 'pixels']
+    """
     with np.load(path, allow_pickle=False) as content:
         files, true, classes = (content[name] for name in SHARED)
         models = {name: content[name] for name in content.files if name not in SHARED}
     names = tuple(str(name) for name in classes)
-    return {name: Predictions(files, true, of, names) for name, of in models.items() if of.ndim == 2}
+    return {name: Predictions(files, true, p, names) for name, p in models.items() if p.ndim == 2}

@@ -1,7 +1,6 @@
-"""All numbers and tables of a run from what lies in its folder. No torch."""
+"""All numbers and tables of a run, from the files in its folder."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,11 +14,21 @@ from headtohead.settings.contenders import contender_names
 from headtohead.settings.rundir import Log, RunDir, best_epoch
 from headtohead.settings.schema import Settings
 
-Runs = dict[str, list[Predictions]]  # by contender, one for each seed
+Runs = dict[str, list[Predictions]]  # by contender, one per seed
 
 
 def summarise_run(run: RunDir, settings: Settings) -> Json:
-    """Write metrics.csv, predictions.csv and the confusion matrices; returns the content of comparison.json."""
+    """Write metrics.csv, predictions.csv and the confusion matrices; returns the content of comparison.json.
+
+    >>> from shutil import copytree
+    >>> from tempfile import TemporaryDirectory
+    >>> from headtohead.settings.schema import Evaluation
+    >>> with TemporaryDirectory() as folder:
+    ...     run = RunDir(Path(copytree("runs/clothing", folder, dirs_exist_ok=True)))
+    ...     comparison = summarise_run(run, Settings(evaluation=Evaluation(resamples=100)))
+    >>> list(comparison["contenders"])
+    ['cnn', 'probe', 'majority', 'pixels']
+    """
     contenders = contender_names(settings)
     seeds, level, resamples = settings.seeds, settings.evaluation.confidence, settings.evaluation.resamples
     val: Runs = {c: [load_predictions(run.seed(c, s).predictions("val")) for s in seeds] for c in contenders}
@@ -29,13 +38,15 @@ def summarise_run(run: RunDir, settings: Settings) -> Json:
     same_images([*val.values(), *baselines.values()])
     files, classes = val["cnn"][0].files, val["cnn"][0].classes
 
-    found = {name: scores(runs, level, resamples) for name, runs in (val | baselines).items()}
+    results = {name: scores(runs, level, resamples) for name, runs in (val | baselines).items()}
     for name in contenders:
-        found[name]["convergence"] = [convergence(log) for log in logs[name]]
-        found[name]["generalisation"] = generalisation(train[name], val[name])
-        write_confusion_csv(run.confusion(name), found[name]["confusion"], classes)
-    write_metrics_csv(run.metrics, found)
-    write_predictions_csv(run.predictions_table, val, seeds)
+        results[name]["convergence"] = [convergence(log) for log in logs[name]]
+        results[name]["generalisation"] = generalisation(train[name], val[name])
+        # Rows true, columns predicted, counts summed over the seeds.
+        rows = [[cls, *counts] for cls, counts in zip(classes, results[name]["confusion"], strict=True)]
+        write_csv(run.confusion(name), ["true \\ predicted", *classes], rows)
+    _write_metrics(run.metrics, results)
+    _write_predictions(run.predictions_table, val, seeds)
 
     def paired(first: str, second: str) -> Json:
         return {
@@ -51,51 +62,47 @@ def summarise_run(run: RunDir, settings: Settings) -> Json:
         "seeds": list(seeds),
         "confidence": level,
         "resamples": resamples,
-        "contenders": found,
+        "contenders": results,
         "pair": paired("cnn", "probe"),
         "further_pairs": [paired("probe", name) for name in contenders[2:]],
         "leaks": with_and_without(val | baselines, is_leaked, level, resamples),
-        "panel": panels(run, val, logs, level, resamples),
+        "panel": {
+            name: _panel_agreement(run, name, val[name], logs[name], level, resamples)
+            for name in contenders
+            if run.panel(name).exists()
+        },
     }
 
 
-def panels(run: RunDir, val: Runs, logs: dict[str, list[Log]], confidence: float, resamples: int) -> Json:
-    """By contender, how its panel of heads agrees with it; of those that have one."""
-    found = {}
-    for name in (name for name in val if run.panel(name).exists()):
-        tune_accuracy = float(np.mean([best_epoch(log)["accuracy/tune"] for log in logs[name]]))
-        headline = Headline(val[name], tune_accuracy, read_json(run.sweep(name))["at_edge"])
-        variants = load_several(run.panel_predictions(name))
-        found[name] = agreement(read_json(run.panel(name)), variants, headline, confidence, resamples)
-    return found
+def _panel_agreement(
+    run: RunDir, name: str, val: list[Predictions], logs: list[Log], confidence: float, resamples: int
+) -> Json:
+    """How a contender's panel of heads agrees with it."""
+    tune_accuracy = float(np.mean([best_epoch(log)["accuracy/tune"] for log in logs]))
+    headline = Headline(val, tune_accuracy, read_json(run.sweep(name))["at_edge"])
+    variants = load_several(run.panel_predictions(name))
+    return agreement(read_json(run.panel(name)), variants, headline, confidence, resamples)
 
 
-def write_metrics_csv(path: Path, contenders: dict[str, Json]) -> None:
+def _write_metrics(path: Path, contenders: dict[str, Json]) -> None:
     """One row per contender and metric."""
     rows = [
         [
             *(contender, metric, f"{row['mean']:.6f}", "" if row["sd"] is None else f"{row['sd']:.6f}"),
             *(f"{row['low']:.6f}", f"{row['high']:.6f}", " ".join(f"{value:.6f}" for value in row["per_seed"])),
         ]
-        for contender, found in contenders.items()
+        for contender, result in contenders.items()
         for metric in METRICS
-        for row in [found[metric]]
+        for row in [result[metric]]
     ]
     write_csv(path, ["contender", "metric", "mean", "sd_over_seeds", "low", "high", "per_seed"], rows)
 
 
-def write_confusion_csv(path: Path, confusion: list[list[int]], classes: tuple[str, ...]) -> None:
-    """Rows true, columns predicted, counts summed over the seeds."""
-    rows = [[name, *row] for name, row in zip(classes, confusion, strict=True)]
-    write_csv(path, ["true \\ predicted", *classes], rows)
-
-
-def write_predictions_csv(path: Path, val: Runs, seeds: tuple[int, ...]) -> None:
+def _write_predictions(path: Path, val: Runs, seeds: tuple[int, ...]) -> None:
     """One row per `val` image: file, true class, and the class that each trained model predicts."""
-    runs = {f"{name}-seed-{s}": run for name, each in val.items() for s, run in zip(seeds, each, strict=True)}
-    first = next(iter(runs.values()))
-    columns: list[Any] = [first.labels, *(run.predicted for run in runs.values())]
-    rows = [
-        [str(file), *(first.classes[column[i]] for column in columns)] for i, file in enumerate(first.files.tolist())
+    models = {f"{name}-seed-{s}": run for name, runs in val.items() for s, run in zip(seeds, runs, strict=True)}
+    first = next(iter(models.values()))
+    columns = [
+        [first.classes[k] for k in numbers] for numbers in (first.labels, *(m.predicted for m in models.values()))
     ]
-    write_csv(path, ["file", "true", *runs], rows)
+    write_csv(path, ["file", "true", *models], zip(map(str, first.files.tolist()), *columns, strict=True))

@@ -1,4 +1,4 @@
-"""Scan of an image folder: which files are images of which class in which split. Opens no image."""
+"""Scan of an image folder: which files are images of which class in which split. No image is opened."""
 
 import os
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from headtohead.core.printable import printable
 from headtohead.images.builtin import builtin_folder
 from headtohead.settings.schema import BUILTIN, BUILTIN_NAME
 
-# torchvision's ImageFolder reads these. With Pillow's names of the formats that such a file should hold.
+# The extensions that torchvision's ImageFolder reads, with Pillow's names of the formats that belong to them.
 EXTENSIONS = {
     ".jpg": ("JPEG", "MPO"), ".jpeg": ("JPEG", "MPO"), ".png": ("PNG",), ".ppm": ("PPM",), ".bmp": ("BMP",),
     ".pgm": ("PPM",), ".tif": ("TIFF",), ".tiff": ("TIFF",), ".webp": ("WEBP",),
@@ -27,9 +27,9 @@ class ImagePath:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image: path relative to the data folder, class number, split, SHA-256 of the file.
+    """One image: path relative to the data folder, class index, split, SHA-256 of the file.
 
-    `group`: the same for images that stay on one side of a split; empty where an image stands alone.
+    Images of the same `group` stay on the same side of a split; "" for an image without a group.
     """
 
     file: str
@@ -41,21 +41,21 @@ class Sample:
 
 @dataclass(frozen=True)
 class Folder:
-    """What a scan found."""
+    """The result of a scan."""
 
     root: Path
     layout: str  # "split" (train/ val/) or "flat"
-    classes: tuple[str, ...]  # sorted by name: the one class table of all splits
+    classes: tuple[str, ...]  # sorted by name; the same for all splits
     files: tuple[ImagePath, ...]
-    ignored: tuple[str, ...]  # folders end with "/"
+    ignored: tuple[str, ...]  # files and folders that are not used; folders end with "/"
     empty: tuple[str, ...]  # class folders without an image
-    absent: tuple[str, ...]  # classes of train/ that val/ lacks
-    links: tuple[tuple[str, str], ...]  # folders that are symbolic links, and what these point to
-    problems: tuple[str, ...]  # why it cannot be used
+    absent: tuple[str, ...]  # classes of train/ that are missing in val/
+    links: tuple[tuple[str, str], ...]  # folders that are symbolic links, and their targets
+    problems: tuple[str, ...]  # why the folder cannot be used
 
 
 class _Walk:
-    """One scan: the images below a class folder, and beside them all that was met and not taken."""
+    """One scan: lists folders and images, and collects what is ignored, linked or unreadable."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -64,49 +64,49 @@ class _Walk:
         self.problems: list[str] = []
 
     def subfolders(self, folder: Path) -> list[Path]:
-        """Those that may be classes or splits, in sorted order."""
+        """Subfolders that may be classes or splits, sorted."""
         try:
             entries = sorted(folder.iterdir())
         except OSError as error:
-            self._refused(error)
+            self._add_problem(error)
             return []
-        found = []
+        subfolders = []
         for entry in entries:
             name = entry.relative_to(self.root).as_posix()
             if entry.is_dir() and not _is_hidden(entry.name):
-                found.append(entry)
-                self._note_link(entry, name)
+                subfolders.append(entry)
+                self._add_link(entry, name)
             else:
                 self.ignored.append(f"{name}/" if entry.is_dir() else name)
-        return found
+        return subfolders
 
     def images(self, folder: Path) -> list[str]:
-        """Relative paths of the images, as deep as they lie, in sorted order."""
-        found: list[str] = []
-        for parent, names, files in os.walk(folder, onerror=self._refused):
-            at = Path(parent).relative_to(self.root).as_posix()
-            # A link to a folder within a class is not followed: it may lead in circles.
+        """Relative paths of the images at any depth, sorted within each folder."""
+        images: list[str] = []
+        for parent, names, files in os.walk(folder, onerror=self._add_problem):
+            prefix = Path(parent).relative_to(self.root).as_posix()
+            # Links to folders inside a class are not followed, because they may form a cycle.
             links = {name for name in names if (Path(parent) / name).is_symlink()}
             for name in sorted(links):
-                self._note_link(Path(parent) / name, f"{at}/{name}")
-            self.ignored.extend(f"{at}/{name}/" for name in names if _is_hidden(name) or name in links)
+                self._add_link(Path(parent) / name, f"{prefix}/{name}")
+            self.ignored.extend(f"{prefix}/{name}/" for name in names if _is_hidden(name) or name in links)
             names[:] = sorted(name for name in names if not _is_hidden(name) and name not in links)
             for name in sorted(files):
                 is_image = name.lower().endswith(tuple(EXTENSIONS)) and not _is_hidden(name)
-                (found if is_image else self.ignored).append(f"{at}/{name}")
-        return found
+                (images if is_image else self.ignored).append(f"{prefix}/{name}")
+        return images
 
-    def _note_link(self, folder: Path, name: str) -> None:
+    def _add_link(self, folder: Path, name: str) -> None:
         if folder.is_symlink():
             self.links.append((name, link_target(folder, self.root)))
 
-    def _refused(self, error: OSError) -> None:
+    def _add_problem(self, error: OSError) -> None:
         name = Path(error.filename).relative_to(self.root).as_posix()
         self.problems.append(f"a folder cannot be listed: {printable(name)}: {error.strerror}")
 
 
 def link_target(path: Path, root: Path) -> str:
-    """What a symbolic link holds, and whether it leads out of `root`; "" for anything else."""
+    """The target of a symbolic link and whether it leads out of `root`; "" if `path` is no link."""
     if not path.is_symlink():
         return ""
     leaves = not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
@@ -114,19 +114,19 @@ def link_target(path: Path, root: Path) -> str:
 
 
 def locate(folder: str) -> tuple[Path, str]:
-    """Root and name of `folder`: the built-in set, a path, or a name below HEADTOHEAD_DATA."""
+    """Path and name of `folder`: the built-in set, a path, or a name below HEADTOHEAD_DATA. Raises BadData."""
     if folder == BUILTIN:
         return builtin_folder(), BUILTIN_NAME
     candidates = [Path(folder).expanduser()]
-    if extra := os.environ.get("HEADTOHEAD_DATA"):
-        candidates.append(Path(extra) / folder)
+    if data_root := os.environ.get("HEADTOHEAD_DATA"):
+        candidates.append(Path(data_root) / folder)
     for root in candidates:
         if root.is_dir():
             return root, root.resolve().name
     raise BadData(
         "There is no such folder.",
         where=" or ".join(map(str, candidates)),
-        fix="give a folder with `train/` and `val/`, or with one sub-folder a class",
+        fix="choose a folder with `train/` and `val/`, or with one subfolder per class",
     )
 
 
@@ -135,19 +135,18 @@ def _is_hidden(part: str) -> bool:
 
 
 def scan(root: Path) -> Folder:
-    """Read the layout of `root`. BadData where there is none; lesser troubles are the folder's `problems`."""
+    """Read the layout of `root`. Raises BadData if only one of train/ and val/ exists; the rest goes to `problems`."""
     walk = _Walk(root)
     top = {path.name: path for path in walk.subfolders(root)}
-    # A class may be called "train" (a railway), so one alone of the two folders is not enough to tell.
+    # A class may be called "train" (a railway), so the layout is "split" only with both folders.
     if "train" in top and "val" in top:
         layout, splits = "split", {"train": top["train"], "val": top["val"]}
         walk.ignored.extend(f"{name}/" for name in top if name not in splits)
     elif set(top) & {"train", "val"} and len(top) <= 3:
-        has = "train" if "train" in top else "val"
         raise BadData(
-            f"There is `{has}/` but not `train/` and `val/` together; found: {_listed(sorted(top))}.",
+            f"Only one of `train/` and `val/` exists; subfolders: {', '.join(map(printable, sorted(top)))}.",
             where=str(root),
-            fix="name the two folders `train` and `val`, or give a flat folder with one sub-folder a class",
+            fix="name the two folders `train` and `val`, or choose a flat folder with one subfolder per class",
         )
     else:
         layout, splits = "flat", {"": root}
@@ -169,20 +168,9 @@ def scan(root: Path) -> Folder:
             f"`{{train,val}}/{{class}}/` with {' '.join(sorted(EXTENSIONS))}"
         )
     if unknown := sorted(present.get("val", set()) - set(classes)):
-        walk.problems.append(f"classes in val/ that train/ lacks: {_listed(unknown)}")
+        walk.problems.append(f"classes in val/ that train/ lacks: {', '.join(map(printable, unknown))}")
     absent = sorted(present["train"] - present["val"]) if layout == "split" else []
     return Folder(
-        root,
-        layout,
-        classes,
-        tuple(files),
-        tuple(walk.ignored),
-        tuple(empty),
-        tuple(absent),
-        tuple(walk.links),
-        tuple(walk.problems),
-    )
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(map(printable, names))
+        root, layout, classes, tuple(files), tuple(walk.ignored),
+        tuple(empty), tuple(absent), tuple(walk.links), tuple(walk.problems),
+    )  # fmt: skip

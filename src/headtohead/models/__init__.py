@@ -1,1 +1,1 @@
-"""The contenders' nets: a small CNN, and frozen pretrained backbones."""
+"""The models: a small CNN, and frozen pretrained backbones."""

@@ -1,9 +1,8 @@
-"""Frozen pretrained backbones: where their weights come from, and the proof that they stay as they are."""
+"""Frozen pretrained backbones: loading, preprocessing, and the hash that shows that they stay unchanged."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import timm
@@ -14,13 +13,13 @@ from torch import nn
 
 from headtohead.core.errors import WeightsNotFound
 from headtohead.images.transforms import Preprocess
-from headtohead.models.torchvision_nets import build_torchvision, take_classifier_off, torchvision_preprocess
+from headtohead.models.torchvision_nets import load_torchvision, torchvision_preprocess
 from headtohead.models.weights import WeightsFile, architecture
 from headtohead.settings.contenders import TORCHVISION
 
 
 def state_hash(tensors: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 over names, shapes, types and bytes of all tensors, in the order of the names."""
+    """SHA-256 over names, shapes, types and bytes of all tensors, in the order of their names."""
     sha = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
@@ -30,27 +29,27 @@ def state_hash(tensors: Mapping[str, torch.Tensor]) -> str:
 
 
 class FrozenBackbone(nn.Module):
-    """A net that cannot be trained: no gradients, and eval mode through every `.train()`.
+    """A net that cannot be trained: no gradients, and eval mode even after `.train()`.
 
-    Input (B, 3, S, S), output features (B, D) float32. Gradients alone are not enough: in train mode BatchNorm
-    moves its statistics and dropout drops.
+    Input (B, 3, S, S), output features (B, D) float32. Disabling gradients is not enough: in train mode BatchNorm
+    updates its statistics and dropout is active.
 
-    `poolings` are the ways in which it makes one vector of an image, its own first: the class token ("cls") and the
+    `poolings` are the ways to pool an image into one vector, the net's own first: the class token ("cls") and the
     mean of the patch tokens ("mean") of a ViT; "pooled" for any other net.
     """
 
     def __init__(self, body: nn.Module, *, bf16: bool = False):
         super().__init__()
-        self.body = body.requires_grad_(False)
+        self.body: Any = body.requires_grad_(False)
         self.bf16 = bf16
         self.poolings: tuple[str, ...] = ("pooled",)
-        # Not its sub-classes: those with further tokens pool in ways of their own.
+        # Sub-classes are excluded: those with further tokens pool in their own ways.
         if type(body) is VisionTransformer and body.has_class_token and body.global_pool in ("token", "avg"):
             self.poolings = ("cls", "mean") if body.global_pool == "token" else ("mean", "cls")
         super().train(False)
 
     def train(self, mode: bool = True) -> "FrozenBackbone":
-        """Stays in eval mode, whatever is asked."""
+        """Stay in eval mode, whatever `mode` is."""
         return self
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -58,27 +57,24 @@ class FrozenBackbone(nn.Module):
 
     @torch.no_grad()
     def pooled(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, P, D) float32, in the order of `poolings`."""
-        body: Any = self.body
+        """One vector per pooling, in the order of `poolings`: (B, P, D) float32."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
             if self.poolings == ("pooled",):
-                vector: torch.Tensor = body(x)
-                return vector.float()[:, None]
-            tokens = body.forward_features(x)
+                return self.body(x).float()[:, None]
+            tokens = self.body.forward_features(x)
             kinds = [{"cls": "token", "mean": "avg"}[pooling] for pooling in self.poolings]
-            return torch.stack([body.fc_norm(body.pool(tokens, kind)).float() for kind in kinds], dim=1)
+            return torch.stack([self.body.fc_norm(self.body.pool(tokens, kind)).float() for kind in kinds], dim=1)
 
 
 class LinearProbe(nn.Module):
-    """Frozen backbone and linear head: the assignment's second model, from images to logits (B, C)."""
+    """Frozen backbone and linear head, the assignment's second model: images (B, 3, S, S) to logits (B, C)."""
 
     def __init__(self, backbone: FrozenBackbone, head: nn.Linear):
         super().__init__()
         self.backbone, self.head = backbone, head
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.head(self.backbone(x))
-        return logits
+        return self.head(self.backbone(x))
 
 
 def build_head(num_features: int, num_classes: int, seed: int) -> nn.Linear:
@@ -96,7 +92,7 @@ def build_head(num_features: int, num_classes: int, seed: int) -> nn.Linear:
 
 @dataclass(frozen=True)
 class Backbone:
-    """A loaded backbone with what belongs to it."""
+    """A loaded backbone, with its preprocessing and the source of its weights."""
 
     net: FrozenBackbone
     num_features: int
@@ -105,96 +101,71 @@ class Backbone:
     weights: WeightsFile
 
     def state_hash(self) -> str:
-        """The hash as the net is now; equal to `fingerprint` for as long as it is frozen."""
+        """The hash of the net as it is now; equals `fingerprint` as long as the net is unchanged."""
         return state_hash(self.net.body.state_dict())
 
     def to_json(self) -> dict[str, Any]:
-        """What a report needs to know."""
-        return {
-            "name": self.weights.name,
-            "source": self.weights.source,
-            "notice": self.weights.notice,
-            "file": self.weights.path.name,
-            "file_sha256": self.weights.sha256(),
-            "fingerprint": self.fingerprint,
-            "num_features": self.num_features,
-            "preprocess": self.preprocess.to_json(),
-        }
+        """Content of `backbone.json`."""
+        weights = self.weights
+        content = {"name": weights.name, "source": weights.source, "notice": weights.notice}
+        content |= {"file": weights.path.name, "file_sha256": weights.sha256(), "fingerprint": self.fingerprint}
+        return content | {"num_features": self.num_features, "preprocess": self.preprocess.to_json()}
 
 
 def published_statistics(weights: WeightsFile) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of RGB in 0..1 that the weights are published with, looked up and not taken from
-    what a `Backbone` uses: in the file's own config, else in the library's."""
+    """Mean and standard deviation of RGB in 0..1 that the weights are published with.
+
+    Looked up in the file's own config, else in the library's, and not taken from what a `Backbone` uses.
+    """
     if weights.name.startswith(TORCHVISION):
-        to = torchvision_preprocess(weights.name)
-        return to.mean, to.std
+        preprocess = torchvision_preprocess(weights.name)
+        return preprocess.mean, preprocess.std
     config = architecture(weights.name) | weights.config
     return tuple(config["mean"]), tuple(config["std"])
 
 
-def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a weights file. Nothing but tensors is taken out of a pickle."""
-    try:
-        state: dict[str, torch.Tensor] = load_state_dict(str(path), weights_only=True)
-        return state
-    except Exception as error:
-        raise WeightsNotFound(
-            f"The file holds no weights that can be read safely: {error}", where=str(path), fix="use a safetensors file"
-        ) from error
+def load_timm(weights: WeightsFile, state: dict[str, torch.Tensor]) -> tuple[nn.Module, int, Preprocess]:
+    """A timm model without its classifier, the number of its features, and its preprocessing.
 
-
-def do_not_fit(weights: WeightsFile, error: RuntimeError) -> WeightsNotFound:
-    """The error of a file whose tensors are not those of the net."""
-    return WeightsNotFound(
-        f"The weights do not fit {weights.name}: {error}", where=str(weights.path), fix="name the right --backbone"
-    )
-
-
-def load_torchvision(weights: WeightsFile, *, bf16: bool, device: torch.device | str) -> Backbone:
-    """As `load_backbone`, of a torchvision model: what feeds its last linear layer are the features."""
-    body = build_torchvision(weights.name)
-    try:
-        body.load_state_dict(read_state(weights.path))
-    except RuntimeError as error:
-        raise do_not_fit(weights, error) from error
-    num_features = take_classifier_off(body, weights.name)
-    net = FrozenBackbone(body, bf16=bf16).to(device)
-    return Backbone(net, num_features, torchvision_preprocess(weights.name), state_hash(body.state_dict()), weights)
+    Raises RuntimeError if a key of `state` has no matching tensor in the net, or the other way round.
+    """
+    # timm loads strictly only if the number of classes is that of the file. So the classifier is built with the
+    # file's size and removed afterwards: no key can stay unmatched silently.
+    classifier = architecture(weights.name)["classifier"]
+    head_weight = state.get(f"{classifier if isinstance(classifier, str) else classifier[0]}.weight")
+    num_classes = 0 if head_weight is None else int(head_weight.shape[0])
+    config = weights.config | {"state_dict": state, "num_classes": num_classes, "custom_load": False}
+    body: Any = timm.create_model(weights.name, pretrained=True, num_classes=num_classes, pretrained_cfg_overlay=config)
+    body.reset_classifier(0)
+    body.pretrained_cfg.pop("state_dict")  # else the net would hold its weights twice
+    data = resolve_model_data_config(body)
+    size, mean, std = data["input_size"][-1], tuple(data["mean"]), tuple(data["std"])
+    return body, body.num_features, Preprocess(size, data["interpolation"], data["crop_pct"], mean, std)
 
 
 def load_backbone(weights: WeightsFile, *, bf16: bool = False, device: torch.device | str = "cpu") -> Backbone:
-    """The backbone with the weights of `weights`, frozen. Every key of the file must find its tensor."""
-    if weights.name.startswith(TORCHVISION):
-        return load_torchvision(weights, bf16=bf16, device=device)
-    config, state = architecture(weights.name), read_state(weights.path)
-    # timm loads strictly only when the number of classes is that of the file, so the head is asked for as it is
-    # there and taken off afterwards: nothing can be left unmatched in silence.
-    head = config["classifier"] if isinstance(config["classifier"], str) else config["classifier"][0]
-    head_weight = state.get(f"{head}.weight")
-    num_classes = 0 if head_weight is None else int(head_weight.shape[0])
+    """The frozen backbone with these weights. Raises WeightsNotFound unless every key of the file fits the net."""
     try:
-        body: Any = timm.create_model(
-            weights.name,
-            pretrained=True,
-            num_classes=num_classes,
-            pretrained_cfg_overlay=weights.config
-            | {"state_dict": state, "num_classes": num_classes, "custom_load": False},
-        )
+        state = load_state_dict(str(weights.path), weights_only=True)  # from a pickle nothing but tensors is read
+    except Exception as error:
+        raise WeightsNotFound(
+            f"The weights file cannot be read safely: {error}", where=str(weights.path), fix="use a safetensors file"
+        ) from error
+    try:
+        body: Any
+        if weights.name.startswith(TORCHVISION):
+            body, num_features, preprocess = load_torchvision(weights.name, state)
+        else:
+            body, num_features, preprocess = load_timm(weights, state)
     except RuntimeError as error:
-        raise do_not_fit(weights, error) from error
-    body.reset_classifier(0)
-    body.pretrained_cfg.pop("state_dict")  # or the net would carry its weights twice
-    data = resolve_model_data_config(body)
-    if bf16 and torch.device(device).type == "cpu":  # measured: see benchmarks/README.md
+        raise WeightsNotFound(
+            f"The weights do not fit {weights.name}: {error}",
+            where=str(weights.path),
+            fix="choose the --backbone that these weights belong to",
+        ) from error
+    if bf16 and torch.device(device).type == "cpu":  # unfused attention is faster there: see benchmarks/README.md
         for module in body.modules():
             if hasattr(module, "fused_attn"):
                 module.fused_attn = False
     net = FrozenBackbone(body, bf16=bf16).to(device)
-    preprocess = Preprocess(
-        size=data["input_size"][-1],
-        interpolation=data["interpolation"],
-        crop_pct=data["crop_pct"],
-        mean=tuple(data["mean"]),
-        std=tuple(data["std"]),
-    )
-    return Backbone(net, body.num_features, preprocess, state_hash(body.state_dict()), weights)
+    return Backbone(net, num_features, preprocess, state_hash(body.state_dict()), weights)

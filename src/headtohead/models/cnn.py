@@ -10,7 +10,7 @@ class SmallCNN(nn.Module):
     """Three convolution blocks and a linear classifier: 94,762 parameters for 10 classes.
 
     Input (B, 3, S, S) with S >= 16, output logits (B, num_classes). Each block halves the side and doubles the
-    channels; the mean over all places makes the classifier independent of S.
+    channels; the mean over all positions makes the classifier independent of S.
     """
 
     def __init__(self, num_classes: int, dropout: float = 0.0):
@@ -30,7 +30,7 @@ class SmallCNN(nn.Module):
 def block(num_in: int, num_out: int) -> nn.Sequential:
     """3x3 convolution, 2x2 max pooling, batch normalisation (which has the bias), ReLU.
 
-    Pooling before normalisation leaves a quarter of the places to normalise, which on a CPU counts.
+    Pooling first leaves a quarter of the positions to normalise, which saves noticeable time on a CPU.
     """
     return nn.Sequential(
         nn.Conv2d(num_in, num_out, kernel_size=3, padding=1, bias=False),
@@ -45,7 +45,7 @@ CNNS: dict[str, Callable[[int, float], nn.Module]] = {"small": SmallCNN}
 
 
 def build_cnn(name: str, num_classes: int, dropout: float, seed: int) -> nn.Module:
-    """A CNN with its initial weights a function of `seed`, in channels-last memory."""
+    """A CNN in channels-last memory, with initial weights that are a function of `seed`."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return CNNS[name](num_classes, dropout).to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from: a given file or folder, the hub's local cache, the hub, this package."""
+"""Finds a backbone's weights: a given file or folder, the hub's local cache, the hub, the built-in backbone."""
 
 import hashlib
 import json
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import headtohead
 from headtohead.core.errors import WeightsNotFound
@@ -31,125 +32,118 @@ class WeightsFile:
     name: str
     path: Path
     source: str  # "given", "hub cache", "hub" or "built-in"; torchvision's own server counts as a hub
-    notice: str = ""  # where the built-in ones stand in: for which, and why those could not be had
+    notice: str = ""  # if the built-in weights stand in: for which weights, and why these are unavailable
     config: dict[str, Any] = field(default_factory=dict)  # overrides timm's own: preprocessing
 
     def sha256(self) -> str:
-        """Of the file's bytes."""
+        """SHA-256 of the file's bytes."""
         with self.path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def architecture(name: str) -> dict[str, Any]:
-    """timm's own config of a pretrained model that it knows: hub id, name of the classifier."""
+    """timm's own config of a pretrained model that it knows: hub id, name of the classifier, preprocessing."""
     import timm
 
     config = timm.get_pretrained_cfg(name)
     assert config is not None, name
-    found: dict[str, Any] = config.to_dict()
-    return found
+    return config.to_dict()
 
 
-def _given(name: str, given: str, asked_by: str) -> Path | None:
-    """The file named by `given`: itself, or one of `_file_names` in the folder; None if not there."""
-    path = Path(given).expanduser()
+def _given(name: str, path: Path, source: str) -> Path | None:
+    """The weights of `name` at `path`, a file or a folder; None if there are none.
+
+    Raises WeightsNotFound if there are none and `source` is the flag `--weights`, or for a file of another model.
+    """
+    import timm
+
+    model = name.removeprefix(TORCHVISION)
     if path.is_file():
-        _refuse_another_model(name, path)
+        wanted = model.split(".")[0]
+        actual = max((other for other in timm.list_models() if path.name.startswith(other)), key=len, default=wanted)
+        if actual != wanted:  # its keys may fit all the same
+            raise WeightsNotFound(
+                f"The file is named after {actual}, but the backbone is {name}: their preprocessing may differ.",
+                where=str(path),
+                fix=f"use `--backbone {actual}`, or rename the file if it really holds {wanted}",
+            )
         return path
-    for file in _file_names(name):
+    names = [f"{model}{ending}" for ending in ENDINGS]
+    if name.startswith(TORCHVISION):
+        from headtohead.models.torchvision_nets import published
+
+        names.insert(0, Path(published(name).url).name)
+    for file in names:
         if (path / file).is_file():
             return path / file
-    if asked_by == "--weights":
+    if source == "--weights":
         raise WeightsNotFound(
-            f"--weights names no weights of {name}.",
-            where=str(path),
-            fix=f"give a file, or a folder that holds `{_file_names(name)[0]}`",
+            f"--weights holds no weights of {name}.", where=str(path), fix=f"give a file, or a folder with `{names[0]}`"
         )
     return None
 
 
-def _file_names(name: str) -> list[str]:
-    """What a file with the weights of `name` is called in a folder."""
-    own = []
-    if name.startswith(TORCHVISION):
-        from headtohead.models.torchvision_nets import published
+def _hub_weights(name: str, repo: str) -> WeightsFile | str:
+    """Weights from the hub's local cache, else from the hub; a string says why they are unavailable."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
-        own = [Path(published(name).url).name]
-    return own + [f"{name.removeprefix(TORCHVISION)}{ending}" for ending in ENDINGS]
-
-
-def _refuse_another_model(name: str, path: Path) -> None:
-    """A file called after another model: its keys may fit while its preprocessing does not."""
-    import timm
-
-    wanted, stem = name.removeprefix(TORCHVISION).split(".")[0], path.name
-    named = max((m for m in timm.list_models() if stem.startswith(m)), key=len, default=wanted)
-    if named != wanted:
-        raise WeightsNotFound(
-            f"The file is called after {named}, but the backbone is {name}: their preprocessing may differ.",
-            where=str(path),
-            fix=f"use `--backbone {named}`, or rename the file if it really holds {wanted}",
-        )
+    if isinstance(cached := try_to_load_from_cache(repo, HUB_FILE), str):
+        return WeightsFile(name, Path(cached), "hub cache")
+    probe = lambda: get_hf_file_metadata(hf_hub_url(repo, HUB_FILE), timeout=HUB_TIMEOUT_S)  # noqa: E731
+    return _downloaded(name, probe, lambda: Path(hf_hub_download(repo, HUB_FILE)))
 
 
-def _in_hub_cache(repo: str) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = try_to_load_from_cache(repo, HUB_FILE)
-    return Path(cached) if isinstance(cached, str) else None
-
-
-def _hub_answers(repo: str) -> str:
-    """Empty if the hub serves the file, else why not; decided within HUB_TIMEOUT_S, also where packets are dropped."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
-    return _answers(lambda: get_hf_file_metadata(hf_hub_url(repo, HUB_FILE), timeout=HUB_TIMEOUT_S))
-
-
-def _answers(ask: Callable[[], object]) -> str:
-    """Empty if `ask` returns within HUB_TIMEOUT_S, else why not."""
+def _downloaded(name: str, probe: Callable[[], object], fetch: Callable[[], Path]) -> WeightsFile | str:
+    """The file that `fetch` downloads, or why it is unavailable: `probe` must return within HUB_TIMEOUT_S first."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
-    outcome: list[str] = []
+    problem = [f"no answer within {HUB_TIMEOUT_S} s"]
 
-    def try_it() -> None:
+    def attempt() -> None:
         try:
-            ask()
-            outcome.append("")
+            probe()
+            problem[0] = ""
         except Exception as error:
-            outcome.append(f"{type(error).__name__}: {error}".splitlines()[0])
+            problem[0] = _first_line(error)
 
-    # A thread of its own: name resolution and proxies may hang longer than the socket's time-out.
-    asking = threading.Thread(target=try_it, daemon=True)
-    asking.start()
-    asking.join(HUB_TIMEOUT_S)
-    return outcome[0] if outcome else f"no answer within {HUB_TIMEOUT_S} s"
+    # In a thread, because name resolution and proxies may hang longer than the socket's timeout.
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(HUB_TIMEOUT_S)
+    if reason := problem[0]:
+        return reason
+    try:
+        return WeightsFile(name, fetch(), "hub")
+    except Exception as error:  # any failure of the download has the same fixes
+        return _first_line(error)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def builtin_weights(notice: str = "") -> WeightsFile:
-    """The backbone that comes with the package, with the preprocessing of its own config."""
+    """The built-in backbone, with the preprocessing of its own config. Raises WeightsNotFound if it is damaged."""
     path = BUILTIN_FOLDER / HUB_FILE
     config = json.loads((BUILTIN_FOLDER / "config.json").read_text(encoding="utf-8"))
-    found = WeightsFile(config["architecture"], path, "built-in", notice, config["pretrained_cfg"])
-    if not path.is_file() or found.sha256() != BUILTIN_SHA256:
-        raise WeightsNotFound("The built-in backbone is missing or damaged.", where=str(path), fix="install anew")
-    return found
+    weights = WeightsFile(config["architecture"], path, "built-in", notice, config["pretrained_cfg"])
+    if not path.is_file() or weights.sha256() != BUILTIN_SHA256:
+        raise WeightsNotFound("The built-in backbone is missing or damaged.", where=str(path), fix="install it again")
+    return weights
 
 
-def announced(found: WeightsFile) -> WeightsFile:
-    """`found`; the terminal is told where they are stand-ins: nothing is replaced in silence."""
-    if found.notice:
-        say(f"notice: using the built-in backbone: the requested weights are unavailable ({found.notice})")
+def announced(weights: WeightsFile) -> WeightsFile:
+    """`weights`, after a notice on the terminal if they are a stand-in: nothing is replaced silently."""
+    if weights.notice:
+        say(f"notice: using the built-in backbone: the requested weights are unavailable ({weights.notice})")
         say("  `--no-fallback` refuses it, `--weights FILE` names the weights to use")
-    return found
+    return weights
 
 
 def _torchvision_weights(name: str) -> WeightsFile:
-    """From torch hub's cache, else from torchvision's server."""
-    from urllib.request import urlopen
-
+    """Weights from torch hub's cache, else from torchvision's server."""
     from torch import hub
 
     from headtohead.models.torchvision_nets import published
@@ -158,28 +152,28 @@ def _torchvision_weights(name: str) -> WeightsFile:
     file = Path(hub.get_dir()) / "checkpoints" / Path(url).name
     if file.is_file():
         return WeightsFile(name, file, "hub cache")
-    problem = _answers(lambda: urlopen(url, timeout=HUB_TIMEOUT_S).close())  # noqa: S310  # https, from torchvision
-    if not problem:
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            hub.download_url_to_file(url, str(file), hash_prefix=file.stem.rpartition("-")[2])
-            return WeightsFile(name, file, "hub")
-        except Exception as error:  # whatever breaks a download half-way: the ways out are the same
-            problem = f"{type(error).__name__}: {error}".splitlines()[0]
+
+    def fetch() -> Path:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        hub.download_url_to_file(url, str(file), hash_prefix=file.stem.rpartition("-")[2])
+        return file
+
+    probe = lambda: urlopen(url, timeout=HUB_TIMEOUT_S).close()  # noqa: E731, S310  # torchvision's URL
+    result = _downloaded(name, probe, fetch)
+    if isinstance(result, WeightsFile):
+        return result
     raise WeightsNotFound(
-        f"No weights of {name} were found: none in {file.parent}, and {url}: {problem}",
-        fix=(
-            f"one of three: (1) run once where {url} can be reached; (2) download `{file.name}` elsewhere and give it "
-            "with `--weights`; (3) put it into a folder and set HEADTOHEAD_WEIGHTS to that folder"
-        ),
+        f"No weights of {name} were found: none in {file.parent}, and {url}: {result}",
+        fix=f"one of three: (1) run once where {url} can be reached; (2) download `{file.name}` elsewhere and give it "
+        "with `--weights`; (3) put it into a folder and set HEADTOHEAD_WEIGHTS to that folder",
     )
 
 
 def find_weights(name: str, given: str = "", *, fallback: bool = True) -> WeightsFile:
-    """The weights of `name`: --weights, HEADTOHEAD_WEIGHTS, the hub's local cache, the hub.
+    """The weights of `name`, from the first of --weights, HEADTOHEAD_WEIGHTS, the hub's local cache and the hub.
 
-    Where none of them has any, those of the built-in backbone, with a `notice`, if `fallback` allows it and `name` is
-    of its architecture; else WeightsNotFound.
+    If none of them has any, the built-in backbone with a `notice`, provided that `fallback` allows it and `name` is
+    of its architecture; else raises WeightsNotFound.
     """
     if name == BUILTIN:
         return builtin_weights()
@@ -188,33 +182,24 @@ def find_weights(name: str, given: str = "", *, fallback: bool = True) -> Weight
         return WeightsFile(model, file, "given", config=own)
     name = canonical(name)
     variable = os.environ.get("HEADTOHEAD_WEIGHTS", "")
-    for place, asked_by in ((given, "--weights"), (variable, "HEADTOHEAD_WEIGHTS")):
-        if place and (path := _given(name, place, asked_by)):
+    for location, source in ((given, "--weights"), (variable, "HEADTOHEAD_WEIGHTS")):
+        if location and (path := _given(name, Path(location).expanduser(), source)):
             return WeightsFile(name, path, "given")
     if name.startswith(TORCHVISION):
         return _torchvision_weights(name)
     repo = architecture(name).get("hf_hub_id") or ""
-    if repo and (cached := _in_hub_cache(repo)):
-        return WeightsFile(name, cached, "hub cache")
-    problem = _hub_answers(repo) if repo else "timm names no hub repository for it"
-    if not problem:
-        from huggingface_hub import hf_hub_download
-
-        try:
-            return WeightsFile(name, Path(hf_hub_download(repo, HUB_FILE)), "hub")
-        except Exception as error:  # whatever breaks a download half-way: the ways out are the same
-            problem = f"{type(error).__name__}: {error}".splitlines()[0]
+    result = _hub_weights(name, repo) if repo else "timm names no hub repository for it"
+    if isinstance(result, WeightsFile):
+        return result
     if fallback and name.split(".")[0] == BUILTIN_ARCHITECTURE:
-        return builtin_weights(f"{name}: {problem}")
+        return builtin_weights(f"{name}: {result}")
     from huggingface_hub import constants
 
-    looked = [f"--weights: {given or 'not given'}", f"HEADTOHEAD_WEIGHTS: {variable or 'not set'}"]
-    looked += [f"hub cache: no {repo}/{HUB_FILE}", f"hub ({constants.ENDPOINT}): {problem}"]
+    tried = [f"--weights: {given or 'not given'}", f"HEADTOHEAD_WEIGHTS: {variable or 'not set'}"]
+    tried += [f"hub cache: no {repo}/{HUB_FILE}", f"hub ({constants.ENDPOINT}): {result}"]
     raise WeightsNotFound(
-        f"No weights of {name} were found:\n  " + "\n  ".join(looked),
-        fix=(
-            f"one of four: (1) run once where the hub can be reached; (2) download `{HUB_FILE}` of `{repo}` "
-            f"elsewhere and give it with `--weights FILE`; (3) put it as `{name}.safetensors` into a folder and set "
-            "HEADTOHEAD_WEIGHTS to that folder; (4) take the built-in backbone: `--backbone builtin`"
-        ),
+        f"No weights of {name} were found:\n  " + "\n  ".join(tried),
+        fix=f"one of four: (1) run once where the hub can be reached; (2) download `{HUB_FILE}` of `{repo}` "
+        f"elsewhere and give it with `--weights FILE`; (3) put it as `{name}.safetensors` into a folder and set "
+        "HEADTOHEAD_WEIGHTS to that folder; (4) use the built-in backbone: `--backbone builtin`",
     )

@@ -1,14 +1,12 @@
 """Features of every image and view, computed once for all runs, seeds and commands.
 
-A feature is found again by all that it depends on: what the image's file holds, which view of it, and, as the folder
-it lies in, the net, its preprocessing, the arithmetic and the versions of what computes it. View k of an image is a
-function of the image and of k alone, so more views are added to those that are there, and one that was lost comes back
-with the same bits.
+The cache key of a feature is everything it depends on: the content of the image file and the view; and, as the folder
+of the cache, the net, its preprocessing, the precision and the versions of the libraries. View k of an image is a
+function of the image and k alone, so more views can be added later, and a lost one is computed again to the same bits.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -31,66 +29,61 @@ from headtohead.images.decode import DECODING, Pixels, codecs
 from headtohead.images.decoded import ImageFiles
 from headtohead.images.transforms import Preprocess, normalise, plain_views, random_views
 from headtohead.models.backbones import Backbone
-from headtohead.probe.throughput import Batching, Measured, measure, torch_threads
+from headtohead.probe.throughput import Batching, Measurement, measure, torch_threads
 
-VIEWS = 1  # to be raised with every change of what `view` gives: features are found by it
-SHARD = 256  # images whose features are kept together: what a killed run loses at most
+VIEWS = 1  # version of `view`, part of the cache key: raise it with every change of the pixels
+SHARD = 256  # images per file of the cache: what a killed run loses at most
 
 
 @dataclass(frozen=True)
 class Features:
-    """Of the images of a split, mapped from a file."""
+    """Features of the images of one split, memory-mapped from a file."""
 
     values: NDArray[np.float32]  # (V, N, P, D): views, the plain one first; images; poolings
     poolings: tuple[str, ...]  # `FrozenBackbone.poolings`
 
     def of(self, pooling: str) -> torch.Tensor:
-        """(V, N, D) of a pooling; "both": class token and mean of the patch tokens side by side, (V, N, 2 D)."""
+        """(V, N, D) of one pooling; "both": class token and mean of the patch tokens side by side, (V, N, 2 D)."""
         values = torch.from_numpy(self.values)
         if pooling == "both":
-            if self.poolings == ("cls", "mean"):  # as they lie: nothing is copied
+            if self.poolings == ("cls", "mean"):  # already side by side: nothing is copied
                 return values.flatten(2)
             return values[:, :, [self.poolings.index("cls"), self.poolings.index("mean")]].flatten(2)
         return values[:, :, self.poolings.index(pooling)]
 
     @property
     def headline(self) -> torch.Tensor:
-        """(V, N, D): what the net's own classifier would see."""
+        """(V, N, D), the input of the net's own classifier."""
         return self.of(self.poolings[0])
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What features took: those of the cache count at the batching at which they were computed."""
+    """Cost of the features of one split. The batching is that of this call; cached features may have had another."""
 
-    views: int  # all: images times views
-    computed: int  # of them now
-    seconds: float  # spent now
-    seconds_from_scratch: float  # that all of them took, whenever it was
+    views: int  # images times views, cached ones included
+    computed: int  # how many of them were computed in this call
+    seconds: float  # of this call
+    seconds_from_scratch: float  # for all of them without a cache
     poolings: tuple[str, ...]
-    batching: dict[str, Any]  # how the net was run, where it was
+    batching: dict[str, Any]  # the `Measurement` as JSON; {} where everything was cached
 
 
-def view_name(number: int, min_area: float) -> str:
-    """What a view is found by, besides its image."""
-    return f"{number}-{min_area:g}" if number else "plain"
+def view(images: list[Pixels], digests: list[str], preprocess: Preprocess, k: int, min_area: float) -> torch.Tensor:
+    """View `k` of some images, 0 being the plain one; uint8 (B, 3, S, S).
 
-
-def view(images: list[Pixels], digests: list[str], to: Preprocess, number: int, min_area: float) -> torch.Tensor:
-    """View `number` of images, 0 being the plain one; uint8 (B, 3, S, S).
-
-    Crop and flip are functions of `number` and of what the image's file holds: not of the other images, nor of the seed
-    of a training, so that all trainings share them.
+    Crop and flip are functions of `k` and the content of the image file alone: neither the other images nor the seed
+    of a training matters, so all trainings share the views.
     """
-    if number == 0:
-        return plain_views(images, len(images), to)
+    if k == 0:
+        return plain_views(images, len(images), preprocess)
     content = np.array([int(digest[:12], 16) for digest in digests])  # 48 bits
-    return random_views(images, to, min_area, content, CROP, number)
+    return random_views(images, preprocess, min_area, content, CROP, k)
 
 
-def transform(backbone: Backbone, device: torch.device) -> dict[str, Any]:
-    """Everything that features depend on besides image and view."""
-    return {
+def feature_store(backbone: Backbone, device: torch.device) -> Store:
+    """The cache of a backbone's features; its name is a hash of everything they depend on besides image and view."""
+    dependencies = {
         "backbone": backbone.fingerprint,
         "class": type(backbone.net.body).__name__,
         "poolings": backbone.net.poolings,
@@ -101,13 +94,8 @@ def transform(backbone: Backbone, device: torch.device) -> dict[str, Any]:
         "decoding": [DECODING, VIEWS, *codecs()],
         "packages": [f"{name} {version(name)}" for name in ("torch", "timm", "torchvision", "pillow", "numpy")],
     }
-
-
-def feature_store(backbone: Backbone, device: torch.device) -> Store:
-    """Where the features of a backbone lie."""
-    depends_on = json.dumps(transform(backbone, device), sort_keys=True)
-    folder = cache_folder(FEATURES) / hashlib.sha256(depends_on.encode()).hexdigest()[:16]
-    return Store(folder, bound())
+    name = hashlib.sha256(json.dumps(dependencies, sort_keys=True).encode()).hexdigest()[:16]
+    return Store(cache_folder(FEATURES) / name, bound())
 
 
 def extract(
@@ -122,120 +110,95 @@ def extract(
 ) -> None:
     """Write the features of `files`, the plain view and `num_views` others, to `out` (.npy), with their `Cost` (.json).
 
-    Those in the cache are only copied. What was computed is in the cache even when the process is killed.
+    Cached features are only copied. New ones are cached as they are computed, so a killed process loses few of them.
     """
-    names = [view_name(number, min_area) for number in range(1 + num_views)]
+    names = ["plain", *(f"{number}-{min_area:g}" for number in range(1, 1 + num_views))]
+    digests = [sample.digest for sample in files.samples]
+    keys = {(v, i): f"{digest}/{name}" for v, name in enumerate(names) for i, digest in enumerate(digests)}
     store = feature_store(backbone, device)
-    found = store.find([key(sample.digest, name) for sample in files.samples for name in names])
-    missing = {
-        i: lacking
-        for i, sample in enumerate(files.samples)
-        if (lacking := [v for v, name in enumerate(names) if key(sample.digest, name) not in found])
-    }
-    num_missing, num_all = sum(map(len, missing.values())), len(names) * len(files)
-    measured = batching_of(store, backbone, device) if missing else None
-    batching = measured.chosen if measured else Batching(1, 1)
+    cached = store.find(keys.values())
+    missing = [(v, i) for (v, i), key in keys.items() if key not in cached]
+    pending = sorted({i for _, i in missing})  # images with a missing view
+    measurement = cached_measurement(store, backbone, device) if missing else None
+    batching = measurement.chosen if measurement else Batching(1, 1)
     started = perf_counter()
 
-    def compute(part: list[int]) -> dict[tuple[int, int], Array]:
-        """Features of some images by (view, image), each image being decoded once."""
-        images = {i: files[i] for i in part}
-        done: dict[tuple[int, int], Array] = {}
-        for number in range(len(names)):
-            lacking = [i for i in part if number in missing[i]]
-            if lacking:
-                digests = [files.samples[i].digest for i in lacking]
-                pixels = view([images[i] for i in lacking], digests, backbone.preprocess, number, min_area)
-                pooled = backbone.net.pooled(normalise(pixels.to(device), backbone.preprocess)).cpu().numpy()
-                done |= {(number, i): row for i, row in zip(lacking, pooled, strict=True)}
-        return done
+    def compute(batch: list[int]) -> dict[tuple[int, int], Array]:
+        """Missing features (P, D) of some images by (view, image); each image is decoded once."""
+        images = {i: files[i] for i in batch}
+        rows: dict[tuple[int, int], Array] = {}
+        for v in range(len(names)):
+            if lacking := [i for i in batch if keys[v, i] not in cached]:
+                preprocess = backbone.preprocess
+                pixels = view([images[i] for i in lacking], [digests[i] for i in lacking], preprocess, v, min_area)
+                pooled = backbone.net.pooled(normalise(pixels.to(device), preprocess)).cpu().numpy()
+                rows |= {(v, i): row for i, row in zip(lacking, pooled, strict=True)}
+        return rows
 
     def write(temporary: Path) -> None:
         shape = (len(names), len(files), len(backbone.net.poolings), backbone.num_features)
-        rows = open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
-        for i, sample in enumerate(files.samples):
-            for number, name in enumerate(names):
-                if (row := found.get(key(sample.digest, name))) is not None:
-                    rows[number, i] = row
-        todo = list(missing)
+        values = open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        for position, key in keys.items():
+            if key in cached:
+                values[position] = cached[key]
+        size = batching.batch_size
+        batches = (pending[start : start + size] for start in range(0, len(pending), size))
         with bar() as progress, torch_threads(batching.torch_threads):
-            if todo:
-                task = progress.add_task(f"features of {label} x {len(names)} views", total=len(todo))
+            title = f"features of {label}, {len(names)} views"
+            task = progress.add_task(title, total=len(pending), visible=bool(pending))
             shard: dict[str, Array] = {}
             shard_started = perf_counter()
-            for done in prefetch(compute, parts(todo, batching.batch_size), batching.threads):
-                for (number, i), row in done.items():
-                    rows[number, i] = row
-                    shard[key(files.samples[i].digest, names[number])] = row
-                progress.advance(task, len({i for _, i in done}))
+            for rows in prefetch(compute, batches, batching.threads):
+                for position, row in rows.items():
+                    values[position] = shard[keys[position]] = row
+                progress.advance(task, len({i for _, i in rows}))
                 if len(shard) >= SHARD * len(names):
-                    keep(store, shard, perf_counter() - shard_started)
+                    save_shard(store, shard, perf_counter() - shard_started)
                     shard, shard_started = {}, perf_counter()
             if shard:
-                keep(store, shard, perf_counter() - shard_started)
-        rows.flush()
+                save_shard(store, shard, perf_counter() - shard_started)
+        values.flush()
         seconds = perf_counter() - started
-        from_scratch = (num_all - num_missing) * seconds_a_view(store) + (seconds if missing else 0.0)
-        how = asdict(measured) if measured else {}
-        cost = Cost(num_all, num_missing, round(seconds, 3), round(from_scratch, 3), backbone.net.poolings, how)
-        write_json(about(out), asdict(cost))
+        record = read_record(store.folder / "cost.json")
+        seconds_per_view = float(record["seconds"] / record["views"]) if record else 0.0
+        from_scratch = (len(keys) - len(missing)) * seconds_per_view + (seconds if missing else 0.0)
+        content = asdict(measurement) if measurement else {}
+        cost = Cost(len(keys), len(missing), round(seconds, 3), round(from_scratch, 3), backbone.net.poolings, content)
+        write_json(out.with_suffix(".json"), asdict(cost))
 
     write_atomically(out, write)
 
 
-def key(digest: str, name: str) -> str:
-    """What a feature is found by in its store."""
-    return f"{digest}/{name}"
-
-
-def parts(items: list[int], size: int) -> Iterator[list[int]]:
-    """`items` in runs of at most `size`."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def keep(store: Store, shard: dict[str, Array], seconds: float) -> None:
-    """Put features into the cache, and on record what they took."""
+def save_shard(store: Store, shard: dict[str, Array], seconds: float) -> None:
+    """Add features to the cache, and the time they took to its record."""
     store.add(shard)
-    before = recorded(store.folder / "cost.json") or {"views": 0, "seconds": 0.0}
+    before = read_record(store.folder / "cost.json") or {"views": 0, "seconds": 0.0}
     cost = {"views": before["views"] + len(shard), "seconds": round(before["seconds"] + seconds, 3)}
-    with suppress(OSError):  # as with the features themselves: a cache that cannot be written is no error
+    with suppress(OSError):  # as for the features themselves, a cache that cannot be written is no error
         write_json(store.folder / "cost.json", cost)
 
 
-def seconds_a_view(store: Store) -> float:
-    """What a feature of this store took, on average."""
-    cost = recorded(store.folder / "cost.json")
-    return float(cost["seconds"] / cost["views"]) if cost else 0.0
-
-
-def batching_of(store: Store, backbone: Backbone, device: torch.device) -> Measured:
-    """Measured once for a backbone on a machine, and kept beside its features."""
+def cached_measurement(store: Store, backbone: Backbone, device: torch.device) -> Measurement:
+    """The throughput of a backbone on this machine, measured once and kept beside its features."""
     path = store.folder / "throughput.json"
-    if known := recorded(path):
-        return Measured.from_json(known)
-    measured = measure(backbone.net, backbone.preprocess.size, device)
-    if measured.chosen.images_per_s < measured.fp32_images_per_s:
+    if record := read_record(path):
+        return Measurement.from_json(record)
+    measurement = measure(backbone.net, backbone.preprocess.size, device)
+    if measurement.chosen.images_per_s < measurement.fp32_images_per_s:
         say("  on this machine the backbone is faster in fp32: `--precision fp32`")
     with suppress(OSError):
-        write_json(path, asdict(measured))
-    return measured
+        write_json(path, asdict(measurement))
+    return measurement
 
 
-def recorded(path: Path) -> dict[str, Any] | None:
-    """A record beside the features; None where there is none (another process may clear the cache at any moment)."""
+def read_record(path: Path) -> dict[str, Any] | None:
+    """A JSON file of the cache; None where it is missing (another process may clear the cache at any moment)."""
     try:
-        content: dict[str, Any] = read_json(path)
-        return content
+        return read_json(path)
     except (OSError, ValueError):
         return None
 
 
-def about(path: Path) -> Path:
-    """The file with the `Cost` of the features in `path`."""
-    return path.with_suffix(".json")
-
-
 def read_features(path: Path) -> Features:
-    """What `extract` wrote; in memory comes what is read of it."""
-    return Features(np.load(path, mmap_mode="c"), tuple(read_json(about(path))["poolings"]))
+    """Open the output of `extract`; only what is used is read into memory."""
+    return Features(np.load(path, mmap_mode="c"), tuple(read_json(path.with_suffix(".json"))["poolings"]))

@@ -1,4 +1,4 @@
-"""The heads of the panel: a solver is a function `Task -> Fit`, how its fit predicts, and a line in `HEADS`."""
+"""The heads of the panel. To add one: a function `Task -> Fit`, a function that predicts, and a line in `HEADS`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,32 +22,31 @@ class Solver:
 
 @dataclass(frozen=True)
 class Standardised:
-    """Batches with their features shifted and scaled."""
+    """Batches whose features are shifted and scaled."""
 
     batches: Batches
     shift: torch.Tensor  # (D,)
     scale: torch.Tensor  # (D,)
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
-        for x, y in self.batches(epoch):
-            yield (x - self.shift) / self.scale, y
+        return (((x - self.shift) / self.scale, y) for x, y in self.batches(epoch))
 
     def __len__(self) -> int:
         return len(self.batches)
 
 
 def fit_sgd(task: Task) -> Fit:
-    """The head by steps on mini-batches, as the headline's: the whole grid in one pass."""
+    """Linear head trained on mini-batches like the headline's; all points of the grids in one pass."""
     shift, scale = (torch.from_numpy(values).to(task.train) for values in (task.shift, task.scale))
     batches: Batches = FeatureBatches(task.train, task.y_train, batch_size=task.batch_size, seed=task.plan.seed)
     tune: Batches = FeatureBatches(task.tune[None], task.y_tune)
     if task.standardised:
         batches, tune = Standardised(batches, shift, scale), Standardised(tune, shift, scale)
-    found = sweep(batches, tune, task.plan, task.num_classes, task.grids)
-    best = found.best_weights.double()
-    weight = best[:, :-1] / scale
-    arrays = {"weight": weight.cpu().numpy(), "bias": (best[:, -1] - weight @ shift.double()).cpu().numpy()}
-    return Fit(found.table, found.best, found.at_edge, arrays)
+    result = sweep(batches, tune, task.plan, task.num_classes, task.grids)
+    theta = result.best_weights.double()
+    weight = theta[:, :-1] / scale
+    arrays = {"weight": weight.cpu().numpy(), "bias": (theta[:, -1] - weight @ shift.double()).cpu().numpy()}
+    return Fit(result.table, result.best, result.at_edge, arrays)
 
 
 HEADS: dict[str, Solver] = {

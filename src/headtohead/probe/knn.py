@@ -1,7 +1,6 @@
-"""k-nearest neighbours by cosine similarity, voting with weight exp(similarity / T), as in DINO.
+"""k-nearest neighbours by cosine similarity, with votes weighted by exp(similarity / T), as in DINO.
 
-Where two classes have equal votes, as two copies of one image with different labels give them, the first class of the
-table wins.
+Equal votes, as from two copies of one image with different labels, go to the class with the lower number.
 """
 
 from collections.abc import Iterator
@@ -14,60 +13,64 @@ from headtohead.probe.solver import Arrays, Fit, Floats, Labels, Task, choose, e
 
 NEIGHBOURS = (1, 2, 5, 10, 20, 50, 100)
 TEMPERATURE = 0.07
-MAX_QUERIES = 5000  # rows of `tune` that k is chosen on, evenly spread: else the time would grow with the square
+MAX_QUERIES = 5000  # evenly spaced rows of `tune` on which k is chosen: otherwise the time would grow with the square
 QUERY_CHUNK, TRAIN_CHUNK = 1024, 16_384  # (1024, 16384) similarities at a time: 64 MB
 
 
 def nearest(
     x: torch.Tensor, train: torch.Tensor, shift: Floats, scale: Floats, count: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Similarities and numbers, (n, count) each, of the nearest rows of train (N, D), nearest first, by chunks of x."""
-    off, by = (torch.from_numpy(values).to(x) for values in (shift, scale))
+    """Cosine similarities and indices, (n, count) each, of the rows of `train` (N, D) nearest to each row of `x`.
 
-    def onto_sphere(rows: torch.Tensor) -> torch.Tensor:
-        return normalize((rows - off) / by)
+    The nearest comes first. `x` (M, D) is processed in chunks of n rows, in order.
+    """
+    shift_tensor, scale_tensor = (torch.from_numpy(values).to(x) for values in (shift, scale))
 
-    for queries in map(onto_sphere, x.split(QUERY_CHUNK)):
-        near, at = queries.new_empty(len(queries), 0), queries.new_empty(len(queries), 0, dtype=torch.int64)
-        for number, part in enumerate(train.split(TRAIN_CHUNK)):
-            similar, where = (queries @ onto_sphere(part).T).topk(min(count, len(part)), dim=1)
-            near, at = torch.cat([near, similar], 1), torch.cat([at, where + number * TRAIN_CHUNK], 1)
-            near, kept = near.topk(min(count, near.shape[1]), dim=1)
-            at = at.gather(1, kept)
-        yield near, at
+    def unit_length(rows: torch.Tensor) -> torch.Tensor:
+        return normalize((rows - shift_tensor) / scale_tensor)
+
+    for queries in map(unit_length, x.split(QUERY_CHUNK)):
+        best, indices = queries.new_empty(len(queries), 0), queries.new_empty(len(queries), 0, dtype=torch.int64)
+        for number, chunk in enumerate(train.split(TRAIN_CHUNK)):
+            similarities, positions = (queries @ unit_length(chunk).T).topk(min(count, len(chunk)), dim=1)
+            best = torch.cat([best, similarities], 1)
+            indices = torch.cat([indices, positions + number * TRAIN_CHUNK], 1)
+            best, kept = best.topk(min(count, best.shape[1]), dim=1)
+            indices = indices.gather(1, kept)
+        yield best, indices
 
 
-def votes(near: torch.Tensor, labels: torch.Tensor, num_classes: int) -> Floats:
+def votes(similarities: torch.Tensor, labels: torch.Tensor, num_classes: int) -> Floats:
     """Shares of the votes (n, C) from similarities and labels (n, k)."""
-    weights = ((near - near[:, :1]) / TEMPERATURE).double().exp()  # the nearest weighs 1: no overflow
-    shares = torch.zeros(len(near), num_classes, dtype=torch.float64, device=near.device)
+    weights = ((similarities - similarities[:, :1]) / TEMPERATURE).double().exp()  # the nearest weighs 1: no overflow
+    shares = torch.zeros(len(weights), num_classes, dtype=torch.float64, device=weights.device)
     shares.scatter_add_(1, labels, weights)
     return (shares / shares.sum(1, keepdim=True)).cpu().numpy()
 
 
 def fit_knn(task: Task) -> Fit:
-    """k chosen on `tune` by the squared error of the votes' shares."""
-    every = -(-len(task.tune) // MAX_QUERIES)
-    x, y = task.tune[::every], task.y_tune[::every]
+    """Choose k on `tune` by the squared error of the shares of the votes."""
+    stride = -(-len(task.tune) // MAX_QUERIES)
+    x, y = task.tune[::stride], task.y_tune[::stride]
     counts = [k for k in NEIGHBOURS if k <= len(task.plain)]
     labels = torch.from_numpy(task.y_train).to(x.device)
     shares: dict[int, list[Floats]] = {k: [] for k in counts}
-    for near, at in nearest(x, task.plain, task.shift, task.scale, counts[-1]):
+    for similarities, indices in nearest(x, task.plain, task.shift, task.scale, counts[-1]):
         for k in counts:
-            shares[k].append(votes(near[:, :k], labels[at[:, :k]], task.num_classes))
+            shares[k].append(votes(similarities[:, :k], labels[indices[:, :k]], task.num_classes))
     table = []
     for k in counts:
         p = np.concatenate(shares[k])
         table.append({"k": k, "tune_loss": squared_error(p, y), "tune_accuracy": hits(p, y)})
     best = choose(table)
-    about = {"k": np.array([best["k"]]), "classes": np.array([task.num_classes])}
+    arrays = {"k": np.array([best["k"]]), "classes": np.array([task.num_classes])}
+    arrays |= {"shift": task.shift, "scale": task.scale}
     # One neighbour is the natural end of k, not an edge of the grid.
-    at_edge = edge(table, "k") if best["k"] > 1 else []
-    return Fit(table, best, at_edge, about | {"shift": task.shift, "scale": task.scale})
+    return Fit(table, best, edge(table, "k") if best["k"] > 1 else [], arrays)
 
 
 def predict_knn(arrays: Arrays, x: torch.Tensor, train: torch.Tensor, y: Labels) -> Floats:
-    """Shares of the votes."""
-    labels, classes = torch.from_numpy(y).to(x.device), arrays["classes"].item()
-    found = nearest(x, train, arrays["shift"], arrays["scale"], arrays["k"].item())
-    return np.concatenate([votes(near, labels[at], classes) for near, at in found])
+    """Shares of the votes (n, C)."""
+    labels, num_classes = torch.from_numpy(y).to(x.device), arrays["classes"].item()
+    neighbours = nearest(x, train, arrays["shift"], arrays["scale"], arrays["k"].item())
+    return np.concatenate([votes(similarities, labels[indices], num_classes) for similarities, indices in neighbours])

@@ -1,1 +1,1 @@
-"""What training costs: traces of the loop's own step, parameters, operations, memory."""
+"""The cost of training: traces of the training loop's own step, parameters, operations, memory."""

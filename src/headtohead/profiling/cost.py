@@ -1,4 +1,4 @@
-"""Parameters, floating-point operations, memory and speed of a model in training."""
+"""Parameters, floating-point operations, memory and throughput of a model in training."""
 
 import csv
 import ctypes
@@ -25,7 +25,7 @@ SAMPLE_EVERY_S = 0.005
 
 
 def parameters(model: nn.Module) -> dict[str, int]:
-    """How many there are, and how many of them are trained."""
+    """Number of parameters, and how many of them are trained."""
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
         "trainable_parameters": sum(p.numel() for p in trainable(model)),
@@ -34,10 +34,12 @@ def parameters(model: nn.Module) -> dict[str, int]:
 
 @torch.no_grad()
 def forward_flops(model: nn.Module, example: torch.Tensor) -> int:
-    """Floating-point operations of one input (1, ...) forward, by torch.utils.flop_counter (2 per multiply-add;
-    matrix products, convolutions and attention; nothing for element-wise layers)."""
+    """Floating-point operations of a forward pass of one input (1, ...), counted by torch.utils.flop_counter.
+
+    A multiply-add counts 2. Matrix products, convolutions and attention are counted, element-wise layers are not.
+    """
     was_training = model.training
-    # The counter does not know every fused attention kernel; the plain one is two matrix products on any device.
+    # The counter does not know every fused attention kernel; SDPBackend.MATH is two matrix products on any device.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model.eval()(example)
     model.train(was_training)
@@ -45,77 +47,68 @@ def forward_flops(model: nn.Module, example: torch.Tensor) -> int:
 
 
 class Peak:
-    """Filled in when `peak_memory` ends."""
+    """Result of `peak_memory`, set when its block ends."""
 
     mb: float = 0.0
     kind: str = ""
 
 
-def give_back_memory() -> None:
-    """Return freed memory to the system where the C library can (glibc), so that it does not hide the next model's."""
-    gc.collect()
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 @contextmanager
 def peak_memory(device: torch.device) -> Iterator[Peak]:
-    """Peak memory inside: of the accelerator's allocator, or what the process grows by (resident, every 5 ms)."""
+    """Peak memory inside: of the accelerator's allocator, or growth of the resident memory, sampled every 5 ms."""
     peak = Peak()
-    give_back_memory()
+    gc.collect()
+    with suppress(OSError, AttributeError):  # only glibc returns freed memory, which would hide the model's growth
+        ctypes.CDLL(None).malloc_trim(0)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         yield peak
         peak.mb, peak.kind = torch.cuda.max_memory_allocated(device) / 1e6, "allocated on the accelerator"
         return
     process, done = psutil.Process(), threading.Event()
-    before = process.memory_info().rss
-    highest = [before]
+    before = highest = process.memory_info().rss
 
-    def watch() -> None:
+    def sample() -> None:
+        nonlocal highest
         while not done.wait(SAMPLE_EVERY_S):
-            highest.append(max(highest.pop(), process.memory_info().rss))
+            highest = max(highest, process.memory_info().rss)
 
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
+    sampler = threading.Thread(target=sample, daemon=True)
+    sampler.start()
     try:
         yield peak
     finally:
         done.set()
-        watcher.join()
-        peak.mb, peak.kind = (highest[0] - before) / 1e6, "growth of the process"
+        sampler.join()
+        peak.mb, peak.kind = (highest - before) / 1e6, "growth of the process"
 
 
 def measure(model: nn.Module, batches: Batches, plan: Plan, steps: int, device: torch.device) -> dict[str, Any]:
-    """Images per second of training without a profiler, after two steps of warm-up, and the memory it takes."""
+    """Images per second of training without a profiler, after two warm-up steps, and peak memory in MB."""
     optimizer = build_optimizer(model.train(), plan)
     stream = endless(batches)
     with peak_memory(device) as peak:
         for x, y in islice(stream, 2):
             train_step(model, optimizer, x, y, plan.learning_rate, plan)
-        started, images = perf_counter(), 0
+        started, num_images = perf_counter(), 0
         for x, y in islice(stream, steps):
             train_step(model, optimizer, x, y, plan.learning_rate, plan)
-            images += len(y)
-        seconds = perf_counter() - started
-    return {
-        "images_per_s": round(images / seconds, 1),
-        "peak_memory_mb": round(peak.mb, 1),
-        "peak_memory_kind": peak.kind,
-    }
+            num_images += len(y)
+        rate = num_images / (perf_counter() - started)
+    return {"images_per_s": round(rate, 1), "peak_memory_mb": round(peak.mb, 1), "peak_memory_kind": peak.kind}
 
 
 def top_operators(path: Path, count: int = 5) -> list[dict[str, Any]]:
-    """The first rows of an operator table."""
+    """The first `count` rows of the operator table at `path`."""
     with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(islice(csv.DictReader(stream), count))
-    return [{"operator": row["operator"], "own_ms_per_step": float(row["own_ms_per_step"])} for row in rows]
+        rows = islice(csv.DictReader(stream), count)
+        return [{"operator": row["operator"], "own_ms_per_step": float(row["own_ms_per_step"])} for row in rows]
 
 
 def bottleneck(cost: dict[str, Any]) -> dict[str, Any]:
     """The part of a step that takes the most time, its share, and how fast a step could be without it.
 
-    `speedup_limit` is Amdahl's bound: the step's time over what is left if that part cost nothing.
+    `speedup_limit` is Amdahl's bound: the time of the step over the time left if that part took none.
     """
     parts = {name: part["mean_ms"] for name, part in cost["parts"].items()}
     part = max(parts, key=lambda name: parts[name])

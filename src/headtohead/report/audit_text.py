@@ -1,4 +1,4 @@
-"""The audit in the terminal: all of it at once."""
+"""The audit on the terminal."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from headtohead.audit.findings import FINDINGS
 from headtohead.audit.leaks import Duplicates
 from headtohead.core.printable import printable
 
-EXAMPLES = 3  # of each finding; all stand in audit.json
+EXAMPLES = 3  # cases shown per finding; audit.json has all
 CLASSES = 40
 PAIRS = 10
 STYLES = {"problem": "red", "warning": "yellow", "note": ""}
@@ -19,7 +19,7 @@ DONE = {"keep": "", "leave-out": "left out", "stop": "stops the run"}
 
 
 def audit_text(audit: Audit) -> Iterator[RenderableType]:
-    """What a console prints. Names are shown, not interpreted."""
+    """Everything to print, in order. Names are shown as they are, not interpreted as markup."""
     num_bytes = sum(image.info.num_bytes for image in audit.opened)
     yield Text(
         f"{len(audit.opened)} image files ({num_bytes / 1e6:.1f} MB), {len(audit.folder.classes)} classes; "
@@ -40,7 +40,7 @@ def _classes(audit: Audit) -> Table:
     counts = audit.class_counts()
     table = Table("class", *(split or "images" for split in counts))
     for cls in audit.folder.classes[:CLASSES]:
-        table.add_row(Text(printable(cls)), *(Text(str(of[cls]), justify="right") for of in counts.values()))
+        table.add_row(Text(printable(cls)), *(Text(str(split[cls]), justify="right") for split in counts.values()))
     if len(audit.folder.classes) > CLASSES:
         table.add_row(f"and {len(audit.folder.classes) - CLASSES} more", *("" for _ in counts))
     return table
@@ -60,14 +60,15 @@ def _findings(audit: Audit) -> Table:
     return table
 
 
-def _pairs(found: Duplicates) -> Iterator[RenderableType]:
-    """Leaks first, then labels that contradict each other."""
-    leaked = f"; val images leaked: {len(found.leaked)}" if found.leaked else ""
-    yield Text(f"pairs of duplicate images: {len(found.pairs)}, in {len(found.clusters)} clusters{leaked}")
+def _pairs(duplicates: Duplicates) -> Iterator[RenderableType]:
+    """Leaks first, then pairs with contradicting labels."""
+    pairs, leaked = duplicates.pairs, duplicates.leaked
+    leaks = f"; val images leaked: {len(leaked)}" if leaked else ""
+    yield Text(f"pairs of duplicate images: {len(pairs)}, in {len(duplicates.clusters)} clusters{leaks}")
     table = Table("where", "kind", "distance", "images")
-    for pair in found.pairs[:PAIRS]:
+    for pair in pairs[:PAIRS]:
         names = f"{printable(pair.a)}\n{printable(pair.b)}"
         table.add_row(pair.where, pair.kind, Text(f"{pair.distance:g}", justify="right"), Text(names))
-    if len(found.pairs) > PAIRS:
-        table.add_row(f"and {len(found.pairs) - PAIRS} more", "", "", "")
+    if len(pairs) > PAIRS:
+        table.add_row(f"and {len(pairs) - PAIRS} more", "", "", "")
     yield table

@@ -1,136 +1,117 @@
-"""The section on the label budget and on accuracy against seconds; the sentences on the former."""
+"""The section on the label budget and on accuracy against seconds, and the sentences on the label budget."""
 
-from typing import Any
+from headtohead.core.files import Json
+from headtohead.report.results import Results, winner
+from headtohead.report.text import Say, Section, capital, pct, pct_interval, points_interval, table
+from headtohead.report.time_to_accuracy import after_the_other, faster, leads, name_of, what_is_timed
 
-from headtohead.report.results import Results
-from headtohead.report.text import Say, Section, capital, pct, points, table
-from headtohead.report.time_to_accuracy import clock, faster, in_hand, leads, name_of
-
-Json = dict[str, Any]
-
-METRIC_NAMES = {"accuracy": ("Accuracy on `val`:", "Точность на `val`:"), "macro_f1": ("Macro-F1:", "Macro-F1:")}
+METRIC_TITLES = {"accuracy": ("Accuracy on `val`:", "Точность на `val`:"), "macro_f1": ("Macro-F1:", "Macro-F1:")}
 
 
 def leader(point: Json, first: str = "cnn", second: str = "probe") -> str:
-    """Who is ahead at a size, by the interval of the difference in accuracy; `tie` where it holds zero."""
-    row = point["differences"][f"{second} minus {first}"]["accuracy"]
-    if row["low"] > 0:
-        return second
-    return first if row["high"] < 0 else "tie"
+    """The `winner` at one size, by accuracy."""
+    return winner(point["differences"][f"{second} minus {first}"]["accuracy"], first, second)
 
 
-def sized(point: Json, say: Say) -> str:
-    """A size within a list, in Russian after a preposition: `5`, `10`, `all`."""
+def size_name(point: Json, say: Say) -> str:
+    """A size in a list, in Russian after a preposition: `5`, `10`, `all`."""
     size = point["images_per_class"]
     return say("all", "всех") if size == "all" else str(size)
 
 
 def amount(point: Json, say: Say) -> str:
-    """A size within a sentence."""
+    """A size in a sentence."""
     size = point["images_per_class"]
     if size == "all":
         return say(f"all {point['images']} images", f"всех изображениях ({point['images']})")
     return say(f"{size} images a class", f"{size} изображениях на класс")
 
 
-def outcome(points_: list[Json], pair: tuple[str, str], say: Say) -> str:
-    """At which sizes which of two is ahead: one sentence."""
-    of = {who: [p for p in points_ if leader(p, *pair) == who] for who in (pair[1], pair[0], "tie")}
-    gaps = [p["differences"][f"{pair[1]} minus {pair[0]}"]["accuracy"]["mean"] for p in points_]
-    told = [who for who, at in of.items() if at]
-    if told == ["tie"]:
+def outcome(points: list[Json], pair: tuple[str, str], say: Say) -> str:
+    """Which of two contenders is ahead at which sizes: one sentence."""
+    first, second = pair
+    sizes = {who: [p for p in points if leader(p, *pair) == who] for who in (second, first, "tie")}
+    leaders = [who for who, at in sizes.items() if at]
+    names = f"{name_of(second, say)} {say('and', 'и')} {name_of(first, say)}"
+    if leaders == ["tie"]:
         return say(
-            f"At no number of training images can {name_of(pair[1], say)} and {name_of(pair[0], say)} be told apart.",
-            f"Ни при каком числе обучающих изображений нельзя различить: {name_of(pair[1], say)} и {name_of(pair[0], say)}.",
+            f"At no number of training images can {names} be told apart.",
+            f"Ни при каком числе обучающих изображений нельзя различить: {names}.",
         )
-    if len(told) == 1:
+    if len(leaders) == 1:
+        gaps = [abs(p["differences"][f"{second} minus {first}"]["accuracy"]["mean"]) for p in points]
+        smallest, largest, name = f"{100 * min(gaps):.1f}", f"{100 * max(gaps):.1f}", name_of(leaders[0], say)
         return say(
-            f"{capital(name_of(told[0], say))} {'are' if told[0] == 'knn' else 'is'} ahead at every number of training images, by "
-            f"{100 * min(map(abs, gaps)):.1f} to {100 * max(map(abs, gaps)):.1f} points.",
-            f"При любом числе обучающих изображений впереди {name_of(told[0], say)}, на {100 * min(map(abs, gaps)):.1f}–"
-            f"{100 * max(map(abs, gaps)):.1f} п. п.",
+            f"{capital(name)} {'are' if leaders[0] == 'knn' else 'is'} ahead at every number of training images, by {smallest} to {largest} points.",
+            f"При любом числе обучающих изображений впереди {name}, на {smallest}–{largest} п. п.",
         )
     parts = []
-    for who in told:
-        at = ", ".join(sized(p, say) for p in of[who])
-        parts.append(
-            say(f"they cannot be told apart at {at}", f"их нельзя различить при {at}")
-            if who == "tie"
-            else say(
-                f"{name_of(who, say)} {'are' if who == 'knn' else 'is'} ahead at {at}",
-                f"{name_of(who, say)} впереди при {at}",
-            )
-        )
-    both = say(
-        f"Of {name_of(pair[1], say)} and {name_of(pair[0], say)}, by images a class: ",
-        f"По числу изображений на класс, {name_of(pair[1], say)} и {name_of(pair[0], say)}: ",
-    )
+    for who in leaders:
+        at = ", ".join(size_name(p, say) for p in sizes[who])
+        if who == "tie":
+            parts.append(say(f"they cannot be told apart at {at}", f"их нельзя различить при {at}"))
+        else:
+            verb = say("are ahead at" if who == "knn" else "is ahead at", "впереди при")
+            parts.append(f"{name_of(who, say)} {verb} {at}")
+    both = say(f"Of {names}, by images a class: ", f"По числу изображений на класс, {names}: ")
     return both + "; ".join(parts) + "."
 
 
-def reaches(points_: list[Json], say: Say) -> str:
-    """What the one who is ahead from few images has there, and what the other needs for as much; empty for a tie."""
-    at = next((p for p in points_ if leader(p) != "tie"), None)
-    if at is None:
+def reaches(points: list[Json], say: Say) -> str:
+    """The accuracy of whoever leads first, and the size at which the other reaches it; empty if nobody ever leads."""
+    point = next((p for p in points if leader(p) != "tie"), None)
+    if point is None:
         return ""
-    who = leader(at)
+    who = leader(point)
     other = "cnn" if who == "probe" else "probe"
-    value = at["contenders"][who]["accuracy"]["mean"]
-    enough = next((p for p in points_ if p["contenders"][other]["accuracy"]["mean"] >= value), None)
-    most = points_[-1]["contenders"][other]["accuracy"]["mean"]
+    accuracy = {name: [p["contenders"][name]["accuracy"]["mean"] for p in points] for name in (who, other)}
+    goal = accuracy[who][points.index(point)]
+    enough = next((n for n, value in enumerate(accuracy[other]) if value >= goal), None)
+    shown = -1 if enough is None else enough
+    at, value = amount(points[shown], say), pct(accuracy[other][shown])
     start = say(
-        f"From {amount(at, say)} {name_of(who, say)} reaches {pct(value)}",
-        f"На {amount(at, say)} {name_of(who, say)} доходит до {pct(value)}",
+        f"From {amount(point, say)} {name_of(who, say)} reaches {pct(goal)}",
+        f"На {amount(point, say)} {name_of(who, say)} доходит до {pct(goal)}",
     )
     if enough is None:
-        return start + say(
-            f"; {name_of(other, say)} does not reach that even from {amount(points_[-1], say)} ({pct(most)}).",
-            f"; {name_of(other, say)} не доходит до этого и на {amount(points_[-1], say)} ({pct(most)}).",
+        end = say(f"does not reach that even from {at} ({value}).", f"не доходит до этого и на {at} ({value}).")
+    else:
+        end = say(
+            f"needs {at} for that ({value}; by the means).", f"доходит до этого лишь на {at} ({value}; по средним)."
         )
-    return start + say(
-        f"; {name_of(other, say)} needs {amount(enough, say)} for that "
-        f"({pct(enough['contenders'][other]['accuracy']['mean'])}; by the means).",
-        f"; {name_of(other, say)} доходит до этого лишь на {amount(enough, say)} "
-        f"({pct(enough['contenders'][other]['accuracy']['mean'])}; по средним).",
-    )
+    return f"{start}; {name_of(other, say)} {end}"
 
 
 def from_how_much(budget: Json, say: Say) -> str:
-    """Who generalises better from how much."""
-    found = [outcome(budget["points"], ("cnn", "probe"), say), reaches(budget["points"], say)]
-    return " ".join(part for part in found if part)
+    """Who generalises better, and from how many images."""
+    parts = outcome(budget["points"], ("cnn", "probe"), say), reaches(budget["points"], say)
+    return " ".join(filter(None, parts))
 
 
 def budget_table(budget: Json, metric: str, say: Say) -> str:
-    """A row per size."""
-    cell = lambda of: f"{100 * of['mean']:.1f} % [{100 * of['low']:.1f}, {100 * of['high']:.1f}]"  # noqa: E731
-    gap = lambda of: f"{points(of['mean'])} [{points(of['low'])}, {points(of['high'])}]"  # noqa: E731
+    """One metric of all contenders, a row per size."""
     rows = [
         (
             say("all", "все") if point["images_per_class"] == "all" else point["images_per_class"],
             point["images"],
-            *(cell(point["contenders"][name][metric]) for name in ("cnn", "probe", "knn")),
-            gap(point["differences"]["probe minus cnn"][metric]),
+            *(pct_interval(point["contenders"][name][metric]) for name in ("cnn", "probe", "knn")),
+            points_interval(point["differences"]["probe minus cnn"][metric]),
         )
         for point in budget["points"]
     ]
-    header = [
-        say("a class", "на класс"),
-        say("images", "изображений"),
-        "CNN",
-        say("probe", "голова"),
-        say("neighbours", "соседи"),
-        say("probe minus CNN, points", "голова минус CNN, п. п."),
-    ]
+    header = say(
+        "a class | images | CNN | probe | neighbours | probe minus CNN, points",
+        "на класс | изображений | CNN | голова | соседи | голова минус CNN, п. п.",
+    )
     return table(header, rows)
 
 
-def cnn_epochs(r: Results, points_: list[Json], say: Say) -> str:
+def cnn_epochs(r: Results, points: list[Json], say: Say) -> str:
     """How long the CNN was trained at each size, and where that may be too short."""
-    of = [(sized(p, say), p["contenders"]["cnn"]["chosen"]) for p in points_]
-    main, passes = of[-1][1][0]["epochs"], r.settings.budget.cnn_passes
-    cut = [f"{chosen[0]['epochs']} ({size})" for size, chosen in of if chosen[0]["epochs"] < main]
-    late = [size for size, chosen in of if all(c["best_epoch"] + 1 > 0.9 * c["epochs"] for c in chosen)]
+    trainings = [(size_name(p, say), p["contenders"]["cnn"]["chosen"]) for p in points]
+    main, passes = trainings[-1][1][0]["epochs"], r.settings.budget.cnn_passes
+    cut = [f"{chosen[0]['epochs']} ({size})" for size, chosen in trainings if chosen[0]["epochs"] < main]
+    late = [size for size, chosen in trainings if all(c["best_epoch"] + 1 > 0.9 * c["epochs"] for c in chosen)]
     text = say(
         f"The CNN is trained for {main} epochs, as in the main training",
         f"CNN обучается столько же эпох ({main}), сколько в основном обучении",
@@ -151,7 +132,7 @@ def cnn_epochs(r: Results, points_: list[Json], say: Say) -> str:
 
 
 def protocol(r: Results, budget: Json, say: Say) -> str:
-    """How the curve came about."""
+    """How the label budget was measured."""
     level, draws, tune = pct(budget["confidence"]), budget["draws"], sum(r.data["counts"]["tune"])
     epochs = cnn_epochs(r, budget["points"], say)
     return say(
@@ -176,12 +157,12 @@ def protocol(r: Results, budget: Json, say: Say) -> str:
 
 
 def by_images(r: Results, say: Say) -> str:
-    """The sentence on generalisation for the conclusions; empty where the curve was left out."""
+    """The sentence on generalisation for the conclusions; empty if the label budget was left out."""
     return f" {outcome(r.budget['points'], ('cnn', 'probe'), say)}" if r.budget else ""
 
 
 def label_budget(r: Results, say: Say) -> Section:
-    """Both curves; or that they were left out."""
+    """Both curves, or a sentence that they were left out."""
     title = say("From how many images, in how many seconds", "Сколько нужно изображений и секунд")
     if r.settings.quick:
         left_out = say(
@@ -191,15 +172,15 @@ def label_budget(r: Results, say: Say) -> Section:
         return Section(title, left_out)
     if r.budget is None:
         return Section(title, "")
-    found = r.budget["seconds"]
+    times = r.budget["seconds"]
     body = [
         f"**{say('Who generalises better from how much?', 'Кто лучше обобщает при скольких изображениях?')}** "
         f"{from_how_much(r.budget, say)} {outcome(r.budget['points'], ('knn', 'probe'), say)}",
         "![](figures/label-budget.png)",
-        *(f"{say(*METRIC_NAMES[metric])}\n\n{budget_table(r.budget, metric, say)}" for metric in METRIC_NAMES),
+        *(f"{say(*title)}\n\n{budget_table(r.budget, metric, say)}" for metric, title in METRIC_TITLES.items()),
         protocol(r, r.budget, say),
-        f"**{say('Who is faster?', 'Кто быстрее?')}** {faster(found, say)} {capital(leads(found, say))}. {in_hand(found, say)}",
+        f"**{say('Who is faster?', 'Кто быстрее?')}** {faster(times, say)} {capital(leads(times, say))}. {after_the_other(times, say)}",
         "![](figures/accuracy-against-seconds.png)",
-        clock(found, say),
+        what_is_timed(times, say),
     ]
     return Section(title, "\n\n".join(body))

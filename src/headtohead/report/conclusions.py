@@ -1,22 +1,24 @@
-"""The sentences that conclude, chosen and filled by the results. None of them stands without a number."""
+"""The conclusions: sentences chosen and filled in by the results, each with its numbers."""
 
 from statistics import mean
-from typing import Any
 
+from headtohead.core.files import Json
 from headtohead.report.budget import by_images
-from headtohead.report.results import Results
-from headtohead.report.text import Say, capital, count, esc, pct, points, profiled_name, seconds
-from headtohead.report.time_to_accuracy import by_seconds
+from headtohead.report.results import Results, winner
+from headtohead.report.text import (
+    Say,
+    Section,
+    capital,
+    count,
+    esc,
+    pct,
+    points,
+    points_interval,
+    profiled_name,
+    seconds,
+)
+from headtohead.report.time_to_accuracy import by_seconds, name_of
 from headtohead.settings.contenders import is_vit_tiny
-
-Json = dict[str, Any]
-
-
-def winner(difference: Json) -> str:
-    """`probe`, `cnn`, or `tie` where the paired interval of probe minus CNN holds zero."""
-    if difference["low"] > 0:
-        return "probe"
-    return "cnn" if difference["high"] < 0 else "tie"
 
 
 def verdict(r: Results, say: Say) -> str:
@@ -48,14 +50,14 @@ def verdict(r: Results, say: Say) -> str:
     return f"{answer} {both}"
 
 
-def conclusions(r: Results, say: Say) -> str:
+def conclusions(r: Results, say: Say) -> Section:
     """All observations, a paragraph each."""
     parts = (floor, convergence, generalisation, mistakes, bottleneck, price, limits)
-    return "\n\n".join(part(r, say) for part in parts)
+    return Section(say("Conclusions", "Выводы"), "\n\n".join(part(r, say) for part in parts))
 
 
 def floor(r: Results, say: Say) -> str:
-    """Have the models learned more than the pixels' averages?"""
+    """Are the models better than the baselines?"""
     majority, pixels = r.contender("majority")["accuracy"], r.contender("pixels")["accuracy"]
     text = say(
         f"**Is anything learned?** Always naming the largest class gives {pct(majority['mean'])}, a logistic regression "
@@ -65,8 +67,7 @@ def floor(r: Results, say: Say) -> str:
     )
     for name, en, ru in (("cnn", "The small CNN", "Малая CNN"), ("probe", "The probe", "Голова")):
         row = r.contender(name)["accuracy"]
-        above = row["low"] > pixels["high"]
-        gain = points(row["mean"] - pixels["mean"])
+        above, gain = row["low"] > pixels["high"], points(row["mean"] - pixels["mean"])
         text += say(
             f" {en} stands {gain} points from the latter, its interval from {pct(row['low'])} to {pct(row['high'])}"
             + (" wholly above." if above else ", **not clearly above: look at its training before believing it.**"),
@@ -80,44 +81,40 @@ def convergence(r: Results, say: Say) -> str:
     """Who converges faster, in epochs and in seconds."""
     c, p = r.contender("cnn")["convergence"], r.contender("probe")["convergence"]
     average = lambda rows, key: mean(row[key] for row in rows)  # noqa: E731
-    features = r.features_s()
     c_epochs, p_epochs = average(c, "epochs"), average(p, "epochs")
-    c_s, p_s = average(c, "seconds"), average(p, "seconds")
+    c_s, p_s, features = average(c, "seconds"), average(p, "seconds"), r.features_s()
     faster = say("the probe", "голове") if p_epochs < c_epochs else say("the CNN", "CNN")
-    by_epochs = (
-        say(
-            f"{faster} needs fewer: {min(c_epochs, p_epochs):.1f} against {max(c_epochs, p_epochs):.1f} epochs",
-            f"{faster} нужно меньше: {min(c_epochs, p_epochs):.1f} против {max(c_epochs, p_epochs):.1f} эпохи",
+    by_epochs = say(f"both need {c_epochs:.1f} epochs", f"обеим нужно {c_epochs:.1f} эпохи")
+    if c_epochs != p_epochs:
+        fewer, more = f"{min(c_epochs, p_epochs):.1f}", f"{max(c_epochs, p_epochs):.1f}"
+        by_epochs = say(
+            f"{faster} needs fewer: {fewer} against {more} epochs",
+            f"{faster} нужно меньше: {fewer} против {more} эпохи",
         )
-        if c_epochs != p_epochs
-        else say(f"both need {c_epochs:.1f} epochs", f"обеим нужно {c_epochs:.1f} эпохи")
-    )
-    whole = p_s + features
-    first = say("the probe", "голова") if whole < c_s else say("the CNN", "CNN")
-    after = unfinished(c, say) + by_seconds(r, say)
-    return say(
+    total = p_s + features
+    first = name_of("probe" if total < c_s else "cnn", say)
+    c_best, p_best = (", ".join(str(seed["best_epoch"] + 1) for seed in seeds) for seeds in (c, p))
+    text = say(
         f"**Who converges faster?** To 90 % of its own final accuracy on `tune` ({average(c, 'final'):.3f} the CNN, "
         f"{average(p, 'final'):.3f} the probe; means over the seeds): {by_epochs}. In the loop this is {seconds(c_s, say)} for "
         f"the CNN and {seconds(p_s, say)} for the head; the head's features cost {seconds(features, say)} before, once for all "
-        f"seeds. Counting them in full for one seed, {first} is there first ({seconds(c_s, say)} CNN, {seconds(whole, say)} probe). "
-        f"The best epoch by `tune` loss was, over the seeds, {', '.join(str(x['best_epoch'] + 1) for x in c)} of "
-        f"{c[0]['num_epochs']} for the CNN and {', '.join(str(x['best_epoch'] + 1) for x in p)} of "
-        f"{p[0]['num_epochs']} for the probe." + after,
+        f"seeds. Counting them in full for one seed, {first} is there first ({seconds(c_s, say)} CNN, {seconds(total, say)} probe). "
+        f"The best epoch by `tune` loss was, over the seeds, {c_best} of {c[0]['num_epochs']} for the CNN and {p_best} of "
+        f"{p[0]['num_epochs']} for the probe.",
         f"**Кто сходится быстрее?** До 90 % собственной конечной точности на `tune` ({average(c, 'final'):.3f} у CNN, "
         f"{average(p, 'final'):.3f} у головы; средние по зёрнам): {by_epochs}. В цикле это {seconds(c_s, say)} у CNN и "
         f"{seconds(p_s, say)} у головы; признаки для головы стоят до того {seconds(features, say)}, один раз на все зёрна. Если "
-        f"отнести их целиком на одно зерно, первой приходит {first} ({seconds(c_s, say)} CNN, {seconds(whole, say)} голова). "
-        f"Лучшая эпоха по потерям на `tune`, по зёрнам: {', '.join(str(x['best_epoch'] + 1) for x in c)} из "
-        f"{c[0]['num_epochs']} у CNN и {', '.join(str(x['best_epoch'] + 1) for x in p)} из "
-        f"{p[0]['num_epochs']} у головы." + after,
+        f"отнести их целиком на одно зерно, первой приходит {first} ({seconds(c_s, say)} CNN, {seconds(total, say)} голова). "
+        f"Лучшая эпоха по потерям на `tune`, по зёрнам: {c_best} из {c[0]['num_epochs']} у CNN и {p_best} из "
+        f"{p[0]['num_epochs']} у головы.",
     )
+    return text + unfinished(c, say) + by_seconds(r, say)
 
 
 def unfinished(rows: list[Json], say: Say) -> str:
-    """A warning where the CNN's best epochs are its last ones: its budget, not its nature, may have set the score."""
+    """A warning if the CNN's best epochs are its last ones: the score may be limited by the number of epochs."""
     epochs = rows[0]["num_epochs"]
-    late = [row for row in rows if row["best_epoch"] + 1 > 0.9 * epochs]
-    if len(late) < len(rows):
+    if not all(row["best_epoch"] + 1 > 0.9 * epochs for row in rows):
         return ""
     return say(
         f" All {len(rows)} seeds of the CNN were best within the last tenth of its {epochs} epochs: a longer training may "
@@ -140,51 +137,47 @@ def generalisation(r: Results, say: Say) -> str:
         f"{pct(c['val'])}: разрыв {points(c['gap'])} п. п. Голова: {pct(p['train'])} и {pct(p['val'])}, разрыв "
         f"{points(p['gap'])} п. п. Меньший разрыв {smaller}.",
     )
-    for metric in ("accuracy", "macro_f1"):
+    for metric, name in (("accuracy", say("accuracy", "точности")), ("macro_f1", "macro-F1")):
         row = d[metric]
-        interval = f"{points(row['mean'])} [{points(row['low'])}, {points(row['high'])}]"
         outcome = {
             "probe": say("in favour of the probe", "в пользу головы"),
             "cnn": say("in favour of the CNN", "в пользу CNN"),
             "tie": say(f"which cannot be told from zero at n={n}", f"что нельзя отличить от нуля при n={n}"),
         }[winner(row)]
-        name = {"accuracy": say("accuracy", "точности"), "macro_f1": "macro-F1"}[metric]
         text += say(
-            f" The paired difference in {name} is {interval} points, {outcome}.",
-            f" Парная разность по {name}: {interval} п. п., {outcome}.",
+            f" The paired difference in {name} is {points_interval(row)} points, {outcome}.",
+            f" Парная разность по {name}: {points_interval(row)} п. п., {outcome}.",
         )
-    tests = r.comparison["pair"]["mcnemar"]
-    only = [(t["only_first"], t["only_second"]) for t in tests.values()]
-    text += by_images(r, say)
-    return text + say(
-        f" Averaged over the seeds, the probe alone is right on {mean(b for _, b in only):.1f} images and the CNN alone on "
-        f"{mean(a for a, _ in only):.1f}.",
-        f" В среднем по зёрнам только голова права на {mean(b for _, b in only):.1f} изображения, только CNN на "
-        f"{mean(a for a, _ in only):.1f}.",
+    tests = r.comparison["pair"]["mcnemar"].values()
+    only_cnn, only_probe = (f"{mean(test[key] for test in tests):.1f}" for key in ("only_first", "only_second"))
+    alone = say(
+        f" Averaged over the seeds, the probe alone is right on {only_probe} images and the CNN alone on {only_cnn}.",
+        f" В среднем по зёрнам только голова права на {only_probe} изображения, только CNN на {only_cnn}.",
     )
+    return text + by_images(r, say) + alone
 
 
 def mistakes(r: Results, say: Say) -> str:
     """Where each model errs."""
     text = say("**Where do they err?**", "**Где они ошибаются?**")
     for name, en, ru in (("cnn", "The CNN's", "У CNN"), ("probe", "The probe's", "У головы")):
-        found = r.contender(name)
-        by_f1 = sorted(found["per_class"].items(), key=lambda item: item[1]["f1"])
+        scores = r.contender(name)
+        by_f1 = sorted(scores["per_class"].items(), key=lambda item: item[1]["f1"])
         (worst, low), (best, high) = by_f1[0], by_f1[-1]
         text += say(
             f" {en} weakest class is {esc(worst)} (F1 {low['f1']:.2f}), its strongest {esc(best)} (F1 {high['f1']:.2f})",
             f" {ru} слабейший класс {esc(worst)} (F1 {low['f1']:.2f}), сильнейший {esc(best)} (F1 {high['f1']:.2f})",
         )
-        if found["most_confused"]:
-            c = found["most_confused"][0]
+        if scores["most_confused"]:
+            c = scores["most_confused"][0]
             share = pct(c["count"] / c["of"])
             text += say(
                 f"; most often {esc(c['true'])} is taken for {esc(c['predicted'])} ({c['count']} of {c['of']}, {share}).",
                 f"; чаще всего {esc(c['true'])} принимается за {esc(c['predicted'])} ({c['count']} из {c['of']}, {share}).",
             )
         else:
-            text += say(f"; it makes no mistake on {r.comparison['num_val']} images.",
-                        f"; ошибок на {r.comparison['num_val']} изображениях нет.")  # fmt: skip
+            n = r.comparison["num_val"]
+            text += say(f"; it makes no mistake on {n} images.", f"; ошибок на {n} изображениях нет.")
     return text
 
 
@@ -222,16 +215,12 @@ def bottleneck(r: Results, say: Say) -> str:
 
 
 def price(r: Results, say: Say) -> str:
-    """What the whole of each contender cost."""
-    t, k = r.timings, len(r.comparison["seeds"])
-    in_loop = {c: sum(row["seconds_all"] for row in r.contender(c)["convergence"]) for c in ("cnn", "probe")}
-    cnn = in_loop["cnn"]
-    parts = {
-        "probe features": r.features_s(),
-        "probe sweep": t.get("probe sweep", 0.0),
-        "probe heads": in_loop["probe"],
-    }
-    probe = sum(parts.values())
+    """The total cost of each contender."""
+    k = len(r.comparison["seeds"])
+    loop_s = {c: sum(row["seconds_all"] for row in r.contender(c)["convergence"]) for c in ("cnn", "probe")}
+    parts = [r.features_s(), r.timings.get("probe sweep", 0.0), loop_s["probe"]]
+    cnn, probe = seconds(loop_s["cnn"], say), seconds(sum(parts), say)
+    features, sweep, heads = (seconds(part, say) for part in parts)
     d = r.comparison["pair"]["difference"]["accuracy"]
     gap = f"{abs(100 * d['mean']):.1f}"
     advice = {
@@ -242,47 +231,38 @@ def price(r: Results, say: Say) -> str:
         "tie": say(f"On this data accuracy (a difference of {gap} points) does not decide between the two; cost may.",
                    f"На этих данных точность (разность {gap} п. п.) не решает, что выбрать; может решить стоимость."),
     }[winner(d)]  # fmt: skip
-    models = r.cost["models"]
+    cnn_size, probe_size = (count(r.cost["models"][name]["parameters"]) for name in ("cnn", "vit"))
     return say(
-        f"**What does it cost?** {k} seeds of the CNN took {seconds(cnn, say)}; {k} seeds of the probe {seconds(probe, say)}, of which "
-        f"{seconds(parts['probe features'], say)} features, {seconds(parts['probe sweep'], say)} sweep and "
-        f"{seconds(parts['probe heads'], say)} heads. In use, the CNN carries {count(models['cnn']['parameters'])} parameters, the "
-        f"probe {count(models['vit']['parameters'])}. {advice}",
-        f"**Чего это стоит?** CNN, зёрен {k}: {seconds(cnn, say)}; голова, зёрен {k}: {seconds(probe, say)}, из них "
-        f"{seconds(parts['probe features'], say)} признаки, {seconds(parts['probe sweep'], say)} перебор и "
-        f"{seconds(parts['probe heads'], say)} головы. В применении у CNN {count(models['cnn']['parameters'])} параметров, у {'ViT' if is_vit_tiny(r.settings.backbone[0]) else 'основы'} с "
-        f"головой {count(models['vit']['parameters'])}. {advice}",
+        f"**What does it cost?** {k} seeds of the CNN took {cnn}; {k} seeds of the probe {probe}, of which {features} features, "
+        f"{sweep} sweep and {heads} heads. In use, the CNN carries {cnn_size} parameters, the probe {probe_size}. {advice}",
+        f"**Чего это стоит?** CNN, зёрен {k}: {cnn}; голова, зёрен {k}: {probe}, из них {features} признаки, {sweep} перебор и "
+        f"{heads} головы. В применении у CNN {cnn_size} параметров, у {'ViT' if is_vit_tiny(r.settings.backbone[0]) else 'основы'} с "
+        f"головой {probe_size}. {advice}",
     )
 
 
 def limits(r: Results, say: Say) -> str:
-    """How far these numbers carry."""
+    """How uncertain the numbers are, and for which images they hold."""
     n, k = r.comparison["num_val"], len(r.comparison["seeds"])
-    halves = {
-        name: (r.contender(name)["accuracy"]["high"] - r.contender(name)["accuracy"]["low"]) / 2
-        for name in ("cnn", "probe")
-    }
-    sd = {name: r.contender(name)["accuracy"]["sd"] for name in ("cnn", "probe")}
-    spread = (
-        say(f" Between seeds the accuracy spreads by {100 * sd['cnn']:.1f} points (CNN) and {100 * sd['probe']:.1f} (probe).",
-            f" Между зёрнами точность разнится на {100 * sd['cnn']:.1f} п. п. (CNN) и {100 * sd['probe']:.1f} (голова).")
-        if sd["cnn"] is not None else ""
-    )  # fmt: skip
-    edge = (
-        say(
-            f" The sweep's winner lies at the edge of its grid in {', '.join(r.sweep['at_edge'])}: the probe may be a little "
-            f"better than its {pct(r.contender('probe')['accuracy']['mean'])}.",
-            f" Победитель перебора лежит на краю сетки по {', '.join(r.sweep['at_edge'])}: голова может быть немного лучше "
-            f"своих {pct(r.contender('probe')['accuracy']['mean'])}.",
+    cnn, probe = (r.contender(name)["accuracy"] for name in ("cnn", "probe"))
+    cnn_half, probe_half = (f"±{100 * ((row['high'] - row['low']) / 2):.1f}" for row in (cnn, probe))
+    spread = edge = ""
+    if cnn["sd"] is not None:
+        spread = say(
+            f" Between seeds the accuracy spreads by {100 * cnn['sd']:.1f} points (CNN) and {100 * probe['sd']:.1f} (probe).",
+            f" Между зёрнами точность разнится на {100 * cnn['sd']:.1f} п. п. (CNN) и {100 * probe['sd']:.1f} (голова).",
         )
-        if r.sweep["at_edge"]
-        else ""
-    )
+    if at_edge := r.sweeps["probe"]["at_edge"]:
+        keys, mean_accuracy = ", ".join(at_edge), pct(probe["mean"])
+        edge = say(
+            f" The sweep's winner lies at the edge of its grid in {keys}: the probe may be a little better than its {mean_accuracy}.",
+            f" Победитель перебора лежит на краю сетки по {keys}: голова может быть немного лучше своих {mean_accuracy}.",
+        )
     return say(
-        f"**How sure is this?** {n} `val` images leave each accuracy uncertain by about ±{100 * halves['cnn']:.1f} points "
-        f"(CNN) and ±{100 * halves['probe']:.1f} (probe), whatever the number of seeds ({k} here).{spread}{edge} The numbers "
+        f"**How sure is this?** {n} `val` images leave each accuracy uncertain by about {cnn_half} points "
+        f"(CNN) and {probe_half} (probe), whatever the number of seeds ({k} here).{spread}{edge} The numbers "
         f"hold for images that come as these {n} came; other cameras, shops or years are another question.",
-        f"**Насколько это надёжно?** Изображений `val` всего {n}: точность известна примерно до ±{100 * halves['cnn']:.1f} "
-        f"п. п. (CNN) и ±{100 * halves['probe']:.1f} (голова), сколько бы ни было зёрен (здесь {k}).{spread}{edge} Числа "
+        f"**Насколько это надёжно?** Изображений `val` всего {n}: точность известна примерно до {cnn_half} "
+        f"п. п. (CNN) и {probe_half} (голова), сколько бы ни было зёрен (здесь {k}).{spread}{edge} Числа "
         f"верны для изображений того же происхождения, что и эти {n}; другие камеры, магазины или годы это другой вопрос.",
     )

@@ -1,16 +1,12 @@
 """The page of `explain normalisation`: what a wrong mean and standard deviation cost the probe."""
 
-from typing import Any
-
-from headtohead.core.files import read_json, write_text
-from headtohead.report.text import Say, esc, pct, points, speaker, table
+from headtohead.core.files import Json, read_json, write_text
+from headtohead.report.text import Say, columns, esc, pct, pct_interval, points_interval, speaker, table
 from headtohead.settings.rundir import RunDir
-
-Json = dict[str, Any]
 
 
 def variant_name(name: str, say: Say) -> str:
-    """What was done to the pixels."""
+    """How the pixels are normalised."""
     return {
         "right": say("right: the weights' own", "верно: из конфигурации весов"),
         "imagenet": say("wrong: ImageNet's", "неверно: от ImageNet"),
@@ -20,74 +16,60 @@ def variant_name(name: str, say: Say) -> str:
     }[name]
 
 
-def rows(found: Json, say: Say) -> list[tuple[str, ...]]:
-    """A line per variant: statistics, accuracy, macro-F1, and what it costs in points of accuracy."""
-    triple = lambda values: " ".join(f"{value:.3g}" for value in values)  # noqa: E731
-    share = lambda of: f"{100 * of['mean']:.1f} % [{100 * of['low']:.1f}, {100 * of['high']:.1f}]"  # noqa: E731
-    cost = lambda of: f"{points(of['mean'])} [{points(of['low'])}, {points(of['high'])}]"  # noqa: E731
-    return [
-        (
-            variant_name(v["name"], say),
-            triple(v["mean"]),
-            triple(v["std"]),
-            share(v["accuracy"]),
-            share(v["macro_f1"]),
-            cost(v["cost"]["accuracy"]) if "cost" in v else "",
+def rows(content: Json, say: Say) -> list[list[str]]:
+    """The table as its header and a row per variant: statistics, accuracy, macro-F1, cost in points of accuracy."""
+    header = say(
+        "mean and std | mean | std | accuracy | macro-F1 | right minus it, points",
+        "среднее и СКО | среднее | СКО | точность | macro-F1 | верно минус это, п. п.",
+    )
+    variants = [
+        [
+            variant_name(variant["name"], say),
+            *(" ".join(f"{value:.3g}" for value in variant[statistic]) for statistic in ("mean", "std")),
+            *(pct_interval(variant[metric]) for metric in ("accuracy", "macro_f1")),
+            points_interval(variant["cost"]["accuracy"]) if "cost" in variant else "",
+        ]
+        for variant in content["variants"]
+    ]
+    return [columns(header), *variants]
+
+
+def conclusion(content: Json, say: Say) -> str:
+    """Which wrong variants are worse, by the interval of each."""
+    costs = {variant_name(v["name"], say): v["cost"]["accuracy"] for v in content["variants"] if "cost" in v}
+    worse = "; ".join(name for name, cost in costs.items() if cost["low"] > 0)
+    unsure = "; ".join(name for name, cost in costs.items() if cost["low"] <= 0 <= cost["high"])
+    better = "; ".join(name for name, cost in costs.items() if cost["high"] < 0)
+    parts = []
+    if worse:
+        parts.append(say(f"Certainly worse than the right one: {worse}.", f"Заведомо хуже верного: {worse}."))
+    if unsure:
+        parts.append(
+            say(
+                f"Not distinguishable from the correct one at n={content['num_val']}: {unsure}. That no harm is seen on this data does "
+                "not make it right.",
+                f"Не отличимы от него при n={content['num_val']}: {unsure}. То, что на этих данных вреда не видно, не "
+                "делает их верными.",
+            )
         )
-        for v in found["variants"]
-    ]
+    if better:
+        parts.append(say(f"Better than it, on this data: {better}.", f"Лучше него на этих данных: {better}."))
+    return " ".join(parts)
 
 
-def header(say: Say) -> list[str]:
-    """Of the table of `rows`."""
-    return [
-        say("mean and std", "среднее и СКО"),
-        say("mean", "среднее"),
-        say("std", "СКО"),
-        say("accuracy", "точность"),
-        "macro-F1",
-        say("right minus it, points", "верно минус это, п. п."),
-    ]
-
-
-def conclusion(found: Json, say: Say) -> str:
-    """What the numbers say, by each wrong variant's interval."""
-    costs = {v["name"]: v["cost"]["accuracy"] for v in found["variants"] if "cost" in v}
-    surely = [variant_name(name, say) for name, of in costs.items() if of["low"] > 0]
-    unsure = [variant_name(name, say) for name, of in costs.items() if of["low"] <= 0 <= of["high"]]
-    better = [variant_name(name, say) for name, of in costs.items() if of["high"] < 0]
-    parts = [
-        say(f"Certainly worse than the right one: {'; '.join(surely)}.", f"Заведомо хуже верного: {'; '.join(surely)}.")
-        if surely
-        else "",
-        say(
-            f"Not distinguishable from the correct one at n={found['num_val']}: {'; '.join(unsure)}. That no harm is seen on this data does "
-            "not make it right.",
-            f"Не отличимы от него при n={found['num_val']}: {'; '.join(unsure)}. То, что на этих данных вреда не видно, не "
-            "делает их верными.",
-        )
-        if unsure
-        else "",
-        say(f"Better than it, on this data: {'; '.join(better)}.", f"Лучше него на этих данных: {'; '.join(better)}.")
-        if better
-        else "",
-    ]
-    return " ".join(part for part in parts if part)
-
-
-def page(found: Json, say: Say) -> str:
-    """The page."""
+def page(content: Json, say: Say) -> str:
+    """The page in Markdown."""
     title = say("What a wrong normalisation costs", "Чего стоит неверная нормализация")
     intro = say(
-        f"The linear probe on {esc(found['backbone'])} and the data {esc(found['data'])}, with nothing changed but the mean "
+        f"The linear probe on {esc(content['backbone'])} and the data {esc(content['data'])}, with nothing changed but the mean "
         "and standard deviation by which pixels are normalised on their way into the frozen backbone, in training and in "
         "use alike. Plain views, the same split, sweep on `tune` and seeds for all. Means over "
-        f"{len(found['seeds'])} seeds on {found['num_val']} `val` images; in brackets {pct(found['confidence'])} bootstrap "
+        f"{len(content['seeds'])} seeds on {content['num_val']} `val` images; in brackets {pct(content['confidence'])} bootstrap "
         "intervals; differences are paired.",
-        f"Линейная голова на {esc(found['backbone'])}, данные {esc(found['data'])}; меняются только среднее и СКО, которыми "
+        f"Линейная голова на {esc(content['backbone'])}, данные {esc(content['data'])}; меняются только среднее и СКО, которыми "
         "пиксели нормализуются перед замороженной основой, одинаково при обучении и применении. Виды без аугментации, одно "
-        f"и то же разбиение, перебор на `tune` и зёрна. Средние по зёрнам ({len(found['seeds'])}), изображений `val`: "
-        f"{found['num_val']}; в скобках бутстреп-интервалы {pct(found['confidence'])}; разности парные.",
+        f"и то же разбиение, перебор на `tune` и зёрна. Средние по зёрнам ({len(content['seeds'])}), изображений `val`: "
+        f"{content['num_val']}; в скобках бутстреп-интервалы {pct(content['confidence'])}; разности парные.",
     )
     hint = say(
         "The head learns anew on the shifted features and hides a part of the harm: no error is raised, the loss falls, and "
@@ -95,16 +77,17 @@ def page(found: Json, say: Say) -> str:
         "Голова заново обучается на сдвинутых признаках и скрывает часть вреда: ошибки нет, потери падают, и видно это "
         "только в сравнении. В запуске каждую из этих ошибок находит проверка `input_as_pretrained`.",
     )
-    return "\n\n".join([f"# {title}", intro, table(header(say), rows(found, say)), conclusion(found, say), hint]) + "\n"
+    header, *variants = rows(content, say)
+    return "\n\n".join([f"# {title}", intro, table(header, variants), conclusion(content, say), hint]) + "\n"
 
 
 def write_normalisation(run: RunDir) -> str:
-    """Write both pages; returns the table and its conclusion for the terminal, in English."""
-    found = read_json(run.normalisation)
+    """Write the page in both languages; returns the table and its conclusion for the terminal, in English."""
+    content = read_json(run.normalisation)
     for language in ("en", "ru"):
-        write_text(run.normalisation_page(language), page(found, speaker(language)))
+        write_text(run.normalisation_page(language), page(content, speaker(language)))
     say = speaker("en")
-    lines = [header(say), *rows(found, say)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    lines = rows(content, say)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([*text, conclusion(found, say)])
+    return "\n".join([*text, conclusion(content, say)])

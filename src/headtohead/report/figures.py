@@ -1,4 +1,4 @@
-"""Figures from results. Each function takes plain numbers and writes one PNG."""
+"""Figures of results. Each function takes plain numbers and writes one PNG."""
 
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,8 @@ BASELINE = "#777777"
 
 
 def color_of(contender: str) -> str:
-    """The same in every figure."""
-    number = contender.partition("-")[2]
-    if number:
+    """The colour of a contender or baseline, the same in every figure."""
+    if number := contender.partition("-")[2]:
         return FURTHER[(int(number) - 2) % len(FURTHER)]
     kind = CONTENDERS.get(kind_of(contender))
     return kind.colour if kind else BASELINE
@@ -29,17 +28,17 @@ def color_of(contender: str) -> str:
 
 def draw_comparison(run: RunDir, settings: Settings, comparison: Json) -> None:
     """Every figure of the evaluate stage, from the content of comparison.json, the logs and the costs."""
-    names, found, where = contender_names(settings), comparison["contenders"], run.figures
+    names, results, folder = contender_names(settings), comparison["contenders"], run.figures
     titles = {name: title(settings, name) for name in names}
     logs = {name: [run.seed(name, seed).read_log() for seed in settings.seeds] for name in names}
-    curves(logs, titles, where / "curves.png")
-    scores(found, titles, where / "scores.png")
-    step_parts(read_json(run.cost)["models"], where / "step-parts.png")
+    curves(logs, titles, folder / "curves.png")
+    scores(results, titles, folder / "scores.png")
+    step_parts(read_json(run.cost)["models"], folder / "step-parts.png")
     for name in names:
-        classes, matrix = tuple(found[name]["per_class"]), np.array(found[name]["confusion"])
+        classes, matrix = tuple(results[name]["per_class"]), np.array(results[name]["confusion"])
         for kind in ("counts", "shares"):
             heading = f"{titles[name]}, val, {len(settings.seeds)} seeds together, {kind}"
-            confusion(matrix, classes, heading, where / f"confusion-{name}-{kind}.png", shares=kind == "shares")
+            confusion(matrix, classes, heading, folder / f"confusion-{name}-{kind}.png", shares=kind == "shares")
 
 
 def draw_budget(run: RunDir, budget: Json) -> None:
@@ -49,23 +48,21 @@ def draw_budget(run: RunDir, budget: Json) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG of 130 dots per inch."""
+    """Write a PNG with 130 dots per inch."""
     write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=130, bbox_inches="tight"))
 
 
 def curves(logs: dict[str, list[Log]], titles: dict[str, str], path: Path) -> None:
-    """Loss and accuracy by epoch, on train (dashed) and tune, a thin line per seed. `logs[contender][seed][epoch]`."""
+    """Loss and accuracy by epoch on train (dashed) and tune, a thin line per seed, from `logs[contender][seed][epoch]`."""
     figure = Figure(figsize=(10, 3.6))
     axes = figure.subplots(1, 2)
     for axis, quantity in zip(axes, ("loss", "accuracy"), strict=True):
         for contender, seeds in logs.items():
             for split, style in (("train", "--"), ("tune", "-")):
                 for number, log in enumerate(seeds):
-                    values = [entry[f"{quantity}/{split}"] for entry in log]
-                    label = f"{titles[contender]}, {split}" if number == 0 else None
-                    axis.plot(
-                        range(1, len(log) + 1), values, style, color=color_of(contender), alpha=0.7, lw=1.1, label=label
-                    )
+                    epochs, values = range(1, len(log) + 1), [entry[f"{quantity}/{split}"] for entry in log]
+                    legend = f"{titles[contender]}, {split}" if number == 0 else None
+                    axis.plot(epochs, values, style, color=color_of(contender), alpha=0.7, lw=1.1, label=legend)
         axis.set_xlabel("epoch")
         axis.set_title(quantity)
         axis.grid(alpha=0.3)
@@ -74,7 +71,7 @@ def curves(logs: dict[str, list[Log]], titles: dict[str, str], path: Path) -> No
 
 
 def confusion(matrix: NDArray[Any], classes: tuple[str, ...], title: str, path: Path, *, shares: bool) -> None:
-    """A confusion matrix in counts, or in shares of the true class. Class names are drawn as they are."""
+    """A confusion matrix in counts, or in shares of the true class."""
     counts = np.asarray(matrix, dtype=float)
     rows = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, rows, out=np.zeros_like(counts), where=rows > 0)
@@ -82,7 +79,7 @@ def confusion(matrix: NDArray[Any], classes: tuple[str, ...], title: str, path: 
     figure = Figure(figsize=(side, side))
     axis = figure.subplots()
     axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    ticks = [printable(name).replace("$", r"\$") for name in classes]  # a dollar sign would start a formula
+    ticks = [label(name) for name in classes]
     axis.set_xticks(range(len(classes)), ticks, rotation=60, ha="right")
     axis.set_yticks(range(len(classes)), ticks)
     axis.set_xlabel("predicted")
@@ -96,19 +93,21 @@ def confusion(matrix: NDArray[Any], classes: tuple[str, ...], title: str, path: 
     save(figure, path)
 
 
-def scores(contenders: dict[str, dict[str, Any]], titles: dict[str, str], path: Path) -> None:
+def label(name: str) -> str:
+    """A name as matplotlib draws it literally: a dollar sign would start a formula."""
+    return printable(name).replace("$", r"\$")
+
+
+def scores(contenders: dict[str, Json], titles: dict[str, str], path: Path) -> None:
     """Accuracy and macro-F1 with their intervals, one row per contender."""
     figure = Figure(figsize=(8, 0.55 * len(contenders) + 1.2))
     axes = figure.subplots(1, 2, sharey=True)
     for axis, metric in zip(axes, ("accuracy", "macro_f1"), strict=True):
-        for y, (name, found) in enumerate(contenders.items()):
-            row = found[metric]
-            color = color_of(name)
+        for y, (name, result) in enumerate(contenders.items()):
+            row, color = result[metric], color_of(name)
             axis.plot([row["low"], row["high"]], [y, y], color=color, lw=2)
             axis.plot(row["per_seed"], [y] * len(row["per_seed"]), "o", color=color, ms=4)
-        axis.set_yticks(
-            range(len(contenders)), [printable(titles.get(name, name)).replace("$", r"\$") for name in contenders]
-        )
+        axis.set_yticks(range(len(contenders)), [label(titles.get(name, name)) for name in contenders])
         axis.set_title(metric.replace("_", "-"))
         axis.set_xlim(0, 1)
         axis.grid(alpha=0.3)
@@ -116,8 +115,8 @@ def scores(contenders: dict[str, dict[str, Any]], titles: dict[str, str], path: 
     save(figure, path)
 
 
-def step_parts(costs: dict[str, dict[str, Any]], path: Path) -> None:
-    """Where the milliseconds of a training step go: one stacked bar per profiled model, log-free, side by side."""
+def step_parts(costs: dict[str, Json], path: Path) -> None:
+    """Share of each part of a training step: one stacked bar per profiled model."""
     figure = Figure(figsize=(9, 0.6 * len(costs) + 1.2))
     axis = figure.subplots()
     shades = {"data": "#9bc1bc", "forward": "#2f6690", "loss": "#f2c14e", "backward": "#d1603d", "optimizer": "#7d5ba6"}
@@ -140,15 +139,15 @@ TITLES = {"cnn": "small CNN", "probe": "linear probe", "knn": "nearest neighbour
 
 
 def is_cut_short(points: list[Json]) -> bool:
-    """Whether any of the CNN's small trainings has fewer epochs than the main one."""
+    """Whether any of the CNN's few-shot trainings has fewer epochs than the main one."""
     epochs = [p["contenders"]["cnn"]["chosen"][0]["epochs"] for p in points]
     return min(epochs) < epochs[-1]
 
 
 def budget_curve(points: list[Json], path: Path) -> None:
-    """Accuracy and macro-F1 by images per class, with intervals; each draw a dot.
+    """Accuracy and macro-F1 by images per class, with intervals and a dot per draw.
 
-    The CNN's last point is the main training's, and joined to the others only where these are not shorter.
+    The CNN's last point is that of the main training. It is joined to the others only if these are not shorter.
     """
     figure = Figure(figsize=(10, 3.8))
     axes = figure.subplots(1, 2, sharey=True)
@@ -175,18 +174,18 @@ def budget_curve(points: list[Json], path: Path) -> None:
     save(figure, path)
 
 
-def against_seconds(found: Json, path: Path) -> None:
-    """Accuracy on `tune` of what is in hand, by seconds since the start on a log axis, a line per seed."""
+def against_seconds(times: Json, path: Path) -> None:
+    """Accuracy on `tune` available at each time, by seconds since the start on a log axis, a line per seed."""
     figure = Figure(figsize=(7, 3.8))
     axis = figure.subplots()
-    end = max(of["total"] for of in found["contenders"].values())
-    for name, of in found["contenders"].items():
-        for number, seed in enumerate(of["seeds"]):
+    end = max(row["total"] for row in times["contenders"].values())
+    for name, row in times["contenders"].items():
+        for number, seed in enumerate(row["seeds"]):
             seconds, accuracy = [*seed["seconds"], end], [*seed["accuracy"], seed["accuracy"][-1]]
-            label = TITLES[name] if number == 0 else None
-            axis.step(seconds, accuracy, where="post", color=SHOWN[name], lw=1.2, alpha=0.8, label=label)
-        if of["start"]:
-            axis.axvline(of["start"], color=SHOWN[name], ls=":", lw=1.2, label="its features and sweep are done")
+            legend = TITLES[name] if number == 0 else None
+            axis.step(seconds, accuracy, where="post", color=SHOWN[name], lw=1.2, alpha=0.8, label=legend)
+        if row["start"]:
+            axis.axvline(row["start"], color=SHOWN[name], ls=":", lw=1.2, label="its features and sweep are done")
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.xaxis.set_minor_formatter(NullFormatter())

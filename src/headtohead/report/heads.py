@@ -1,28 +1,24 @@
-"""The section on the panel of heads: what each comes to, whether it agrees with the headline, and the alarms."""
+"""The section on the panel of heads: the scores, whether the panel agrees with the headline, and the alarms."""
 
-from typing import Any
-
+from headtohead.core.files import Json
 from headtohead.evaluation.agreement import ALARMS
 from headtohead.report.results import Results
-from headtohead.report.text import Say, Section, contender_name, pct, points, table
-
-Json = dict[str, Any]
+from headtohead.report.text import Say, Section, contender_name, pct, pct_interval, points_interval, table
 
 
 def alarm_lines(r: Results, say: Say) -> str:
-    """The alarms for the top of the report, a line each; empty where none fires."""
-    lines = [
+    """The alarms for the top of the report, a line each; empty if none fires."""
+    return "\n".join(
         f"- **{say('Alarm', 'Тревога')} `{alarm['alarm']}`** ({contender_name(r.settings, name, say)}): {evidence(alarm, say)}."
-        for name, found in r.comparison["panel"].items()
-        for alarm in found["alarms"]
-    ]
-    return "\n".join(lines)
+        for name, panel in r.comparison["panel"].items()
+        for alarm in panel["alarms"]
+    )
 
 
 def evidence(alarm: Json, say: Say) -> str:
-    """What an alarm rests on, in numbers."""
+    """The numbers behind an alarm."""
     e: Json = alarm["evidence"]
-    gap = f"{points(e['difference'])} [{points(e['low'])}, {points(e['high'])}]" if "difference" in e else ""
+    gap = points_interval(e, "difference") if "difference" in e else ""
     match alarm["case"]:
         case "solved":
             return say(
@@ -52,83 +48,64 @@ def evidence(alarm: Json, say: Say) -> str:
                 "победитель перебора лежит на краю своих скоростей обучения",
             )
         case "iterations":
-            done = say(
+            cut_off = say(
                 f"the best fit of `{e['variant']}` on `tune` has not converged after {e['iterations']} iterations "
                 f"(gradient {e['gradient_norm']:.1e} of the initial one)",
                 f"лучший на `tune` подбор `{e['variant']}` не сошёлся за {e['iterations']} итераций (градиент "
                 f"{e['gradient_norm']:.1e} от начального)",
             )
             instead = say("another, converged, is shown", "показан другой, сошедшийся")
-            return done if e["taken"] else f"{done}; {instead}"
+            return cut_off if e["taken"] else f"{cut_off}; {instead}"
     raise AssertionError(alarm["case"])
 
 
 def hyperparameters(variant: Json, say: Say) -> str:
-    """What was chosen, with a mark at an edge and where nothing converged."""
+    """The chosen values, marked if they lie at the edge of the grid or if the fit has not converged."""
     best = variant["best"]
-    names = {
-        "optimizer": "",
-        "learning_rate": say("rate", "скорость"),
-        "weight_decay": say("decay", "затухание"),
-        "C": "C",
-        "alpha": "alpha",
-        "k": "k",
-    }
-    of = [
-        f"{title} {value}".strip()
+    names = {"optimizer": "", "learning_rate": say("rate", "скорость"), "weight_decay": say("decay", "затухание")}
+    names |= {name: name for name in ("C", "alpha", "k")}
+    parts = [
+        f"{title} {format(best[key], '.3g' if isinstance(best[key], float) else '')}".strip()
         for key, title in names.items()
         if key in best
-        for value in [f"{best[key]:.3g}" if isinstance(best[key], float) else best[key]]
     ]
-    edge = [say("at the edge", "на краю")] if variant["at_edge"] else []
-    open_end = [] if best.get("converged", True) else [say("**not converged**", "**не сошлась**")]
-    return ", ".join([*map(str, of), *edge, *open_end])
+    if variant["at_edge"]:
+        parts.append(say("at the edge", "на краю"))
+    if not best.get("converged", True):
+        parts.append(say("**not converged**", "**не сошлась**"))
+    return ", ".join(parts)
 
 
-def converged(variant: Json) -> str:
-    """Fits that converged, of all; empty for a head that does not iterate to an optimum."""
-    flags = [row["converged"] for row in variant["table"] if "converged" in row]
-    return f"{sum(flags)}/{len(flags)}" if flags else ""
-
-
-def opinion(called: str, found: Json, say: Say) -> str:
-    """Whether the panel agrees, with the number that says so."""
-    reference, level = found["reference"], f"{100 * found['level']:.1f} %"
-    gap = f"{points(reference['difference'])} [{points(reference['low'])}, {points(reference['high'])}]"
+def opinion(name: str, panel: Json, say: Say) -> str:
+    """Whether the panel agrees with the headline of the contender called `name`, with the difference that decides."""
+    reference, level, gap = panel["reference"], pct(panel["level"]), points_interval(panel["reference"], "difference")
     agrees = (
         say("**The panel agrees with the headline.**", "**Панель согласна с основной строкой.**")
-        if found["agrees"]
+        if panel["agrees"]
         else say("**The panel does NOT agree with the headline.**", "**Панель НЕ согласна с основной строкой.**")
     )
     return say(
-        f"{called}: {agrees} Its model solved exactly (`{reference['name']}`) minus the headline, on the "
-        f"same `val` images: {gap} points, at the level {level}, which is that of {found['tests']} tests together.",
-        f"{called}: {agrees} Та же модель, решённая точно (`{reference['name']}`), минус основная строка, "
-        f"на тех же изображениях `val`: {gap} п. п. при уровне {level}, то есть для {found['tests']} сравнений вместе.",
+        f"{name}: {agrees} Its model solved exactly (`{reference['name']}`) minus the headline, on the "
+        f"same `val` images: {gap} points, at the level {level}, which is that of {panel['tests']} tests together.",
+        f"{name}: {agrees} Та же модель, решённая точно (`{reference['name']}`), минус основная строка, "
+        f"на тех же изображениях `val`: {gap} п. п. при уровне {level}, то есть для {panel['tests']} сравнений вместе.",
     )
 
 
 def heads(r: Results, say: Say) -> Section:
     """The panel of every contender that has one."""
     body: list[str] = []
-    for name, found in r.comparison["panel"].items():
-        panel = r.panels[name]
-        rows = [row(variant, found, say) for variant in panel["variants"]]
-        header = [
-            say("head", "голова"),
-            say("features", "признаки"),
-            say("chosen on `tune`", "выбрано на `tune`"),
-            say("converged", "сошлось"),
-            say("`tune` accuracy", "точность на `tune`"),
-            say("`val` accuracy", "точность на `val`"),
-            "macro-F1",
-            say("minus headline, points", "минус основная строка, п. п."),
-        ]
-        body += [opinion(contender_name(r.settings, name, say), found, say), table(header, rows)]
-        advice = {alarm["alarm"]: ALARMS[alarm["alarm"]] for alarm in found["alarms"]}
-        if advice:
+    header = say(
+        "head | features | chosen on `tune` | converged | `tune` accuracy | `val` accuracy | macro-F1 | minus headline, points",
+        "голова | признаки | выбрано на `tune` | сошлось | точность на `tune` | точность на `val` | macro-F1 | минус основная строка, п. п.",
+    )
+    for name, panel in r.comparison["panel"].items():
+        rows = [row(variant, panel, say) for variant in r.panels[name]["variants"]]
+        body += [opinion(contender_name(r.settings, name, say), panel, say), table(header, rows)]
+        fired = dict.fromkeys(alarm["alarm"] for alarm in panel["alarms"])
+        if fired:
             body.append(alarm_lines(r, say))
-            body.append("\n".join(f"- `{key}`: {say(of.en, of.ru)}." for key, of in advice.items()))
+            body.append("\n".join(f"- `{name}`: {say(ALARMS[name].en, ALARMS[name].ru)}." for name in fired))
         else:
             body.append(say("No alarm.", "Тревог нет."))
     if body:
@@ -151,8 +128,8 @@ def intro(r: Results, say: Say) -> str:
     )
 
 
-def row(variant: Json, found: Json, say: Say) -> tuple[str, ...]:
-    """A line of the table."""
+def row(variant: Json, panel: Json, say: Say) -> tuple[str, ...]:
+    """A row of the table. `converged` counts the fits of a head that iterates to an optimum, else it is empty."""
     pooling = {
         "cls": say("class token", "токен класса"),
         "mean": say("mean of the patches", "среднее по патчам"),
@@ -160,15 +137,15 @@ def row(variant: Json, found: Json, say: Say) -> tuple[str, ...]:
         "pooled": say("pooled", "свёрнутые"),
     }
     scaled = say("standardised", "стандартизованные") if variant["standardised"] else say("raw", "исходные")
-    cell = lambda of: f"{100 * of['mean']:.1f} % [{100 * of['low']:.1f}, {100 * of['high']:.1f}]"  # noqa: E731
-    scores, gap = found["scores"][variant["name"]], found["differences"][variant["name"]]
+    converged = [fit["converged"] for fit in variant["table"] if "converged" in fit]
+    scores = panel["scores"][variant["name"]]
     return (
         f"`{variant['head']}`",
         f"{pooling.get(variant['pooling'], variant['pooling'])}, {scaled}",
         hyperparameters(variant, say),
-        converged(variant),
+        f"{sum(converged)}/{len(converged)}" if converged else "",
         pct(variant["best"]["tune_accuracy"]),
-        cell(scores["accuracy"]),
-        cell(scores["macro_f1"]),
-        f"{points(gap['mean'])} [{points(gap['low'])}, {points(gap['high'])}]",
+        pct_interval(scores["accuracy"]),
+        pct_interval(scores["macro_f1"]),
+        points_interval(panel["differences"][variant["name"]]),
     )

@@ -6,7 +6,7 @@ from headtohead.report.sections import SECTIONS
 from headtohead.report.text import speaker
 from headtohead.settings.rundir import RunDir
 
-LANGUAGES = ("en", "ru")  # the last one's file marks the run as finished
+LANGUAGES = ("en", "ru")  # the report in the last language marks the run as finished
 
 
 def write_reports(run: RunDir) -> None:
@@ -14,6 +14,6 @@ def write_reports(run: RunDir) -> None:
     results = read_results(run)
     for language in LANGUAGES:
         say = speaker(language)
-        sections = [made for section in SECTIONS if (made := section(results, say)).body]
+        sections = [section for write in SECTIONS if (section := write(results, say)).body]
         text = "\n\n".join(f"{'#' if number == 0 else '##'} {s.title}\n\n{s.body}" for number, s in enumerate(sections))
         write_text(run.report(language), text + "\n")

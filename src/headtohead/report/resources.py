@@ -1,24 +1,21 @@
 """The section on what training costs."""
 
 from collections.abc import Callable
-from typing import Any
 
+from headtohead.core.files import Json
 from headtohead.report.results import Results
 from headtohead.report.text import Say, Section, code, count, profiled_name, table
 
-
-def memory_kind(kind: str, say: Say) -> str:
-    """What the peak is measured of."""
-    russian = {"growth of the process": "прирост процесса", "allocated on the accelerator": "выделено на ускорителе"}
-    return say(kind, russian[kind])
+# What the peak memory measures, in Russian.
+MEMORY_KINDS = {"growth of the process": "прирост процесса", "allocated on the accelerator": "выделено на ускорителе"}
 
 
 def resources(r: Results, say: Say) -> Section:
-    """The profile."""
+    """The profile of each model's training steps."""
     models = r.cost["models"]
     header = [say("per training step", "на шаг обучения"), *(profiled_name(r.settings, name, say) for name in models)]
     ms = lambda s: f"{s['median_ms']:.2f} [{s['p10_ms']:.2f}, {s['p90_ms']:.2f}]"  # noqa: E731
-    lines: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
+    lines: list[tuple[str, Callable[[Json], str]]] = [
         (say("batch, device, precision", "пакет, устройство, точность"),
          lambda m: f"{m['batch_size']}, {m['device']}, {m['precision']}"),
         (say("step, ms", "шаг, мс"), lambda m: ms(m["step"])),
@@ -29,7 +26,8 @@ def resources(r: Results, say: Say) -> Section:
          lambda m: f"{count(m['parameters'])} ({count(m['trainable_parameters'])})"),
         (say("FLOPs per image, forward", "FLOP на изображение, прямой проход"),
          lambda m: count(m["forward_flops_per_image"])),
-        (say("peak memory, MB", "пик памяти, МБ"), lambda m: f"{m['peak_memory_mb']:.0f} ({memory_kind(m['peak_memory_kind'], say)})"),
+        (say("peak memory, MB", "пик памяти, МБ"),
+         lambda m: f"{m['peak_memory_mb']:.0f} ({say(m['peak_memory_kind'], MEMORY_KINDS[m['peak_memory_kind']])})"),
         (say("top operators, own ms", "главные операторы, свои мс"), lambda m: "; ".join(
             f"{code(o['operator'])} {o['own_ms_per_step']:.2f}" for o in m["operators"][:3])),
         (say("steps in the trace, MB", "шагов в трассе, МБ"), lambda m: f"{m['steps']}, {m['trace_mb']}"),

@@ -1,14 +1,11 @@
-"""Everything a report may speak of: a run folder, read."""
+"""Everything that the report is made from: the results files of a run folder."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from headtohead.core.files import read_json
+from headtohead.core.files import Json, read_json
 from headtohead.settings.contenders import contender_names, probe_backbones
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -19,40 +16,41 @@ class Results:
     environment: Json
     data: Json
     checks: Json
-    backbones: dict[str, Json]  # of each probe
+    backbones: dict[str, Json]  # by probe
     sweeps: dict[str, Json]
-    features: dict[str, dict[str, Json]]  # of each probe, what those of train and tune took
+    features: dict[str, dict[str, Json]]  # by probe and split (train and tune), the time they took
     frozen_proofs: dict[str, Json]
     cost: Json
     comparison: Json
     timings: Json
     audit: Json
     neighbours: list[Json]
-    panels: dict[str, Json]  # of each probe
-    budget: Json | None  # None where it was left out
+    panels: dict[str, Json]  # by probe
+    budget: Json | None  # None if the label budget was left out
 
     def features_s(self, contender: str = "probe") -> float:
-        """Seconds for the features that the heads were trained and chosen on, had the cache held none."""
-        return float(sum(of["seconds_from_scratch"] for of in self.features[contender].values()))
-
-    @property
-    def sweep(self) -> Json:
-        """The headline probe's."""
-        return self.sweeps["probe"]
+        """Seconds for the features of `train` and `tune` without a cache."""
+        return float(sum(split["seconds_from_scratch"] for split in self.features[contender].values()))
 
     @property
     def contenders(self) -> tuple[str, ...]:
-        """All that were trained, in the order of the tables."""
+        """All trained contenders, in the order of the tables."""
         return contender_names(self.settings)
 
     def contender(self, name: str) -> Json:
         """Scores of a contender or baseline."""
-        found: Json = self.comparison["contenders"][name]
-        return found
+        return self.comparison["contenders"][name]
+
+
+def winner(difference: Json, first: str = "cnn", second: str = "probe") -> str:
+    """`second`, `first`, or "tie" if the paired interval of second minus first contains zero."""
+    if difference["low"] > 0:
+        return second
+    return first if difference["high"] < 0 else "tie"
 
 
 def read_results(run: RunDir) -> Results:
-    """Read a run folder."""
+    """Read the results files of a finished run folder."""
     settings = run.own_settings()
     assert settings is not None, "a finished evaluation has settings"
     probes = probe_backbones(settings)

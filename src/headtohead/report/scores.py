@@ -1,38 +1,39 @@
 """The sections on the `val` images: metrics, pairs, generalisation, confusions."""
 
-from typing import Any
-
+from headtohead.core.files import Json
 from headtohead.report.results import Results
-from headtohead.report.text import Say, Section, contender_name, esc, pct, points, table
+from headtohead.report.text import Say, Section, contender_name, esc, pct, points, points_interval, table
 from headtohead.settings.contenders import is_vit_tiny
-from headtohead.settings.schema import Settings
 
 
 def metrics(r: Results, say: Say) -> Section:
-    """The metric table, the pair, and every class."""
+    """The metric table, the paired comparisons, and the scores of every class."""
     level = pct(r.comparison["confidence"])
     rows = []
-    for name, found in r.comparison["contenders"].items():
+    for name, scores in r.comparison["contenders"].items():
         cells = [contender_name(r.settings, name, say)]
         for metric in ("accuracy", "macro_f1"):
-            row = found[metric]
+            row = scores[metric]
             spread = f" ± {100 * row['sd']:.1f}" if row["sd"] is not None else ""
             cells.append(f"{100 * row['mean']:.1f}{spread} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]")
         rows.append(cells)
+    classes = [r.contender(name)["per_class"] for name in r.contenders]
     per_class = [
         (
             esc(name),
-            *(
-                f"{r.contender(c)['per_class'][name][k]:.2f}"
-                for c in r.contenders
-                for k in ("precision", "recall", "f1")
-            ),
-            support["support"],
+            *(f"{scores[name][key]:.2f}" for scores in classes for key in ("precision", "recall", "f1")),
+            row["support"],
         )
-        for name, support in r.contender("cnn")["per_class"].items()
+        for name, row in classes[0].items()
     ]
-    short = {name: short_name(r.settings, name) for name in r.contenders}
-    further = [line for pair in r.comparison["further_pairs"] for line in further_pair(r, pair, say)]
+    # Narrow columns need short names.
+    short = {"cnn": "CNN"} | ({"probe": "ViT"} if is_vit_tiny(r.settings.backbone[0]) else {})
+    columns = [f"{short.get(name, name)} {metric}" for name in r.contenders for metric in ("P", "R", "F1")]
+    further_pairs: list[str] = []
+    for pair in r.comparison["further_pairs"]:
+        first, second = pair["first"], pair["second"]
+        titles = contender_name(r.settings, first, say), contender_name(r.settings, second, say)
+        further_pairs += paired_scores(pair, titles, (first, second), say)
     body = [
         say(
             f"On the same {r.comparison['num_val']} `val` images. Mean ± standard deviation over the "
@@ -43,19 +44,18 @@ def metrics(r: Results, say: Say) -> Section:
             f"({r.comparison['resamples']} перевыборок изображений).",
         ),
         table(["", say("accuracy", "точность"), "macro-F1"], rows),
-        *headline_pair(r, say),
-        *further,
+        *paired_scores(r.comparison["pair"], ("CNN", say("Probe", "Голова")), ("CNN", say("probe", "голова")), say),
+        *further_pairs,
         *generalisation_table(r, say),
         say("Per class, means over the seeds:", "По классам, среднее по зёрнам:"),
-        table(
-            [say("class", "класс"), *(f"{of} {m}" for of in short.values() for m in ("P", "R", "F1")), "n"], per_class
-        ),
+        table([say("class", "класс"), *columns, "n"], per_class),
     ]
     return Section(say("Metrics", "Метрики"), "\n\n".join(body))
 
 
 def confusions(r: Results, say: Say) -> Section:
-    """Matrices and the pairs confused most."""
+    """The confusion matrices and the most confused pairs of classes."""
+    header = say("true | predicted | times | of | ", "верно | предсказано | раз | из | ")
     body = []
     for name in r.contenders:
         body.append(f"### {contender_name(r.settings, name, say)}")
@@ -64,7 +64,6 @@ def confusions(r: Results, say: Say) -> Section:
             (esc(c["true"]), esc(c["predicted"]), c["count"], c["of"], pct(c["count"] / c["of"]))
             for c in r.contender(name)["most_confused"]
         ]
-        header = [say("true", "верно"), say("predicted", "предсказано"), say("times", "раз"), say("of", "из"), ""]
         body.append(table(header, rows))
     note = say(
         f"Counts over all seeds ({len(r.comparison['seeds'])}) together.",
@@ -73,72 +72,31 @@ def confusions(r: Results, say: Say) -> Section:
     return Section(say("Confusion matrices", "Матрицы ошибок"), "\n\n".join([note, *body]))
 
 
-def short_name(settings: Settings, contender: str) -> str:
-    """For a table's narrow columns."""
-    if contender == "probe" and is_vit_tiny(settings.backbone[0]):
-        return "ViT"
-    return "CNN" if contender == "cnn" else contender
-
-
-def paired(difference: dict[str, Any]) -> str:
-    """A difference in points with its interval."""
-    return f"{points(difference['mean'])} [{points(difference['low'])}, {points(difference['high'])}]"
-
-
-def mcnemar_table(pair: dict[str, Any], first: str, second: str, say: Say) -> str:
-    """A row per seed."""
+def paired_scores(pair: Json, titles: tuple[str, str], short: tuple[str, str], say: Say) -> list[str]:
+    """The second contender minus the first, and McNemar's test with a row per seed. `short` names are for its header."""
+    first, second = titles
+    accuracy, macro_f1 = (points_interval(pair["difference"][metric]) for metric in ("accuracy", "macro_f1"))
+    text = say(
+        f"{second} minus {first}, paired: accuracy {accuracy} points, macro-F1 {macro_f1} points. Exact McNemar test per seed:",
+        f"{second} минус {first}, парно: точность {accuracy} п. п., macro-F1 {macro_f1} п. п. Точный тест Макнемара по зёрнам:",
+    )
     rows = [
         (seed, m["both"], m["only_first"], m["only_second"], m["neither"], f"{m['p']:.2g}")
         for seed, m in pair["mcnemar"].items()
     ]
-    header = [
-        say("seed", "зерно"),
-        say("both right", "обе верно"),
-        say("only ", "только ") + first,
-        say("only ", "только ") + second,
-        say("neither", "ни одна"),
-        "p",
-    ]
-    return table(header, rows)
-
-
-def headline_pair(r: Results, say: Say) -> list[str]:
-    """Probe against CNN."""
-    pair = r.comparison["pair"]
-    d = pair["difference"]
-    return [
-        say(
-            f"Probe minus CNN, paired: accuracy {paired(d['accuracy'])} points, macro-F1 {paired(d['macro_f1'])} points. "
-            "Exact McNemar test per seed:",
-            f"Голова минус CNN, парно: точность {paired(d['accuracy'])} п. п., macro-F1 {paired(d['macro_f1'])} п. п. "
-            "Точный тест Макнемара по зёрнам:",
-        ),
-        mcnemar_table(pair, "CNN", say("probe", "голова"), say),
-    ]
-
-
-def further_pair(r: Results, pair: dict[str, Any], say: Say) -> list[str]:
-    """A further contender against the headline's probe."""
-    first, second = (contender_name(r.settings, pair[which], say) for which in ("first", "second"))
-    d = pair["difference"]
-    return [
-        say(
-            f"{second} minus {first}, paired: accuracy {paired(d['accuracy'])} points, macro-F1 "
-            f"{paired(d['macro_f1'])} points. Exact McNemar test per seed:",
-            f"{second} минус {first}, парно: точность {paired(d['accuracy'])} п. п., macro-F1 "
-            f"{paired(d['macro_f1'])} п. п. Точный тест Макнемара по зёрнам:",
-        ),
-        mcnemar_table(pair, pair["first"], pair["second"], say),
-    ]
+    header = say(
+        f"seed | both right | only {short[0]} | only {short[1]} | neither | p",
+        f"зерно | обе верно | только {short[0]} | только {short[1]} | ни одна | p",
+    )
+    return [text, table(header, rows)]
 
 
 def generalisation_table(r: Results, say: Say) -> list[str]:
-    """Accuracy on plain training images and on `val`."""
+    """Accuracy on plain training images and on `val`, and the gap."""
     rows = []
     for name in r.contenders:
-        found = r.contender(name)["generalisation"]
-        cells = (pct(found["train"]), pct(found["val"]), points(found["gap"]))
-        rows.append((contender_name(r.settings, name, say), *cells))
+        row = r.contender(name)["generalisation"]
+        rows.append((contender_name(r.settings, name, say), pct(row["train"]), pct(row["val"]), points(row["gap"])))
     header = ["", "train", "val", say("gap, points", "разрыв, п. п.")]
     return [say("Accuracy seen and unseen, means over the seeds:", "Точность на виденном и невиденном, средние по зёрнам:"),
             table(header, rows)]  # fmt: skip

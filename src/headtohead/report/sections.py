@@ -11,52 +11,37 @@ from headtohead.report.results import Results
 from headtohead.report.scores import confusions, metrics
 from headtohead.report.text import Say, Section, code, esc, seconds, table
 from headtohead.report.training import training
-from headtohead.settings.contenders import is_vit_tiny, shown
+from headtohead.settings.contenders import is_vit_tiny, short_name
 from headtohead.settings.toml import flatten
+
+SOURCES = {"given": "дан", "hub cache": "кеш hub", "built-in": "встроенная"}  # of a backbone's weights, in Russian
 
 
 def summary(r: Results, say: Say) -> Section:
-    """What came out, in the first lines."""
-    failed = [c for c in r.checks["results"] if not c["passed"]]
-    total = len(r.checks["results"])
-    gate = (
-        say(f"All {total} sanity checks passed.", f"Все проверки пройдены: {total} из {total}.")
-        if not failed
-        else say(
-            f"**{len(failed)} of {total} sanity checks FAILED, and the run was told to go on.**",
-            f"**Не пройдено проверок: {len(failed)} из {total}; было велено продолжать.**",
+    """The results in the first lines of the report."""
+    total, failed = len(r.checks["results"]), sum(not check["passed"] for check in r.checks["results"])
+    gate = say(f"All {total} sanity checks passed.", f"Все проверки пройдены: {total} из {total}.")
+    if failed:
+        gate = say(
+            f"**{failed} of {total} sanity checks FAILED, and the run was told to go on.**",
+            f"**Не пройдено проверок: {failed} из {total}; было велено продолжать.**",
         )
-    )
-    of = "ViT-Tiny" if is_vit_tiny(r.settings.backbone[0]) else esc(shown(r.settings.backbone[0]))
-    title = say(f"Small CNN against {of} on", f"Малая CNN против {of} на данных")
-    return Section(
-        f"{title} {esc(r.data['name'])}",
-        "\n\n".join(
-            part
-            for part in (
-                leak_line(r, say),
-                stand_in(r, say),
-                alarm_lines(r, say),
-                verdict(r, say),
-                gate,
-                "![](figures/scores.png)",
-            )
-            if part
-        ),
-    )
+    backbone = "ViT-Tiny" if is_vit_tiny(r.settings.backbone[0]) else esc(short_name(r.settings.backbone[0]))
+    title = say(f"Small CNN against {backbone} on", f"Малая CNN против {backbone} на данных")
+    warnings = (leak_line(r, say), stand_in(r, say), alarm_lines(r, say))
+    body = [*filter(None, warnings), verdict(r, say), gate, "![](figures/scores.png)"]
+    return Section(f"{title} {esc(r.data['name'])}", "\n\n".join(body))
 
 
 def stand_in(r: Results, say: Say) -> str:
-    """That a probe stands on the built-in backbone, and why; empty where none does."""
-    stand_ins = [backbone for backbone in r.backbones.values() if backbone["source"] == "built-in"]
-    if not stand_ins:
+    """A warning that a probe uses the built-in backbone, and why; empty if none does."""
+    notices = [backbone["notice"] for backbone in r.backbones.values() if backbone["source"] == "built-in"]
+    if not notices:
         return ""
-    notice = stand_ins[0]["notice"]
-    why = (
-        say(f", since weights could not be had ({esc(notice)})", f": весов получить не удалось ({esc(notice)})")
-        if notice
-        else say(", as asked for", ", как велено")
-    )
+    why = say(", as asked for", ", как велено")
+    if notices[0]:
+        notice = esc(notices[0])
+        why = say(f", since weights could not be had ({notice})", f": весов получить не удалось ({notice})")
     return say(
         f"**The probe stands on the built-in backbone**, a ViT-Tiny distilled from the public one{why}. With the public "
         "weights its figures may differ.",
@@ -66,36 +51,29 @@ def stand_in(r: Results, say: Say) -> str:
 
 
 def backbone_rows(r: Results, name: str, say: Say) -> list[tuple[str, str]]:
-    """Weights, preprocessing and proof that the backbone stayed frozen of a probe's backbone."""
+    """The weights and preprocessing of a probe's backbone, and the proof that it stayed frozen."""
     b, frozen = r.backbones[name], r.frozen_proofs[name]
-    p = b["preprocess"]
-    sources = {
-        "given": say("given", "дан"),
-        "hub cache": say("hub cache", "кеш hub"),
-        "built-in": say("built-in", "встроенная"),
-    }
-    source = sources.get(b["source"], b["source"])
+    p, source = b["preprocess"], str(b["source"])
+    source = say(source, SOURCES.get(source, source))
     is_frozen = frozen["hash_before"] == frozen["hash_after"]
-    of = "" if len(r.backbones) == 1 else f"{name}: "
-    return [
-        (of + say("backbone", "основа"), f"{code(b['name'])} ({source}: {code(b['file'])})"),
-        (of + say("fingerprint of its weights", "отпечаток весов"), f"`{b['fingerprint'][:16]}`"),
+    rows = [
+        (say("backbone", "основа"), f"{code(b['name'])} ({source}: {code(b['file'])})"),
+        (say("fingerprint of its weights", "отпечаток весов"), f"`{b['fingerprint'][:16]}`"),
         (
-            of
-            + say("its preprocessing, from the weights' own config", "её предобработка, из конфигурации самих весов"),
+            say("its preprocessing, from the weights' own config", "её предобработка, из конфигурации самих весов"),
             f"{p['size']} px, {p['interpolation']}, crop {p['crop_pct']:g}, mean {p['mean']}, std {p['std']}",
         ),
         (
-            of
-            + say("backbone bytes identical before and after training", "байты основы одинаковы до и после обучения"),
+            say("backbone bytes identical before and after training", "байты основы одинаковы до и после обучения"),
             f"{say('yes', 'да') if is_frozen else say('NO', 'НЕТ')} (`{frozen['hash_before'][:12]}`, "
             f"`{frozen['hash_after'][:12]}`)",
         ),
     ]
+    return rows if len(r.backbones) == 1 else [(f"{name}: {title}", value) for title, value in rows]
 
 
 def what_was_run(r: Results, say: Say) -> Section:
-    """Settings, machine, weights."""
+    """Machine, seeds, weights, the time of each stage, and all settings."""
     rows = [
         (say("device, precision", "устройство, точность"), f"{r.environment['device']}, {r.environment['precision']}"),
         (
@@ -106,19 +84,23 @@ def what_was_run(r: Results, say: Say) -> Section:
         (say("seeds", "зёрна"), ", ".join(map(str, r.settings.seeds))),
         *(row for name in r.backbones for row in backbone_rows(r, name, say)),
     ]
-    took = [(esc(stage), seconds(spent, say)) for stage, spent in r.timings.items() if stage != "report"]
-    body = [table([say("what", "что"), say("value", "значение")], rows)]
-    body.append(
+    times = [(esc(stage), seconds(spent, say)) for stage, spent in r.timings.items() if stage != "report"]
+    settings = [
+        (code(key), code(list(value) if isinstance(value, tuple) else value))
+        for key, value in flatten(r.settings).items()
+        if key != "weights"
+    ]
+    body = [
+        table(say("what | value", "что | значение"), rows),
         say(
             "Time of each stage, in the session that finished it; features that an earlier run left in the cache took none:",
             "Время каждого этапа в сеансе, который его завершил; на признаки, оставшиеся в кеше от прежних запусков, оно не уходило:",
-        )
-    )
-    body.append(table([say("stage", "этап"), say("time", "время")], took))
-    body.append(f"<details><summary>{say('All settings', 'Все настройки')}</summary>\n")
-    body.append(table([say("key", "ключ"), say("value", "значение")],
-                      [(code(k), code(list(v) if isinstance(v, tuple) else v)) for k, v in flatten(r.settings).items() if k != "weights"]))  # fmt: skip
-    body.append("</details>")
+        ),
+        table(say("stage | time", "этап | время"), times),
+        f"<details><summary>{say('All settings', 'Все настройки')}</summary>\n",
+        table(say("key | value", "ключ | значение"), settings),
+        "</details>",
+    ]
     return Section(say("What was run", "Что запускалось"), "\n\n".join(body))
 
 
@@ -128,28 +110,21 @@ def checks(r: Results, say: Say) -> Section:
     for c in r.checks["results"]:
         passed = say("ok", "да") if c["passed"] else say("**FAILED**", "**НЕТ**")
         rows.append((c["contender"], c["check"], f"{c['value']:g}", esc(c["threshold"]), passed, esc(c["evidence"])))
-    header = [
-        say("model", "модель"),
-        say("check", "проверка"),
-        say("number", "число"),
-        say("needed", "нужно"),
-        say("passed", "пройдена"),
-        say("evidence", "свидетельство"),
+    header = say(
+        "model | check | number | needed | passed | evidence",
+        "модель | проверка | число | нужно | пройдена | свидетельство",
+    )
+    body = [
+        say("Done before training, on copies of the nets.", "Сделаны до обучения, на копиях сетей."),
+        table(header, rows),
+        *(f"- {c['check']}: {esc(c['advice'])}" for c in r.checks["results"] if not c["passed"]),
     ]
-    body = [table(header, rows)]
-    body += [f"- {c['check']}: {esc(c['advice'])}" for c in r.checks["results"] if not c["passed"]]
-    intro = say("Done before training, on copies of the nets.", "Сделаны до обучения, на копиях сетей.")
-    return Section(say("Sanity checks", "Проверки"), "\n\n".join([intro, *body]))
-
-
-def conclusion_section(r: Results, say: Say) -> Section:
-    """The key observations."""
-    return Section(say("Conclusions", "Выводы"), conclusions(r, say))
+    return Section(say("Sanity checks", "Проверки"), "\n\n".join(body))
 
 
 SECTIONS: tuple[Callable[[Results, Say], Section], ...] = (
     summary,
-    conclusion_section,
+    conclusions,
     what_was_run,
     data,
     duplicates,

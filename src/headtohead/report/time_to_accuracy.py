@@ -1,15 +1,12 @@
-"""The sentences on accuracy against seconds."""
+"""The sentences on accuracy against seconds. `times` is what `evaluation.time_to_accuracy` returns."""
 
-from typing import Any
-
+from headtohead.core.files import Json
 from headtohead.report.results import Results
 from headtohead.report.text import Say, capital, pct, seconds
 
-Json = dict[str, Any]
-
 
 def name_of(contender: str, say: Say) -> str:
-    """A contender within a sentence, in the nominative."""
+    """The name of a contender in a sentence, in the nominative."""
     return {
         "cnn": say("the CNN", "CNN"),
         "probe": say("the probe", "голова"),
@@ -17,10 +14,10 @@ def name_of(contender: str, say: Say) -> str:
     }[contender]
 
 
-def leads(found: Json, say: Say) -> str:
+def leads(times: Json, say: Say) -> str:
     """Who leads from which second on."""
     parts = []
-    for number, phase in enumerate(found["phases"]):
+    for number, phase in enumerate(times["phases"]):
         t, who = seconds(phase["from"], say), phase["leader"]
         if who == "tie":
             parts.append(say(f"they are equal from {t} on", f"с {t} они равны"))
@@ -34,71 +31,67 @@ def leads(found: Json, say: Say) -> str:
     return ", ".join(parts)
 
 
-def faster(found: Json, say: Say) -> str:
-    """Who is faster, in one sentence: by what is in hand at the end, and after the other's whole time."""
-    last, of = found["phases"][-1], found["contenders"]
-    sooner = min(of, key=lambda name: of[name]["total"])
-    later = next(name for name in of if name != sooner)
-    times = say(
-        f"{seconds(of[sooner]['total'], say)} against {seconds(of[later]['total'], say)}",
-        f"{seconds(of[sooner]['total'], say)} против {seconds(of[later]['total'], say)}",
-    )
+def faster(times: Json, say: Say) -> str:
+    """Who is faster, in one sentence: who is done sooner, and who leads in the last phase."""
+    last, totals = times["phases"][-1], {name: row["total"] for name, row in times["contenders"].items()}
+    sooner, later = sorted(totals, key=totals.__getitem__)
+    first, second = name_of(sooner, say), name_of(later, say)
+    both = f"{seconds(totals[sooner], say)} {say('against', 'против')} {seconds(totals[later], say)}"
+    from_when = seconds(last["from"], say)
     if last["leader"] == "tie":
         return say(
-            f"Both end with the same accuracy on `tune`; {name_of(sooner, say)} is done sooner ({times}).",
-            f"Точность на `tune` в конце одинакова; раньше заканчивает {name_of(sooner, say)} ({times}).",
+            f"Both end with the same accuracy on `tune`; {first} is done sooner ({both}).",
+            f"Точность на `tune` в конце одинакова; раньше заканчивает {first} ({both}).",
         )
     if last["leader"] == sooner:
         return say(
-            f"{capital(name_of(sooner, say))} is done sooner ({times}) and is ahead from {seconds(last['from'], say)} on for good.",
-            f"Раньше заканчивает {name_of(sooner, say)} ({times}), и с {seconds(last['from'], say)} окончательно впереди "
-            f"{name_of(sooner, say)}.",
+            f"{capital(first)} is done sooner ({both}) and is ahead from {from_when} on for good.",
+            f"Раньше заканчивает {first} ({both}), и с {from_when} окончательно впереди {first}.",
         )
     return say(
-        f"{capital(name_of(sooner, say))} is done sooner ({times}), but {name_of(later, say)} is ahead from "
-        f"{seconds(last['from'], say)} on for good.",
-        f"Раньше заканчивает {name_of(sooner, say)} ({times}), но с {seconds(last['from'], say)} окончательно впереди "
-        f"{name_of(later, say)}.",
+        f"{capital(first)} is done sooner ({both}), but {second} is ahead from {from_when} on for good.",
+        f"Раньше заканчивает {first} ({both}), но с {from_when} окончательно впереди {second}.",
     )
 
 
-def in_hand(found: Json, say: Say) -> str:
-    """What each has after the other's whole time."""
-    text = []
+def after_the_other(times: Json, say: Say) -> str:
+    """The accuracy that each has after the other's total time."""
+    sentences = []
     for name, other in (("cnn", "probe"), ("probe", "cnn")):
-        mine, whole = found["contenders"][name], seconds(found["contenders"][other]["total"], say)
-        has, final = mine["after"][other], pct(mine["final"])
-        stands = (
-            say(f"stands at {pct(has)} ({final} at its own end)", f"достигает {pct(has)} (в своём конце {final})")
-            if has
-            else say(
+        total, mine = seconds(times["contenders"][other]["total"], say), times["contenders"][name]
+        accuracy, final = pct(mine["after"][other]), pct(mine["final"])
+        if mine["after"][other]:
+            state = say(
+                f"stands at {accuracy} ({final} at its own end)", f"достигает {accuracy} (в своём конце {final})"
+            )
+        else:
+            state = say(
                 f"has no epoch behind it yet ({final} at its own end)", f"не закончила и эпохи (в своём конце {final})"
             )
-        )
-        text.append(
+        sentences.append(
             say(
-                f"After {whole}, the whole time of {name_of(other, say)}, {name_of(name, say)} {stands}.",
-                f"Через {whole}, когда {name_of(other, say)} закончила всё, {name_of(name, say)} {stands}.",
+                f"After {total}, the whole time of {name_of(other, say)}, {name_of(name, say)} {state}.",
+                f"Через {total}, когда {name_of(other, say)} закончила всё, {name_of(name, say)} {state}.",
             )
         )
-    return " ".join(text)
+    return " ".join(sentences)
 
 
-def clock(found: Json, say: Say) -> str:
-    """What the seconds count."""
-    before = found["before the head"]
+def what_is_timed(times: Json, say: Say) -> str:
+    """What the seconds include."""
+    features, sweep = (seconds(times["before the head"][part], say) for part in ("features", "sweep"))
     return say(
         "For one seed, means over the seeds: accuracy on `tune` of the epoch that would be taken if the training ended then. "
-        f"Before its first epoch the probe has spent {seconds(before['features'], say)} on the features of `train` and `tune`, "
-        f"decoding included and as if no cache had held any, and {seconds(before['sweep'], say)} on its sweep; the CNN begins "
+        f"Before its first epoch the probe has spent {features} on the features of `train` and `tune`, "
+        f"decoding included and as if no cache had held any, and {sweep} on its sweep; the CNN begins "
         "with its images decoded. These accuracies are for comparing times: `tune` has been chosen on.",
         "Для одного зерна, в среднем по зёрнам: точность на `tune` той эпохи, которая была бы взята, если бы обучение "
-        f"закончилось в этот момент. До первой эпохи голова тратит {seconds(before['features'], say)} на признаки `train` и `tune`, с "
-        f"декодированием и как если бы в кеше их не было, и {seconds(before['sweep'], say)} на перебор; CNN начинает с уже "
+        f"закончилось в этот момент. До первой эпохи голова тратит {features} на признаки `train` и `tune`, с "
+        f"декодированием и как если бы в кеше их не было, и {sweep} на перебор; CNN начинает с уже "
         "декодированных изображений. Эти точности служат для сравнения времени: по `tune` делались выборы.",
     )
 
 
 def by_seconds(r: Results, say: Say) -> str:
-    """The sentence on speed for the conclusions; empty where the curve was left out."""
+    """The sentence on speed for the conclusions; empty if the label budget was left out."""
     return f" {faster(r.budget['seconds'], say)}" if r.budget else ""

@@ -1,8 +1,8 @@
 """The section on training: curves, how fast each contender converges, and the sweeps."""
 
 from statistics import mean
-from typing import Any
 
+from headtohead.core.files import Json
 from headtohead.report.results import Results
 from headtohead.report.text import Say, Section, contender_name, seconds, table
 
@@ -16,38 +16,31 @@ def training(r: Results, say: Say) -> Section:
 
 
 def convergence_table(r: Results, say: Say) -> list[str]:
-    """Epochs and seconds to 90 % of the final accuracy on `tune`, and what came before the loop."""
+    """Epochs and seconds to 90 % of the final accuracy on `tune`, and seconds spent before the loop."""
     rows = []
     for name in r.contenders:
-        found: list[dict[str, Any]] = r.contender(name)["convergence"]
+        seeds: list[Json] = r.contender(name)["convergence"]
         before = [r.features_s(name), r.timings[f"{name} sweep"]] if name in r.sweeps else [None, None]
         rows.append(
             (
                 contender_name(r.settings, name, say),
-                f"{mean(seed['final'] for seed in found):.3f}",
-                f"{mean(seed['epochs'] for seed in found):.1f}",
-                seconds(mean(seed["seconds"] for seed in found), say),
-                ", ".join(str(seed["best_epoch"] + 1) for seed in found) + f" / {found[0]['num_epochs']}",
-                seconds(sum(seed["seconds_all"] for seed in found), say),
+                f"{mean(seed['final'] for seed in seeds):.3f}",
+                f"{mean(seed['epochs'] for seed in seeds):.1f}",
+                seconds(mean(seed["seconds"] for seed in seeds), say),
+                ", ".join(str(seed["best_epoch"] + 1) for seed in seeds) + f" / {seeds[0]['num_epochs']}",
+                seconds(sum(seed["seconds_all"] for seed in seeds), say),
                 *("" if spent is None else seconds(spent, say) for spent in before),
             )
         )
-    header = [
-        "",
-        say("final tune accuracy", "конечная точность на tune"),
-        say("epochs to 90 % of it", "эпох до 90 % её"),
-        say("time in the loop", "время в цикле"),
-        say("best epochs", "лучшие эпохи"),
-        say("whole loop, all seeds", "весь цикл, все зёрна"),
-        say("features", "признаки"),
-        say("sweep", "перебор"),
-    ]
+    header = say(
+        " | final tune accuracy | epochs to 90 % of it | time in the loop | best epochs | whole loop, all seeds | features | sweep",
+        " | конечная точность на tune | эпох до 90 % её | время в цикле | лучшие эпохи | весь цикл, все зёрна | признаки | перебор",
+    )
     return [say("Convergence, means over the seeds:", "Сходимость, средние по зёрнам:"), table(header, rows)]
 
 
-def sweep_table(sweep: dict[str, Any], of: str, say: Say) -> list[str]:
-    """What was tried on `tune`, and the choice."""
-    best = sweep["best"]
+def sweep_table(sweep: Json, title: str, say: Say) -> list[str]:
+    """All points of the sweep with their scores on `tune`, and the choice; without a heading if `title` is empty."""
     rows = [
         (
             row["optimizer"],
@@ -55,20 +48,16 @@ def sweep_table(sweep: dict[str, Any], of: str, say: Say) -> list[str]:
             f"{row['weight_decay']:g}",
             f"{row['tune_loss']:.4f}",
             f"{row['tune_accuracy']:.3f}",
-            "**<**" if row == best else "",
+            "**<**" if row == sweep["best"] else "",
         )
         for row in sweep["table"]
     ]
-    header = [
-        say("optimizer", "оптимизатор"),
-        say("learning rate", "скорость обучения"),
-        say("weight decay", "затухание весов"),
-        say("tune loss", "потери на tune"),
-        say("tune accuracy", "точность на tune"),
-        "",
-    ]
+    header = say(
+        "optimizer | learning rate | weight decay | tune loss | tune accuracy | ",
+        "оптимизатор | скорость обучения | затухание весов | потери на tune | точность на tune | ",
+    )
     parts = [
-        f"### {of}" if of else "",
+        *([f"### {title}"] if title else []),
         say(
             "Optimizer, learning rate and weight decay of the head were chosen on `tune` "
             f"among {len(rows)} points, with seed {sweep['seed']}, by the lowest loss:",
@@ -85,4 +74,4 @@ def sweep_table(sweep: dict[str, Any], of: str, say: Say) -> list[str]:
                 f"**Победитель лежит на краю сетки по {keys}: более широкая сетка может найти лучшего.**",
             )
         )
-    return [part for part in parts if part]
+    return parts

@@ -1,17 +1,17 @@
-"""The kinds of contenders, `CONTENDERS`, and those of a run by name: `cnn`, `probe`, `probe-2`, ..., `finetune`."""
+"""The kinds of contenders, `CONTENDERS`, and the contenders of a run by name: `cnn`, `probe`, `probe-2`, `finetune`."""
 
 from dataclasses import dataclass
 
 from headtohead.settings.schema import BUILTIN, Settings
 
-TORCHVISION = "torchvision/"  # how the name of a torchvision backbone begins
+TORCHVISION = "torchvision/"  # prefix of the names of torchvision's backbones
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How a kind of contender is shown; `contenders/KIND.py` is what it does.
+    """Titles and colour of a kind of contender; `contenders/KIND.py` holds its code.
 
-    In a title `{backbone}` is the contender's backbone: the run's first, but for the further probes.
+    `{backbone}` in a title is the backbone of the contender: the first of the run, except for `probe-2` and so on.
     """
 
     en: str
@@ -27,40 +27,36 @@ CONTENDERS = {
 
 
 def probe_backbones(settings: Settings) -> dict[str, str]:
-    """The probes and their backbones: `probe` stands on the first one, `probe-2` on the second, and so on."""
+    """Probe -> backbone: `probe` uses the first backbone of the settings, `probe-2` the second, and so on."""
     return {"probe" if n == 1 else f"probe-{n}": backbone for n, backbone in enumerate(settings.backbone, 1)}
 
 
 def contender_names(settings: Settings) -> tuple[str, ...]:
-    """All of a run, in the order of its tables. The first two are the pair that the report is about."""
+    """All contenders of a run, in the order of its tables. The first two are the pair that the report compares."""
     probes = tuple(probe_backbones(settings))
     competing = [kind for kind in CONTENDERS if kind in settings.contenders]
     return tuple(name for kind in competing for name in (probes if kind == "probe" else (kind,)))
 
 
 def kind_of(name: str) -> str:
-    """The kind of a contender."""
+    """The kind of a contender: `probe` for `probe-2`."""
     return name.partition("-")[0]
 
 
-def backbone_of(settings: Settings, name: str) -> str:
-    """The backbone of a contender, as it is shown."""
-    return shown(probe_backbones(settings).get(name, settings.backbone[0]))
-
-
-def shown(backbone: str) -> str:
-    """A backbone's name; of a path its last part."""
+def short_name(backbone: str) -> str:
+    """The name of a backbone as it is displayed: for a path, its last part."""
     return backbone if backbone.startswith(TORCHVISION) else backbone.rstrip("/").rpartition("/")[2]
 
 
 def is_vit_tiny(backbone: str) -> bool:
-    """Whether `backbone` is the assignment's architecture."""
-    return backbone == BUILTIN or shown(backbone).startswith("vit_tiny_")
+    """Whether `backbone` has the architecture of the assignment."""
+    return backbone == BUILTIN or short_name(backbone).startswith("vit_tiny_")
 
 
 def title(settings: Settings, name: str) -> str:
-    """What a contender is called where space is short, in English; the name itself for what is no contender."""
+    """The short English title of a contender; `name` itself if it is not a contender."""
     if name == "probe" and is_vit_tiny(settings.backbone[0]):
         return "ViT-Tiny probe"
     kind = CONTENDERS.get(kind_of(name))
-    return kind.en.format(backbone=backbone_of(settings, name)) if kind else name
+    backbone = probe_backbones(settings).get(name, settings.backbone[0])
+    return kind.en.format(backbone=short_name(backbone)) if kind else name

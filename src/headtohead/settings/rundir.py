@@ -1,8 +1,4 @@
-"""The run folder: the one place that knows its file names.
-
-A file is written under a temporary name and renamed, so that it is there whole or not at all; a stage is done when its
-last file exists.
-"""
+"""The run folder: the only module that knows its file names. A stage is done when its last file exists."""
 
 import json
 from collections.abc import Iterator
@@ -17,13 +13,13 @@ from headtohead.core.files import Json, read_json, write_json, write_text
 from headtohead.settings.schema import Settings
 from headtohead.settings.toml import differing, parse, read_toml, to_toml
 
-FORMAT = 2  # of the run folder, in `data.json`; raise it when files change their names or contents
+FORMAT = 2  # format of the run folder, kept in `data.json`; raise it when files change their names or contents
 
-Log = list[Json]  # the epochs of one training
+Log = list[Json]  # one entry for each epoch of a training
 
 
 def best_epoch(log: Log) -> Json:
-    """The epoch with the lowest loss on `tune`, the first of equals: the one whose weights are kept.
+    """The epoch with the lowest loss on `tune`, the first if several are equal: its weights are kept.
 
     >>> best_epoch([{"epoch": 0, "loss/tune": 0.9}, {"epoch": 1, "loss/tune": 0.5}, {"epoch": 2, "loss/tune": 0.5}])
     {'epoch': 1, 'loss/tune': 0.5}
@@ -36,7 +32,7 @@ class SeedDir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.last = path / "last.pt"  # everything needed to continue after the last whole epoch
+        self.last = path / "last.pt"  # everything needed to continue after the last complete epoch
         self.best = path / "best.safetensors"  # weights of the best epoch; exists once the training is finished
         self.log = path / "log.jsonl"  # one JSON object per epoch
         self.tensorboard = path / "tensorboard"  # event files
@@ -46,26 +42,24 @@ class SeedDir:
         return self.path / f"predictions-{split}.npz"
 
     def read_log(self) -> Log:
-        """The epochs so far; a last line cut off by a kill is left out."""
-        if not self.log.exists():
-            return []
-        lines = self.log.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        """The epochs so far, without a last line that a kill cut off."""
+        text = self.log.read_text(encoding="utf-8") if self.log.exists() else ""
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 class RunDir:
-    """A run folder and the names of everything in it."""
+    """A run folder and the paths of everything in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.settings = path / "settings.toml"
         self.environment = path / "environment.json"
         self.timings = path / "timings.json"
-        self.data = path / "data.json"  # every image with class, split and hash; duplicates
+        self.data = path / "data.json"  # every image with class, split and hash; pairs of duplicates
         self.audit = path / "audit.json"
         self.checks = path / "checks.json"
         self.cost = path / "profile" / "cost.json"
-        self.baselines = path / "baselines.npz"  # their predictions for `val`
+        self.baselines = path / "baselines.npz"  # predictions of the baselines for `val`
         self.neighbours = path / "neighbours.json"  # images close in feature space, across splits or classes
         self.comparison = path / "comparison.json"
         self.metrics = path / "metrics.csv"
@@ -73,20 +67,20 @@ class RunDir:
         self.figures = path / "figures"
         self.budget = path / "budget" / "budget.json"  # accuracy by training-set size, and by seconds
         self.budget_table = path / "budget" / "budget.csv"
-        self.budget_predictions = path / "budget" / "predictions.npz"  # of all its trainings, with what each chose
-        self.budget_parts = path / "budget" / "parts"  # a file for each training, until all are done
-        self.normalisation = path / "normalisation.json"  # what a wrong mean and standard deviation cost
+        self.budget_predictions = path / "budget" / "predictions.npz"  # of every training, with what it chose
+        self.budget_parts = path / "budget" / "parts"  # one file per training, until all are done
+        self.normalisation = path / "normalisation.json"  # the cost of a wrong mean and standard deviation
 
     def backbone(self, contender: str = "probe") -> Path:
-        """Which weights the run began with; it cannot be continued with others."""
+        """The weights that the run started with; it cannot be continued with others."""
         return self.path / contender / "backbone.json"
 
     def sweep(self, contender: str = "probe") -> Path:
-        """Every point of the grid."""
+        """Every point of the hyperparameter grid and its scores."""
         return self.path / contender / "sweep.json"
 
     def panel(self, contender: str) -> Path:
-        """The heads beside the headline: what was tried, what was chosen."""
+        """The panel of heads: what was tried and what was chosen."""
         return self.path / contender / "panel.json"
 
     def panel_heads(self, contender: str) -> Path:
@@ -94,11 +88,11 @@ class RunDir:
         return self.path / contender / "panel.npz"
 
     def panel_predictions(self, contender: str) -> Path:
-        """Their predictions for `val`."""
+        """Predictions of the heads of the panel for `val`."""
         return self.path / contender / "panel-val.npz"
 
     def scores(self, contender: str) -> Path:
-        """Best epochs of a contender's trainings; written when all its seeds are done."""
+        """The best epoch of each training of a contender; written when all its seeds are done."""
         return self.path / contender / "scores.json"
 
     def seed(self, contender: str, seed: int) -> SeedDir:
@@ -106,23 +100,23 @@ class RunDir:
         return SeedDir(self.path / contender / f"seed-{seed}")
 
     def features(self, contender: str, split: str) -> Path:
-        """Features of the backbone; what they cost lies beside them (.json)."""
+        """Features of the backbone for a split; their cost is in a .json file beside them."""
         return self.path / contender / f"features-{split}.npy"
 
     def trace(self, name: str) -> Path:
-        """The profiler's trace of a model."""
+        """The profiler trace of a model."""
         return self.path / "profile" / f"{name}.trace.json.gz"
 
     def operators(self, name: str) -> Path:
-        """The operators of a model by their own time."""
+        """The operators of a model, by self time."""
         return self.path / "profile" / f"operators-{name}.csv"
 
     def confusion(self, contender: str) -> Path:
-        """A confusion matrix in counts."""
+        """The confusion matrix of a contender, in counts."""
         return self.path / f"confusion-{contender}.csv"
 
     def report(self, language: str) -> Path:
-        """The report."""
+        """The report in a language, `en` or `ru`."""
         return self.path / in_language("report.md", language)
 
     def audit_page(self, language: str) -> Path:
@@ -135,29 +129,26 @@ class RunDir:
 
     @property
     def is_finished(self) -> bool:
-        """The Russian report is the last file of a run."""
+        """Whether the Russian report exists, the last file of a run."""
         return self.report("ru").exists()
 
     def clear_unfinished(self) -> None:
-        """Delete the files that processes of this machine left half-written when they were killed."""
+        """Delete the half-written files of processes of this machine that were killed."""
         for path in self.path.rglob(".tmp-*"):
-            with suppress(OSError, ValueError, OverflowError):  # a name that is not ours
+            with suppress(OSError, ValueError, OverflowError):  # not a name of ours
                 if path.is_file() and not psutil.pid_exists(int(path.name.split("-")[1])):
                     path.unlink()
 
     def own_settings(self) -> Settings | None:
-        """The settings that the folder was made with; None for a new folder."""
+        """The settings that the folder was made with; None if the folder is new."""
         return parse(read_toml(self.settings), where=str(self.settings)) if self.settings.exists() else None
 
     def require_this_format(self) -> None:
-        """Raise RunFolderMismatch for a folder that another version of headtohead made."""
-        if not self.data.exists():
-            return
-        try:
-            made_by = read_json(self.data)["format"]
-        except (OSError, ValueError, KeyError, TypeError):
-            made_by = None
-        if made_by != FORMAT:
+        """Raise RunFolderMismatch if another version of headtohead made the folder."""
+        saved_format = None
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            saved_format = read_json(self.data)["format"]
+        if saved_format != FORMAT and self.data.exists():
             raise RunFolderMismatch(
                 "This run cannot be read: another version of headtohead made it, or data.json is damaged.",
                 where=str(self.path),
@@ -165,9 +156,9 @@ class RunDir:
             )
 
     def adopt(self, settings: Settings) -> None:
-        """Make the folder one of `settings`, or refuse with the keys in which it differs.
+        """Save `settings` in the folder; RunFolderMismatch with the differing keys if it was made with others.
 
-        Until the data stage is done nothing depends on the settings yet, and new ones are taken.
+        Until the data stage is done nothing depends on the settings, so new ones replace the old ones.
         """
         self.require_this_format()
         own = self.own_settings()
@@ -175,21 +166,18 @@ class RunDir:
             raise RunFolderMismatch(
                 "The run folder was made with other settings: " + ", ".join(keys),
                 where=str(self.settings),
-                fix="leave those out to continue it, or name a new folder with --out",
+                fix="to continue this run, leave those settings out; otherwise start a new run with --out",
             )
         if own != settings:
             try:
                 write_text(self.settings, to_toml(settings))
             except OSError as error:
-                raise RunFolderMismatch(
-                    f"The run folder cannot be written: {error.strerror}",
-                    where=str(self.path),
-                    fix="name another --out",
-                ) from error
+                what = f"The run folder cannot be written: {error.strerror}"
+                raise RunFolderMismatch(what, where=str(self.path), fix="choose another folder with --out") from error
 
     @contextmanager
     def timed(self, work: str) -> Iterator[None]:
-        """Add the time spent inside to what `work` has taken, over all sessions."""
+        """Add the seconds spent in the `with` block to those of `work` in `timings.json`."""
         started = perf_counter()
         yield
         timings = read_json(self.timings) if self.timings.exists() else {}
@@ -198,7 +186,7 @@ class RunDir:
 
 
 def in_language(name: str, language: str) -> str:
-    """The name of a file in a language: English has none of its own.
+    """The name of a file in a language; English names have no language code.
 
     >>> in_language("report.md", "en"), in_language("report.md", "ru")
     ('report.md', 'report.ru.md')

@@ -1,4 +1,4 @@
-"""Every choice of a run, as frozen dataclasses. A field's docstring is the help of its flag, its type has its bounds.
+"""All settings of a run, as frozen dataclasses. The docstring of a field is the help of its flag; its type has bounds.
 
 `cnn.epochs` here is `epochs` under `[cnn]` in a settings file and `--cnn.epochs` on the command line.
 """
@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval, MinLen
 
-BUILTIN = "builtin"  # what comes with the package: as a data folder the set, as a backbone the ViT-Tiny
+BUILTIN = "builtin"  # part of the package: the data set (as a data folder), the ViT-Tiny (as a backbone)
 BUILTIN_NAME = "fashion-mnist-mini"
 
 AtLeastOne = Annotated[int, Ge(1)]
@@ -18,7 +18,7 @@ Share = Annotated[float, Interval(gt=0, lt=1)]
 Positive = Annotated[float, Gt(0)]
 Decay = Annotated[float, Ge(0)]
 
-# What a policy may name; audit/findings.py says what each means.
+# Findings that `leave_out` and `stop_at` accept; audit/findings.py explains them.
 ImageFindingName = Literal[
     "unreadable", "zero-byte", "not-an-image", "truncated", "damaged", "huge",
     "wrong-extension", "animated", "16-bit", "palette", "alpha", "cmyk", "grey", "exif-rotated", "decoder-warning",
@@ -29,15 +29,17 @@ FolderFindingName = Literal[
     "ignored",
 ]  # fmt: skip
 
-# How pydantic reads a settings file: no unknown key, no silent conversion of types.
-STRICT = {"extra": "forbid", "strict": True}
+
+class Strict:
+    """Settings that pydantic reads strictly: no unknown key, no silent conversion of types."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "strict": True}
 
 
 @dataclass(frozen=True)
-class Data:
-    """The images: which, how they are split, how they are read."""
+class Data(Strict):
+    """The images: their folder, how they are split and how they are read."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     folder: str = BUILTIN
     """Folder of images (`train/ val/` or one folder a class), or `builtin`."""
     val_share: Share = 0.2
@@ -67,10 +69,9 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Training:
-    """What the training loop does alike for both models."""
+class Training(Strict):
+    """The training loop, the same for both models."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     batch_size: BatchSize = 64
     """Images per gradient step."""
     warmup_share: Annotated[float, Interval(ge=0, lt=1)] = 0.1
@@ -80,13 +81,12 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Cnn:
+class Cnn(Strict):
     """The small CNN, trained from scratch."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     name: str = "small"
     """Which CNN of `models/cnn.py`."""
-    side: Annotated[int, Ge(16)] = 64  # three poolings need at least 16 px
+    side: Annotated[int, Ge(16)] = 64  # the three poolings need 16 px
     """Side of its square input, px."""
     epochs: NotNegative = 0
     """Passes over the training images; 0: as many as make about 70,000 image passes, at least 10."""
@@ -99,10 +99,9 @@ class Cnn:
 
 
 @dataclass(frozen=True)
-class Probe:
+class Probe(Strict):
     """The linear head on the frozen backbone."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     views: NotNegative = 4
     """Augmented views per training image, cached beside the plain one."""
     epochs: AtLeastOne = 30
@@ -119,19 +118,18 @@ class Probe:
     """Weight decays of SGD to choose from on `tune`."""
 
     def grids(self) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
-        """Learning rates and weight decays of each optimizer that is tried."""
-        of_all = {
+        """Learning rates and weight decays to try, for each optimizer in `optimizers`."""
+        grids = {
             "adamw": (self.learning_rates, self.weight_decays),
             "sgd": (self.sgd_learning_rates, self.sgd_weight_decays),
         }
-        return {name: of_all[name] for name in self.optimizers}
+        return {name: grids[name] for name in self.optimizers}
 
 
 @dataclass(frozen=True)
-class Finetune:
+class Finetune(Strict):
     """The whole backbone with its head, trained on augmented images; only with `finetune` among the contenders."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     epochs: AtLeastOne = 5
     """Passes over the training images."""
     learning_rate: Positive = 1e-4
@@ -141,23 +139,21 @@ class Finetune:
 
 
 @dataclass(frozen=True)
-class Budget:
-    """What is learned from few images: trainings on parts of `train`."""
+class Budget(Strict):
+    """The label budget: accuracy of trainings on parts of `train`, by number of images."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     sizes: Annotated[tuple[AtLeastOne, ...], MinLen(1)] = (5, 10, 20, 50, 100, 200, 500)
-    """Training images per class, as far as the set goes; all of them are the last point by themselves."""
+    """Training images per class, up to the size of the set; the full set is always the last point."""
     draws: AtLeastOne = 3
     """Draws of the images at each size, the same for every model."""
     cnn_passes: AtLeastOne = 16_000
-    """Most image passes of a training of the CNN, otherwise of as many epochs as the main one; at least 10 epochs."""
+    """Most image passes per CNN training, which otherwise has as many epochs as the main one; at least 10 epochs."""
 
 
 @dataclass(frozen=True)
-class Profile:
+class Profile(Strict):
     """The profiler traces."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     steps: Annotated[int, Interval(ge=50, le=100)] = 60
     """Training steps in a trace, 50 to 100."""
     batch_size: BatchSize = 32
@@ -165,10 +161,9 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Intervals of the reported numbers."""
+class Evaluation(Strict):
+    """The confidence intervals of the reported numbers."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     confidence: Annotated[float, Interval(ge=0.5, lt=1)] = 0.95
     """Level of the bootstrap intervals."""
     resamples: Annotated[int, Ge(100)] = 2000
@@ -176,10 +171,9 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Strict):
     """All settings of a run."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     seeds: Annotated[tuple[NotNegative, ...], MinLen(1)] = (0, 1, 2)
     """Seeds, fixed in advance, the same for both models."""
     backbone: Annotated[tuple[str, ...], MinLen(1)] = ("vit_tiny_patch16_224.augreg_in21k_ft_in1k",)
@@ -193,7 +187,7 @@ class Settings:
     device: str = "auto"
     """`auto` (an accelerator where there is one), `cpu`, `cuda`, `cuda:1`, `mps`."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the CNN and the backbone; `auto`: bf16 autocast where the processor computes in it."""
+    """Precision of the CNN and the backbone; `auto`: bf16 autocast where the processor computes in it."""
     on_failed_check: Literal["stop", "warn"] = "stop"
     """What a failed sanity check does."""
     quick: bool = False

@@ -1,4 +1,4 @@
-"""The check stage: every sanity check on every contender, on copies, before anything is trained."""
+"""The check stage: every sanity check on every contender, on copies, before any training."""
 
 import dataclasses
 
@@ -13,8 +13,8 @@ from headtohead.core.progress import say, track
 def check(job: Job) -> None:
     """Write `checks.json`."""
     contexts = [contender.context(job, name) for name, contender in contenders_of(job.settings).items()]
-    todo = [(one, context) for context in contexts for one in CHECKS]
-    results = [run_check(one, context) for one, context in track(todo, "sanity checks", len(todo))]
+    pairs = [(sanity_check, context) for context in contexts for sanity_check in CHECKS]
+    results = [run_check(*pair) for pair in track(pairs, "sanity checks", len(pairs))]
     for result in results:
         verdict = "ok    " if result.passed else "FAILED"
         say(f"  {verdict} {result.contender:<8} {result.check}: {result.evidence}")
@@ -23,17 +23,13 @@ def check(job: Job) -> None:
 
 
 def enforce_checks(job: Job) -> None:
-    """Stop at a failed check, unless told to go on."""
-    failed = [r for r in read_json(job.run.checks)["results"] if not r["passed"]]
-    if not failed:
-        return
+    """Raise CheckFailed if `checks.json` has a failed check; only warn if the settings say so."""
+    failed = [result for result in read_json(job.run.checks)["results"] if not result["passed"]]
     lines = [f"{r['contender']} {r['check']}: {r['evidence']} (needed: {r['threshold']})" for r in failed]
-    if job.settings.on_failed_check == "warn":
+    if failed and job.settings.on_failed_check == "warn":
         say("  continuing despite failed checks:\n    " + "\n    ".join(lines))
-        return
-    raise CheckFailed(
-        f"{len(failed)} sanity check(s) failed:\n  " + "\n  ".join(lines),
-        where=str(job.run.checks),
-        fix="; ".join(dict.fromkeys(r["advice"] for r in failed))
-        + "; with changed images start a new folder (--out), or go on with `--on-failed-check warn`",
-    )
+    elif failed:
+        what = f"{len(failed)} sanity check(s) failed:\n  " + "\n  ".join(lines)
+        fix = "; ".join(dict.fromkeys(result["advice"] for result in failed))
+        fix += "; after changing images start a new run (--out), or continue with `--on-failed-check warn`"
+        raise CheckFailed(what, where=str(job.run.checks), fix=fix)

@@ -22,9 +22,9 @@ def prepare_data(job: Job) -> None:
     for warning in index.split_warnings:
         say(f"  warning: {warning}")
     side = job.settings.cnn.side
-    files = ImageFiles(job.root, index.of("train"))
-    to = own_preprocess(decoded(files, 2 * side, "decoding train"), side)
-    index = dataclasses.replace(index, mean=to.mean, std=to.std)
-    counts = {split: sum(of) for split, of in index.counts().items()}
-    say(f"  {len(index.classes)} classes; images: " + ", ".join(f"{n} {split}" for split, n in counts.items()))
+    files = ImageFiles(job.root, index.of("train"))  # `job.files` reads `data.json`, which is written below
+    preprocess = own_preprocess(decoded(files, 2 * side, "decoding train"), side)
+    index = dataclasses.replace(index, mean=preprocess.mean, std=preprocess.std)
+    totals = ", ".join(f"{sum(counts)} {split}" for split, counts in index.counts().items())
+    say(f"  {len(index.classes)} classes; images: {totals}")
     write_json(job.run.data, index.to_json())

@@ -1,4 +1,4 @@
-"""The evaluate stage: predict `val`, once, after every choice; then all numbers from the predictions on disk."""
+"""The evaluate stage: predict `val`, once, after every choice; then compute all scores from the saved predictions."""
 
 from typing import Any
 
@@ -29,9 +29,9 @@ def evaluate(job: Job) -> None:
 
 
 def predict_baselines(job: Job) -> None:
-    """What a model must beat: the largest class, and a logistic regression on pixels."""
+    """Save the predictions of the baselines: the largest class, and a logistic regression on pixels."""
     x = {split: baselines.thumbnails(cnn_images(job, split)) for split in SPLITS}
-    y = {split: labels(job.index.of(split)) for split in SPLITS}
+    y = {split: job.labels(split) for split in SPLITS}
     predictions = {
         "majority": baselines.majority(y["train"], len(y["val"])),
         "pixels": baselines.pixels((x["train"], y["train"]), (x["tune"], y["tune"]), x["val"]),
@@ -40,8 +40,7 @@ def predict_baselines(job: Job) -> None:
 
 
 def near_images(job: Job) -> list[dict[str, Any]]:
-    """Neighbours across classes and splits in the first backbone's features of the plain views."""
+    """Near neighbours across classes or splits, by the first backbone's features of the plain views."""
     samples = [sample for split in SPLITS for sample in job.index.of(split)]
     features = [read_features(job.run.features("probe", split)).headline[0].numpy() for split in SPLITS]
-    files, splits = [s.file for s in samples], [s.split for s in samples]
-    return neighbours(np.concatenate(features), files, labels(samples), splits)
+    return neighbours(np.concatenate(features), [s.file for s in samples], labels(samples), [s.split for s in samples])

@@ -1,4 +1,4 @@
-"""The report stage: both languages."""
+"""The report stage: the report in both languages."""
 
 from headtohead.contenders.base import Job
 from headtohead.report.render import write_reports

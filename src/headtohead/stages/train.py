@@ -2,15 +2,10 @@
 
 from headtohead.contenders import contenders_of
 from headtohead.contenders.base import Job
-from headtohead.settings.contenders import contender_names
 
 
 def train(job: Job) -> None:
-    """Leave each contender's trainings in its folder, `scores.json` last."""
+    """Train each contender that has no `scores.json`, the last file of its training."""
     for name, contender in contenders_of(job.settings).items():
-        contender.train(job, name)
-
-
-def is_trained(job: Job) -> bool:
-    """Whether every contender is."""
-    return all(job.run.scores(name).exists() for name in contender_names(job.settings))
+        if not job.run.scores(name).exists():
+            contender.train(job, name)

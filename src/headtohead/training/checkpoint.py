@@ -1,4 +1,4 @@
-"""All that changes while training, as one thing that is saved and restored as a whole."""
+"""The state of a training, saved and restored as a whole; weights with metadata."""
 
 import json
 from dataclasses import dataclass, field
@@ -17,59 +17,74 @@ Tensors = dict[str, torch.Tensor]
 
 @dataclass
 class TrainState:
-    """Net, optimiser and counters. Order, augmentation and dropout are functions of (seed, epoch, index): no
-    generator state needs saving."""
+    """Model, optimizer and counters. Random numbers are functions of (seed, epoch, index) and need no saving.
+
+    >>> state = TrainState(model := nn.Linear(1, 1), torch.optim.SGD(model.parameters()))
+    >>> for state.epoch, tune_loss in enumerate([0.9, 0.5, 0.7]):
+    ...     state.keep_if_best(tune_loss)
+    >>> state.best_epoch, state.best_loss
+    (1, 0.5)
+    """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    epoch: int = 0  # whole epochs done
-    step: int = 0  # gradient steps done
+    epoch: int = 0  # completed epochs
+    step: int = 0  # completed gradient steps
     best_epoch: int = -1
     best_loss: float = float("inf")  # lowest loss on `tune`
     best_weights: Tensors = field(default_factory=dict)
 
     def keep_if_best(self, tune_loss: float) -> None:
-        """Remember the weights if this epoch's loss on `tune` is the lowest so far."""
+        """Copy the weights if this epoch's loss on `tune` is the lowest so far."""
         if tune_loss < self.best_loss:
             self.best_epoch, self.best_loss = self.epoch, tune_loss
             self.best_weights = {name: t.detach().cpu().clone() for name, t in self.model.state_dict().items()}
 
     def save(self, path: Path) -> None:
-        """Write everything, whole or not at all."""
-        content = {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "epoch": self.epoch,
-            "step": self.step,
-            "best_epoch": self.best_epoch,
-            "best_loss": self.best_loss,
-            "best_weights": self.best_weights,
-        }
+        """Write the complete state atomically."""
+        content = vars(self) | {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         write_atomically(path, lambda temporary: torch.save(content, temporary))
 
     def restore(self, path: Path) -> None:
-        """Continue where `save` stopped."""
+        """Continue with the state that `save` wrote."""
         content: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
         self.model.load_state_dict(content.pop("model"))
         self.optimizer.load_state_dict(content.pop("optimizer"))
-        for name, value in content.items():
-            setattr(self, name, value)
+        vars(self).update(content)
 
 
 def saved_epoch(path: Path) -> int:
-    """Whole epochs in a saved state; 0 where there is none."""
+    """Number of completed epochs in a saved state; 0 if the file does not exist.
+
+    >>> saved_epoch(Path("does-not-exist.pt"))
+    0
+    """
     return int(torch.load(path, weights_only=True, map_location="cpu")["epoch"]) if path.exists() else 0
 
 
-def save_weights(path: Path, weights: Tensors, about: dict[str, Any]) -> None:
-    """Write `weights` as safetensors; `about` (classes, preprocessing, ...) travels in the file's metadata."""
+def save_weights(path: Path, weights: Tensors, metadata: dict[str, Any]) -> None:
+    """Write `weights` as safetensors, with `metadata` (classes, preprocessing, ...) in the header of the file.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     save_weights(Path(folder, "w.safetensors"), {"bias": torch.ones(2)}, {"classes": ["cat", "dog"]})
+    ...     load_weights(Path(folder, "w.safetensors"))
+    ({'bias': tensor([1., 1.])}, {'classes': ['cat', 'dog']})
+    """
     contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
-    metadata = {"headtohead": json.dumps(about, sort_keys=True)}
-    write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata=metadata))
+    header = {"headtohead": json.dumps(metadata, sort_keys=True)}
+    write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata=header))
 
 
 def load_weights(path: Path) -> tuple[Tensors, dict[str, Any]]:
-    """What `save_weights` wrote."""
+    """The weights and the metadata that `save_weights` wrote.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     save_weights(Path(folder, "w.safetensors"), {}, {"best_epoch": 3})
+    ...     load_weights(Path(folder, "w.safetensors"))
+    ({}, {'best_epoch': 3})
+    """
     with safe_open(path, framework="pt") as stream:
         weights = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  # not a dict
         return weights, json.loads(stream.metadata()["headtohead"])

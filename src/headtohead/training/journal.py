@@ -1,8 +1,7 @@
-"""What a training tells: `log.jsonl` is the truth; TensorBoard and the progress bar are views of it."""
+"""The record of a training: `log.jsonl` is the reference, TensorBoard and the progress bar are views of it."""
 
 import json
 import shutil
-from types import TracebackType
 from typing import Self
 
 import torch
@@ -14,21 +13,28 @@ from headtohead.core.files import write_text
 from headtohead.core.progress import bar
 from headtohead.settings.rundir import SeedDir
 
-MAX_HISTOGRAMS = 40  # per layer and training: more make large files, not clearer pictures
+MAX_HISTOGRAMS = 40  # per layer and training: more make the files larger, not the picture clearer
 NUM_BINS = 64
 
 
 class Journal:
     """Records the epochs of one training in `folder`.
 
-    `first_epoch` is where it continues: what a killed session wrote beyond that is dropped.
+    `first_epoch` is where the training continues: what a killed process logged beyond it is dropped.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder, Journal(SeedDir(Path(folder)), "cnn", num_epochs=1) as journal:
+    ...     journal.epoch({"epoch": 0, "accuracy/tune": 0.5}, {"train": 1.5}, nn.Linear(1, 1))
+    ...     SeedDir(Path(folder)).read_log()
+    [{'epoch': 0, 'accuracy/tune': 0.5, 'seconds/train': 1.5}]
     """
 
     def __init__(self, folder: SeedDir, title: str, num_epochs: int, first_epoch: int = 0):
         folder.path.mkdir(parents=True, exist_ok=True)
         kept = [entry for entry in folder.read_log() if entry["epoch"] < first_epoch]
         write_text(folder.log, "".join(json.dumps(entry) + "\n" for entry in kept))
-        if first_epoch == 0:  # a session killed within its first epoch may have left events
+        if first_epoch == 0:  # a process killed within its first epoch may have left events
             shutil.rmtree(folder.tensorboard, ignore_errors=True)
         self._log = folder.log.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(folder.tensorboard), purge_step=first_epoch or None)
@@ -41,20 +47,18 @@ class Journal:
         self._bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.stop()
         self._board.close()
         self._log.close()
 
     def start(self, settings: str, entering: torch.Tensor) -> None:
-        """Once per training: the settings as text, and a grid of what really enters the net (B, 3, S, S)."""
+        """Record once per training: the settings as text, and a grid of the images that enter the net (B, 3, S, S)."""
         self._board.add_text("settings", f"```toml\n{settings}\n```", 0)
         self._board.add_image("entering_the_net", make_grid(entering.cpu(), nrow=8, normalize=True), 0)
 
     def epoch(self, scalars: dict[str, float], seconds: dict[str, float], model: nn.Module) -> None:
-        """One epoch: numbers by tag, time by part, and histograms of every layer's weights and last gradients."""
+        """Record an epoch: scalars by tag, time by part, and histograms of every layer's weights and last gradients."""
         epoch = int(scalars["epoch"])
         self._log.write(json.dumps({"epoch": epoch} | scalars | {f"seconds/{k}": v for k, v in seconds.items()}) + "\n")
         self._log.flush()

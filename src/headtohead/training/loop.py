@@ -1,4 +1,4 @@
-"""The training loop: it trains the CNN on images, the linear head on cached features and the finetuned net alike."""
+"""The training loop of all contenders: the CNN on images, the linear head on cached features, the finetuned net."""
 
 import math
 from collections.abc import Callable
@@ -26,19 +26,19 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """How one training goes. Two equal plans on equal data give equal bits."""
+    """Hyperparameters of one training. Equal plans on equal data give equal weights, to the last bit."""
 
     seed: int
     epochs: int
-    learning_rate: float  # the peak; see `learning_rate`
+    learning_rate: float  # the peak of the schedule, see `learning_rate` below
     weight_decay: float
-    warmup_share: float
-    clip_norm: float
+    warmup_share: float  # share of the steps with a rising learning rate
+    clip_norm: float  # gradients with a larger norm are scaled down to it
     bf16: bool = False
-    optimizer: str = "adamw"  # of OPTIMIZERS
+    optimizer: str = "adamw"  # a key of OPTIMIZERS
 
     def with_choice(self, optimizer: str, learning_rate: float, weight_decay: float) -> "Plan":
-        """The same plan with what was chosen on `tune`.
+        """The same plan with the hyperparameters chosen on `tune`.
 
         >>> Plan(0, 30, 1e-2, 0.0, 0.1, 5.0).with_choice("sgd", 0.1, 0.01).optimizer
         'sgd'
@@ -56,20 +56,27 @@ def train(
 ) -> TrainState:
     """Train `model` on `batches`; the best epoch is the one with the lowest loss on `tune`.
 
-    With a `folder` the state is saved after every epoch, and the same call continues from there to the same bits.
-    Raises TrainingDiverged when the loss is no longer a number.
+    With a `folder` the state is saved after every epoch; the same call continues there, to bit-identical weights.
+    Raises TrainingDiverged if the loss or its gradient is not finite.
+
+    >>> from headtohead.dataset.batches import FeatureBatches
+    >>> features, labels = torch.tensor([[[-1.0], [1.0]]]), torch.tensor([0, 1]).numpy()
+    >>> batches, tune = FeatureBatches(features, labels, batch_size=2, seed=0), FeatureBatches(features, labels)
+    >>> state = train(nn.Linear(1, 2), batches, tune, Plan(0, 50, 0.3, 0.0, 0.0, 5.0))
+    >>> state.epoch, state.step, predict(state.model, tune)[1].argmax(1).tolist()
+    (50, 50, [0, 1])
     """
     optimizer = build_optimizer(model, plan)
     state = TrainState(model, optimizer)
     if folder and folder.last.exists():
         state.restore(folder.last)
-    num_steps = plan.epochs * len(batches)  # the schedule is a formula of the step, so it needs no state of its own
+    num_steps = plan.epochs * len(batches)  # the schedule is a function of the step, without state of its own
 
     for epoch in range(state.epoch, plan.epochs):
         started = perf_counter()
         # Dropout draws from torch's global generator. Seeding it by (seed, epoch) makes resuming exact.
         torch.manual_seed(dropout_seed(plan.seed, epoch))
-        model.train()  # dropout drops, BatchNorm normalises by the batch; `predict` below switches both off
+        model.train()  # dropout is active, BatchNorm normalises by the batch; `predict` below switches both off
         stats = EpochStats(model, len(batches))
         for x, y in annotated("data", batches(epoch)):
             lr = learning_rate(state.step, num_steps, plan.learning_rate, plan.warmup_share)
@@ -77,7 +84,7 @@ def train(
             logits, loss, grad_norm = train_step(model, optimizer, x, y, lr, plan)
             # Stop at the first NaN: every later step would train on it, and the journal would show a flat line.
             if not math.isfinite(loss) or not math.isfinite(grad_norm):
-                raise diverged(model, x, epoch, state.step, lr)
+                raise _diverged(model, x, epoch, state.step, lr)
             stats.after_step(logits, y, loss, grad_norm)
             state.step += 1
         trained = perf_counter()
@@ -85,7 +92,7 @@ def train(
         # All of `tune`, not augmented, in eval mode. Without gradients an image costs about a third of a training one.
         tune_loss, tune_logits, tune_labels = predict(model, tune, plan.bf16)
         if not math.isfinite(tune_loss):
-            raise diverged(model, next(iter(tune(0)))[0], epoch, state.step, lr)
+            raise _diverged(model, next(iter(tune(0)))[0], epoch, state.step, lr)
         state.keep_if_best(tune_loss)  # by loss, not accuracy: on a few hundred images accuracy moves in coarse steps
         evaluated = perf_counter()
 
@@ -102,7 +109,14 @@ def train(
 def train_step(
     model: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, lr: float, plan: Plan
 ) -> tuple[torch.Tensor, float, float]:
-    """One gradient step. Returns logits (B, C), the loss, and the norm of the gradients before clipping."""
+    """One gradient step. Returns logits (B, C), the loss, and the norm of the gradients before clipping.
+
+    >>> model, plan = nn.Linear(1, 2), Plan(0, 1, 0.1, 0.0, 0.0, 5.0)
+    >>> optimizer = build_optimizer(model, plan)
+    >>> losses = [train_step(model, optimizer, torch.ones(1, 1), torch.tensor([0]), 0.1, plan)[1] for _ in range(2)]
+    >>> losses[1] < losses[0]
+    True
+    """
     for group in optimizer.param_groups:
         group["lr"] = lr
     with record_function("forward"), torch.autocast(x.device.type, torch.bfloat16, enabled=plan.bf16):
@@ -110,11 +124,11 @@ def train_step(
     with record_function("loss"):
         loss = cross_entropy(logits.float(), y)  # in fp32, outside autocast: bf16 keeps 2 to 3 digits
     with record_function("backward"):
-        optimizer.zero_grad()  # gradients add up otherwise
+        optimizer.zero_grad()  # otherwise gradients accumulate
         loss.backward()
     with record_function("optimizer"):
         grad_norm = nn.utils.clip_grad_norm_(trainable(model), plan.clip_norm)
-        # A step by NaN or infinity would destroy the weights: they are left as they were, to be looked at.
+        # A step by NaN or infinity would destroy the weights; without it they can be inspected.
         if torch.isfinite(grad_norm):
             optimizer.step()
     return logits.detach(), loss.item(), grad_norm.item()  # .item() waits for the device: a CPU-GPU sync point
@@ -126,7 +140,7 @@ def predict(model: nn.Module, batches: Batches, bf16: bool = False) -> tuple[flo
 
     >>> batch = torch.zeros(2, 3), torch.tensor([0, 1])
     >>> loss, logits, labels = predict(nn.Linear(3, 2, bias=False), lambda epoch: iter([batch]))
-    >>> round(loss, 4), logits.shape, labels.tolist()  # ln 2: it cannot tell the two apart
+    >>> round(loss, 4), logits.shape, labels.tolist()  # ln 2: two classes of equal probability
     (0.6931, torch.Size([2, 2]), [0, 1])
     """
     model.eval()
@@ -140,9 +154,9 @@ def predict(model: nn.Module, batches: Batches, bf16: bool = False) -> tuple[flo
 
 
 def learning_rate(step: int, num_steps: int, peak: float, warmup_share: float) -> float:
-    """Linear warm-up over the first share of the steps, then a cosine to zero.
+    """Linear warm-up over the first `warmup_share` of the steps, then cosine decay to zero.
 
-    The first step already moves (peak / warm-up steps), and the last one still does.
+    Neither the first step (peak / warm-up steps) nor the last one has a rate of zero.
 
     >>> [round(learning_rate(step, 10, 1.0, 0.2), 2) for step in range(10)]
     [0.5, 1.0, 1.0, 0.96, 0.85, 0.69, 0.5, 0.31, 0.15, 0.04]
@@ -155,7 +169,7 @@ def learning_rate(step: int, num_steps: int, peak: float, warmup_share: float) -
 
 
 def build_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
-    """The plan's optimizer over the parameters that can be trained, and only those.
+    """The plan's optimizer for the trainable parameters of `model`.
 
     >>> type(build_optimizer(nn.Linear(2, 2), Plan(0, 1, 0.1, 0.0, 0.0, 1.0))).__name__
     'AdamW'
@@ -164,7 +178,7 @@ def build_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
 
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:
-    """The parameters that gradients reach.
+    """The parameters that require gradients.
 
     >>> len(trainable(nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 2))))
     2
@@ -172,11 +186,11 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def diverged(model: nn.Module, x: torch.Tensor, epoch: int, step: int, lr: float) -> TrainingDiverged:
-    """The error that says where the first number that is not finite came from."""
+def _diverged(model: nn.Module, x: torch.Tensor, epoch: int, step: int, lr: float) -> TrainingDiverged:
+    """The error that names where the first non-finite number occurred."""
     return TrainingDiverged(
         f"The loss or its gradient is not a finite number at epoch {epoch}, step {step}: "
         f"first seen in {first_non_finite(model, x)}.",
         where=f"learning rate {lr:.3g}",
-        fix="lower cnn.learning_rate, the probe's learning rates or training.clip_norm, in a new folder (--out)",
+        fix="lower cnn.learning_rate, the probe's learning rates or training.clip_norm, and start a new run with --out",
     )

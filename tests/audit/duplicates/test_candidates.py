@@ -1,4 +1,4 @@
-"""Planted copies are found, different images are not taken for copies."""
+"""Planted copies are found, and different images are not reported as copies."""
 
 import io
 import re
@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from headtohead.audit.duplicates import candidates as d
-from headtohead.audit.duplicates.alignment import Apart, Floats, Thumbnails
+from headtohead.audit.duplicates.alignment import Floats, Thumbnails
 from headtohead.audit.duplicates.fingerprint import PRINT, Prints, fingerprint
 from headtohead.audit.leaks import Duplicates, place
 from headtohead.dataset.index import build_index
@@ -28,8 +28,8 @@ def jpeg(image: Image.Image, quality: int) -> Image.Image:
     return Image.open(io.BytesIO(out.getvalue()))
 
 
-def resized(image: Image.Image, by: float) -> Image.Image:
-    return image.resize((round(image.width * by), round(image.height * by)), Image.Resampling.BICUBIC)
+def resized(image: Image.Image, scale: float) -> Image.Image:
+    return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
 
 
 def cropped(image: Image.Image, share: float, corner: bool) -> Image.Image:
@@ -60,11 +60,11 @@ def image(name: str, picture: Image.Image) -> tuple[str, str, bytes]:
 
 def find_pairs(images: list[tuple[str, str, bytes]]) -> list[d.Pair]:
     files, digests, prints = zip(*images, strict=True)
-    return d.find_pairs(files, digests, Prints.of(b"".join(prints)))
+    return d.find_pairs(files, digests, Prints.from_bytes(b"".join(prints)))
 
 
-def some_builtin(every: int) -> list[Image.Image]:
-    paths = sorted(builtin_folder().glob("*/*/*.png"))[::every]
+def every_nth_builtin(n: int) -> list[Image.Image]:
+    paths = sorted(builtin_folder().glob("*/*/*.png"))[::n]
     return [Image.open(path).convert("RGB") for path in paths]
 
 
@@ -77,20 +77,20 @@ def planted(originals: list[Image.Image], copy: str) -> tuple[set[tuple[int, int
 
 @pytest.mark.parametrize("copy", COPIES)
 def test_planted_copies_of_small_grey_images_are_found_and_nothing_else(copy: str) -> None:
-    found, n = planted(some_builtin(200), copy)
-    assert found == {(k, k + n) for k in range(n)}
+    pairs, n = planted(every_nth_builtin(200), copy)
+    assert pairs == {(k, k + n) for k in range(n)}
 
 
 @pytest.mark.shared
 @pytest.mark.parametrize("copy", COPIES)
 def test_planted_copies_of_photographs_are_found_and_nothing_else(copy: str, shared_data: Path) -> None:
     paths = sorted((shared_data / "clothing").glob("*/*.jpg"))[::110]
-    found, n = planted([Image.open(path).convert("RGB") for path in paths], copy)
-    assert found == {(k, k + n) for k in range(n)}
+    pairs, n = planted([Image.open(path).convert("RGB") for path in paths], copy)
+    assert pairs == {(k, k + n) for k in range(n)}
 
 
 def test_no_false_alarm_on_a_part_of_the_built_in_set() -> None:
-    assert find_pairs([image(f"{k}", i) for k, i in enumerate(some_builtin(6))]) == []
+    assert find_pairs([image(f"{k}", i) for k, i in enumerate(every_nth_builtin(6))]) == []
 
 
 @pytest.mark.slow
@@ -107,37 +107,37 @@ def test_no_false_alarm_on_photographs(shared_data: Path) -> None:
 def test_the_work_does_not_grow_with_the_square_where_all_images_look_alike(
     spread: float, num_clusters: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One picture with other noise each time: all are copies, or none is."""
-    base, rng = np.asarray(some_builtin(4000)[0], float), np.random.default_rng(0)
-    n, looked_at = 400, []
+    """One picture with different noise each time: all are copies, or none is."""
+    base, rng = np.asarray(every_nth_builtin(4000)[0], float), np.random.default_rng(0)
+    n, num_compared = 400, []
     coarse = [np.kron(rng.normal(0, spread, (7, 7, 1)), np.ones((4, 4, 1))) for _ in range(n)]
-    pictures = [Image.fromarray(np.clip(base + some, 0, 255).astype(np.uint8)) for some in coarse]
+    pictures = [Image.fromarray(np.clip(base + offset, 0, 255).astype(np.uint8)) for offset in coarse]
     images = [image(f"{k:03d}", picture) for k, picture in enumerate(pictures)]
-    monkeypatch.setattr(d, "MAX_BITS", 64)  # the hashes tell nothing
+    monkeypatch.setattr(d, "MAX_BITS", 64)  # all hashes are alike
 
-    def distances(x: Thumbnails, y: Thumbnails, parts: Floats) -> Apart:
-        looked_at.append(len(parts))
-        return apart(x, y, parts)
+    def distances(x: Thumbnails, y: Thumbnails, parts: Floats) -> Floats:
+        num_compared.append(len(parts))
+        return measure(x, y, parts)
 
-    apart = d.distances
+    measure = d.distances
     monkeypatch.setattr(d, "distances", distances)
     pairs = find_pairs(images)
     assert len(set(d.clusters(n, [(p.a, p.b) for p in pairs]).tolist())) == num_clusters
-    assert n <= sum(looked_at) <= 2 * d.MOST * n  # of n * n, both ways round, plain and mirrored twice that
+    assert n <= sum(num_compared) <= 2 * d.MOST * n  # of 2 * n * n: in both directions, plain and mirrored
 
 
-def test_how_many_hashes_are_compared_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    base, rng = np.asarray(some_builtin(4000)[0], float), np.random.default_rng(0)
+def test_the_number_of_hashes_compared_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    base, rng = np.asarray(every_nth_builtin(4000)[0], float), np.random.default_rng(0)
     coarse = [np.kron(rng.normal(0, 2, (7, 7, 1)), np.ones((4, 4, 1))) for _ in range(300)]
-    pictures = [Image.fromarray(np.clip(base + some, 0, 255).astype(np.uint8)) for some in coarse]
+    pictures = [Image.fromarray(np.clip(base + offset, 0, 255).astype(np.uint8)) for offset in coarse]
     images = [image(f"{k:03d}", picture) for k, picture in enumerate(pictures)]
     monkeypatch.setattr(d, "MAX_BITS", 64)
     monkeypatch.setattr(d, "MOST", 4)
-    found = find_pairs(images)
-    assert len(found) > 20
+    pairs = find_pairs(images)
+    assert len(pairs) > 20
     for cells in (1, 5000):
         monkeypatch.setattr(d, "CELLS", cells)
-        assert find_pairs(images) == found
+        assert find_pairs(images) == pairs
 
 
 def noise(seed: int, tint: tuple[int, int, int] = (0, 0, 0)) -> Image.Image:
@@ -147,13 +147,12 @@ def noise(seed: int, tint: tuple[int, int, int] = (0, 0, 0)) -> Image.Image:
 
 def test_bytes_come_before_pixels_before_near_and_copies_form_a_star() -> None:
     picture = noise(0)
-    one = image("a", picture)
-    images = [one, ("b", *one[1:]), image("c", picture), image("d", jpeg(picture, 80)), image("e", noise(1))]
-    found = find_pairs([*images, image("f", ImageOps.mirror(jpeg(picture, 70)))])
-    for pair in found:  # the words are in the table of translations
+    first = image("a", picture)
+    images = [first, ("b", *first[1:]), image("c", picture), image("d", jpeg(picture, 80)), image("e", noise(1))]
+    pairs = find_pairs([*images, image("f", ImageOps.mirror(jpeg(picture, 70)))])
+    for pair in pairs:  # the evidence is in the table of translations
         assert re.search("[а-я]", evidence(pair.evidence, speaker("ru")))
-    pairs = [(p.a, p.b, p.kind) for p in found if p.b < 5]
-    assert pairs == [(0, 1, "bytes"), (0, 2, "pixels"), (0, 3, "near")]
+    assert [(p.a, p.b, p.kind) for p in pairs if p.b < 5] == [(0, 1, "bytes"), (0, 2, "pixels"), (0, 3, "near")]
     assert d.clusters(5, [(0, 1), (0, 2), (0, 3)]).tolist() == [0, 0, 0, 0, 1]
 
 
@@ -163,26 +162,26 @@ def test_another_colour_is_another_image_and_flat_images_are_no_copies() -> None
     assert find_pairs([image(str(k), f) for k, f in enumerate(flat)]) == []
 
 
-def test_a_fingerprint_is_of_pixels_not_of_the_file() -> None:
+def test_a_fingerprint_depends_on_pixels_and_not_on_the_file() -> None:
     picture, out = noise(3), io.BytesIO()
     picture.save(out, "BMP")
     assert fingerprint(decode(out.getvalue())[0]) == fingerprint(np.asarray(picture))
-    # The same bytes in another shape are another image.
+    # The same bytes with another shape are another image.
     flat = np.zeros((4, 6, 3), np.uint8)
-    pixels = Prints.of(fingerprint(flat) + fingerprint(flat.reshape(6, 4, 3))).column("pixels")
+    pixels = Prints.from_bytes(fingerprint(flat) + fingerprint(flat.reshape(6, 4, 3))).column("pixels")
     assert (pixels[0] != pixels[1]).any()
     small = np.arange(75, dtype=np.uint8).reshape(5, 5, 3)
-    assert (Prints.of(bytes(PRINT.itemsize) + fingerprint(small)).thumbnail(1) == small).all()
+    assert (Prints.from_bytes(bytes(PRINT.itemsize) + fingerprint(small)).thumbnail(1) == small).all()
 
 
 def test_where_pairs_lie_and_what_is_leaked() -> None:
     pairs = [d.Pair(0, 1, "near", 1.0, ""), d.Pair(1, 2, "near", 2.0, ""), d.Pair(3, 4, "bytes", 0.0, "")]
     files = ["t", "u", "v", "w", "x", "alone"]
     splits = ("train", "tune", "val", "val", "val", "val")
-    found = place([ImagePath(*of) for of in zip(files, "aabaab", splits, strict=True)], pairs)
-    assert [(p.a, p.b, p.where) for p in found.pairs] == [
+    duplicates = place([ImagePath(*row) for row in zip(files, "aabaab", splits, strict=True)], pairs)
+    assert [(p.a, p.b, p.where) for p in duplicates.pairs] == [
         ("u", "v", "across classes and splits"), ("t", "u", "within a class"), ("w", "x", "within a class"),
     ]  # fmt: skip
-    assert found.clusters == (("t", "u", "v"), ("w", "x"))
-    assert found.leaked == ("v",)
-    assert Duplicates.from_json(found.to_json()) == found
+    assert duplicates.clusters == (("t", "u", "v"), ("w", "x"))
+    assert duplicates.leaked == ("v",)
+    assert Duplicates.from_json(duplicates.to_json()) == duplicates

@@ -1,10 +1,10 @@
-"""How far apart two images are when one may be a crop, a mirrored, a lighter or a resized copy of the other.
+"""Distance between two images of which one may be a crop or a mirrored, lighter or resized copy of the other.
 
-A 64-bit hash cannot tell copies from look-alikes: among the nearest neighbours by hash of small grey images every third
-is a false alarm. Here the pixels decide. One thumbnail is laid over the other by shift and scale (Gauss-Newton, as
-Lucas and Kanade 1981), with a gain for contrast, an offset for brightness and a Laplacian for sharpness; what
-remains is the distance. Both are seen through a slight blur, which takes away most of what JPEG and resampling add.
-Everything is a product of small matrices, for many pairs at once: L @ image @ R.T samples, blurs or differentiates.
+A 64-bit hash cannot tell copies from look-alikes: among the nearest neighbours by hash of small grey images, every
+third is a false alarm. So the pixels decide. One thumbnail is aligned with the other by shift and scale (Gauss-Newton
+as in Lucas and Kanade, 1981), with a gain for contrast, an offset for brightness and a Laplacian for sharpness; the
+residual is the distance. Both are blurred slightly, which removes most of what JPEG and resampling add. All steps are
+products of small matrices for many pairs at once: L @ image @ R.T samples, blurs or differentiates.
 """
 
 from dataclasses import dataclass
@@ -17,35 +17,35 @@ from headtohead.audit.duplicates.fingerprint import SIDE, Prints
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
 
-STEPS = 3  # of Gauss-Newton
-REACH = 0.06  # scale may change by this much, and the centre move by half of it: room for a crop of 4 %
-GAINS = (0.6, 1.6)  # contrast of one over that of the other; beyond it is not the same picture
-WORTH_ALIGNING = 0.4  # largest relative distance before alignment; of planted copies the largest was 0.38
+STEPS = 3  # Gauss-Newton steps
+REACH = 0.06  # largest change of the scale; the centre may move by half of it: enough for a crop of 4 %
+GAINS = (0.6, 1.6)  # ratio of the contrasts; outside of this range it is another image
+WORTH_ALIGNING = 0.4  # largest relative distance before alignment; the largest among planted copies was 0.38
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 WHITE = 250
-SAME_SCALE = 1.2  # thumbnails closer than this in size are compared as they are, without resizing one to the other
+SAME_SCALE = 1.2  # thumbnails whose sizes differ by less than this factor are compared without resizing
 
 _px = np.arange(SIDE)
 _blur = np.exp(-0.5 * (_px[:, None] - _px) ** 2)  # a Gaussian of 1 px
 _blur /= _blur.sum(axis=1, keepdims=True)
-# Both images are sampled on SIDE x SIDE points, blurred, and every second of these is looked at.
+# Both images are sampled on SIDE x SIDE points and blurred; every second point is used, G = SIDE / 2 per side.
 BLUR = _blur[::2].astype(np.float32)  # (G, SIDE)
-SLOPE = (np.gradient(_blur, axis=0)[::2] * SIDE).astype(np.float32)  # the blurred image's slope, per side
+SLOPE = (np.gradient(_blur, axis=0)[::2] * SIDE).astype(np.float32)  # slope of the blurred image, per side
 CURVE = np.gradient(np.gradient(_blur, axis=0), axis=0)[::2].astype(np.float32)
-FROM_CENTRE = ((_px[::2] + 0.5) / SIDE - 0.5).astype(np.float32)  # (G,), in sides
+FROM_CENTRE = ((_px[::2] + 0.5) / SIDE - 0.5).astype(np.float32)  # (G,), in shares of a side
 
 
 @dataclass(frozen=True)
 class Thumbnails:
-    """Thumbnails of B images, each in the corner of (SIDE, SIDE)."""
+    """Thumbnails of B images, each in the upper left corner of (SIDE, SIDE)."""
 
     rgb: Floats  # (B, 3, SIDE, SIDE), 0..255
     height: Ints  # (B,), px
     width: Ints
 
     @classmethod
-    def of(cls, prints: Prints, mirrored: NDArray[np.bool_]) -> "Thumbnails":
-        """Those with `mirrored` (B,) mirrored."""
+    def from_prints(cls, prints: Prints, mirrored: NDArray[np.bool_]) -> "Thumbnails":
+        """The thumbnails of `prints`; those with `mirrored` (B,) are mirrored."""
         rgb = prints.column("thumbnail").transpose(0, 3, 1, 2).astype(np.float32)
         height, width = (prints.column(side).astype(np.int64) for side in ("height", "width"))
         for k in np.flatnonzero(mirrored):
@@ -57,15 +57,15 @@ class Thumbnails:
         return np.einsum("bchw,c->bhw", self.rgb, GREY)[:, None]
 
     def is_grey(self) -> NDArray[np.bool_]:
-        """(B,) whether the three channels are one."""
+        """(B,) whether the three channels are equal up to 2 levels."""
         return np.ptp(self.rgb, axis=1).max(axis=(1, 2)) <= 2
 
-    def __getitem__(self, chosen: NDArray[np.bool_]) -> "Thumbnails":
-        return Thumbnails(self.rgb[chosen], self.height[chosen], self.width[chosen])
+    def __getitem__(self, mask: NDArray[np.bool_]) -> "Thumbnails":
+        return Thumbnails(self.rgb[mask], self.height[mask], self.width[mask])
 
 
 def _weights(at: Floats, half_width: Floats, size: Ints) -> Floats:
-    """(B, SIDE, SIDE) weights of triangles of `half_width` (B,) px at `at` (B, SIDE) px of sides of `size` (B,) px."""
+    """(B, SIDE, SIDE) triangular weights of `half_width` (B,) px at `at` (B, SIDE) px on sides of `size` (B,) px."""
     at = np.clip(at, 0, size[:, None] - 1).astype(np.float32)
     weights = 1 - np.abs(at[..., None] - _px.astype(np.float32)) / half_width[:, None, None]
     weights *= _px < size[:, None, None]
@@ -74,114 +74,100 @@ def _weights(at: Floats, half_width: Floats, size: Ints) -> Floats:
 
 
 def _resizing(size: Ints, to: Ints) -> Floats:
-    """(B, SIDE, SIDE) matrices that bring `size` px to `to` px, antialiased; the identity where they are equal."""
+    """(B, SIDE, SIDE) matrices that resize `size` px to `to` px, antialiased; the identity where they are equal."""
     scale = (size / to).astype(np.float32)
     return _weights((_px + 0.5) * scale[:, None] - 0.5, scale, size)
 
 
 def _sampling(centre: Floats, extent: Floats, size: Ints) -> Floats:
-    """(B, SIDE, SIDE) matrices of linear interpolation within a part, in shares, of a side of `size` px."""
+    """(B, SIDE, SIDE) matrices that sample a part of a side of `size` px linearly; `centre` and `extent` are shares."""
     share = centre[:, None] + extent[:, None] * ((_px + 0.5) / SIDE - 0.5)
     return _weights(share * size[:, None] - 0.5, np.ones(len(size), np.float32), size)
 
 
-def _brought(x: Thumbnails, y: Thumbnails, images: Floats) -> tuple[Floats, Ints, Ints]:
-    """`images` of x, resized to the size of y where x is clearly larger; and their heights and widths."""
+def _product(vertical: Floats, images: Floats, horizontal: Floats) -> Floats:
+    """(B, H * W) grey `images` (B, 1, SIDE, SIDE) transformed by matrices (B, H, SIDE) and (B, W, SIDE)."""
+    return (vertical[:, None] @ images @ horizontal.transpose(0, 2, 1)[:, None]).reshape(len(images), -1)
+
+
+def _matched(x: Thumbnails, y: Thumbnails) -> tuple[Floats, Ints, Ints]:
+    """Luminance of x, resized to the size of y if x is clearly larger; and its heights and widths."""
     height = np.where(x.height > SAME_SCALE * y.height, y.height, x.height)
     width = np.where(x.width > SAME_SCALE * y.width, y.width, x.width)
     if (height == x.height).all() and (width == x.width).all():
-        return images, height, width
-    vertical, horizontal = _resizing(x.height, height), _resizing(x.width, width)
-    return vertical[:, None] @ images @ horizontal.transpose(0, 2, 1)[:, None], height, width
+        return x.grey(), height, width
+    resized = _product(_resizing(x.height, height), x.grey(), _resizing(x.width, width))
+    return resized.reshape(-1, 1, SIDE, SIDE), height, width
 
 
-def _seen(vertical: Floats, images: Floats, horizontal: Floats) -> Floats:
-    """(B, C * G * G)."""
-    seen = vertical[:, None] @ images @ horizontal.transpose(0, 2, 1)[:, None]
-    return seen.reshape(len(seen), -1)
-
-
-def _solve(columns: list[Floats], target: Floats, counts: Floats | None = None) -> tuple[Floats, Floats]:
-    """Least squares of `target` (B, P) by `columns` (B, P), where it counts: coefficients (B, K), fit (B, P)."""
+def _solve(columns: list[Floats], target: Floats, weights: Floats | None = None) -> tuple[Floats, Floats]:
+    """Least squares of `target` (B, P) by `columns` (B, P), weighted: coefficients (B, K) and fit (B, P)."""
     design = np.stack(columns, axis=2)
     transposed = design.transpose(0, 2, 1)
-    if counts is not None:
-        transposed = transposed * counts[:, None]
-    # A touch of ridge: an image without content has no slope.
+    if weights is not None:
+        transposed = transposed * weights[:, None]
+    # A small ridge, because an image without content has no slope.
     normal = transposed @ design + 1e-2 * np.eye(len(columns), dtype=np.float32)
     coefficients = np.linalg.solve(normal, transposed @ target[..., None])
     return coefficients[..., 0], (design @ coefficients)[..., 0]
 
 
-@dataclass(frozen=True)
-class Apart:
-    """Distances of B pairs after alignment."""
-
-    levels: Floats  # (B,) RMSE in grey levels of 0..255, at the lower of the two contrasts
-    relative: Floats  # (B,) RMSE over the standard deviation of the image
-
-
 def _unexplained(columns: list[Floats], target: Floats) -> Floats:
-    """(B,) RMSE that offset, gain and the like leave, over the contrast; infinite where no copy has such a gain."""
-    # What is white may have been made so: it is not fitted, and a fit beyond white or black is as good as that.
+    """(B,) relative RMSE of the fit by offset, gain and curvature; infinite if the gain is not that of a copy."""
+    # White may be clipped: white pixels hardly count in the fit, and a fit beyond white or black is cut there.
     coefficients, fit = _solve(columns, target, np.where(target < WHITE, 1, 0.01).astype(np.float32))
     rest = np.sqrt(((target - np.clip(fit, 0, 255)) ** 2).mean(axis=1)) / np.maximum(target.std(axis=1), 1)
     gain = coefficients[:, 1]
     return np.where((gain < GAINS[0]) | (gain > GAINS[1]), np.inf, rest)
 
 
-def _apart(laid: Floats, target: Floats, curved: Floats) -> Apart:
-    """Either explained by the other, whichever goes better: a blown-out copy cannot explain its original."""
-    one = np.ones_like(laid)
-    relative = np.minimum(_unexplained([one, laid, curved], target), _unexplained([one, target], laid))
-    return Apart(relative * np.minimum(target.std(axis=1), laid.std(axis=1)), relative)
+def distances(x: Thumbnails, y: Thumbnails, parts: Floats) -> Floats:
+    """(2, B) RMSE between y and x in grey levels of 0..255, at the lower contrast, and relative to the contrast.
 
-
-def distances(x: Thumbnails, y: Thumbnails, parts: Floats) -> Apart:
-    """Distances of y from x, of which `parts` (B, 4), shares (top, left, bottom, right), is the first guess.
-
-    Pairs that are far apart at the first guess keep that distance; the others are aligned.
+    The initial alignment is `parts` (B, 4) of x: top, left, bottom, right in shares. Pairs that are far apart there
+    keep that distance; the others are aligned.
     """
-    found = _distances(x, y, parts, steps=0)
-    near = found.relative < WORTH_ALIGNING
+    result = _distances(x, y, parts, steps=0)
+    near = result[1] < WORTH_ALIGNING
     if near.any():
-        closer = _distances(x[near], y[near], parts[near], steps=STEPS)
-        found.levels[near], found.relative[near] = closer.levels, closer.relative
-    return found
+        result[:, near] = _distances(x[near], y[near], parts[near], steps=STEPS)
+    return result
 
 
-def colours_apart(x: Thumbnails, y: Thumbnails) -> Floats:
-    """(B,) largest difference of the mean R, G and B, each less the luminance; 0 where either image is grey."""
-    tints = [of.rgb.sum(axis=(2, 3)) / (of.height * of.width)[:, None] for of in (x, y)]
-    apart = np.abs(np.subtract(*(tint - (tint @ GREY)[:, None] for tint in tints))).max(axis=1)
-    return np.where(x.is_grey() | y.is_grey(), 0, apart).astype(np.float32)
+def tint_distances(x: Thumbnails, y: Thumbnails) -> Floats:
+    """(B,) largest difference of the mean R, G and B, each minus the luminance; 0 if either image is grey."""
+    means = [images.rgb.sum(axis=(2, 3)) / (images.height * images.width)[:, None] for images in (x, y)]
+    difference = np.abs(np.subtract(*(mean - (mean @ GREY)[:, None] for mean in means))).max(axis=1)
+    return np.where(x.is_grey() | y.is_grey(), 0, difference).astype(np.float32)
 
 
-def _distances(x: Thumbnails, y: Thumbnails, parts: Floats, steps: int) -> Apart:
-    """The smallest distances met in `steps` of Gauss-Newton; `cy`, `sy`: centre and extent of the part, in sides."""
-    grey, height, width = _brought(x, y, x.grey())
-    other, other_height, other_width = _brought(y, x, y.grey())
-    whole, half = np.ones(len(parts), np.float32), np.full(len(parts), 0.5, np.float32)
-    up = BLUR @ _sampling(half, whole, other_height)
-    along = BLUR @ _sampling(half, whole, other_width)
-    target = _seen(up, other, along)
+def _distances(x: Thumbnails, y: Thumbnails, parts: Floats, steps: int) -> Floats:
+    """(2, B) smallest distances in `steps` of Gauss-Newton; `cy`, `sy`: centre and extent of the part, in shares."""
+    grey, height, width = _matched(x, y)
+    other, other_height, other_width = _matched(y, x)
+    one, half = np.ones(len(parts), np.float32), np.full(len(parts), 0.5, np.float32)
+    target = _product(BLUR @ _sampling(half, one, other_height), other, BLUR @ _sampling(half, one, other_width))
     cy, cx = (parts[:, 0] + parts[:, 2]) / 2, (parts[:, 1] + parts[:, 3]) / 2
     sy, sx = parts[:, 2] - parts[:, 0], parts[:, 3] - parts[:, 1]
     from_y = np.repeat(FROM_CENTRE, len(FROM_CENTRE))
     from_x = np.tile(FROM_CENTRE, len(FROM_CENTRE))
-    best = Apart(np.full(len(parts), np.inf, np.float32), np.full(len(parts), np.inf, np.float32))
+    best = np.full((2, len(parts)), np.inf, np.float32)
     for step in range(steps + 1):
         vertical, horizontal = _sampling(cy, sy, height), _sampling(cx, sx, width)
         v, h = BLUR @ vertical, BLUR @ horizontal
-        laid = _seen(v, grey, h)
-        now = _apart(laid, target, _seen(CURVE @ vertical, grey, h) + _seen(v, grey, CURVE @ horizontal))
-        better = now.relative < best.relative
-        best.levels[better], best.relative[better] = now.levels[better], now.relative[better]
+        image = _product(v, grey, h)
+        curvature = _product(CURVE @ vertical, grey, h) + _product(v, grey, CURVE @ horizontal)
+        ones = np.ones_like(image)
+        # The better of both directions counts: an overexposed copy cannot explain its original.
+        relative = np.minimum(_unexplained([ones, image, curvature], target), _unexplained([ones, target], image))
+        levels = relative * np.minimum(target.std(axis=1), image.std(axis=1))
+        better = relative < best[1]
+        best[:, better] = levels[better], relative[better]
         if step == steps:
             break
-        down, right = _seen(SLOPE @ vertical, grey, h), _seen(v, grey, SLOPE @ horizontal)
-        moves, _ = _solve([np.ones_like(laid), laid, down, from_y * down, right, from_x * right], target)
-        # The slopes carry the gain; a gain near zero says that there is nothing to align.
+        down, right = _product(SLOPE @ vertical, grey, h), _product(v, grey, SLOPE @ horizontal)
+        moves, _ = _solve([ones, image, down, from_y * down, right, from_x * right], target)
+        # The slopes carry the gain; a gain near zero means that there is nothing to align.
         moves = moves[:, 2:] / np.where(np.abs(moves[:, 1:2]) > 0.2, moves[:, 1:2], np.inf)
         cy, cx = (np.clip(c + moves[:, k], 0.5 - REACH / 2, 0.5 + REACH / 2) for c, k in ((cy, 0), (cx, 2)))
         sy, sx = (np.clip(s * (1 + moves[:, k]), 1 - REACH, 1 + REACH) for s, k in ((sy, 1), (sx, 3)))
