@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,7 +42,7 @@ def test_every_link_to_a_file_leads_somewhere(readme: str) -> None:
 def test_the_report_written_anew_from_the_committed_run_is_the_committed_one(tmp_path: Path) -> None:
     import shutil
 
-    from headtohead.report import write_reports
+    from headtohead.report.render import write_reports
     from headtohead.settings.rundir import RunDir
 
     copy = RunDir(tmp_path / "clothing")
@@ -59,3 +61,14 @@ def test_the_committed_run_is_small_and_holds_the_hand_in() -> None:
     for pattern in ("cnn/seed-*/tensorboard/*", "probe/seed-*/tensorboard/*", "profile/*.trace.json.gz",
                     "metrics.csv", "confusion-*.csv", "figures/confusion-*.png", "report.md"):  # fmt: skip
         assert list(RUN.glob(pattern)), pattern
+
+
+def test_the_page_of_the_settings_is_made_from_the_fields() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import make_settings, sys; sys.stdout.write(make_settings.page())"],
+        cwd=ROOT / "docs", capture_output=True, encoding="utf-8", check=True,
+    )  # fmt: skip
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert page == done.stdout, "run `python docs/make_settings.py`"
+    assert "| `cnn.side` | `64` | >= 16 |" in page
+    assert "| `data.min_crop` | `0.5` | > 0, <= 1 |" in page

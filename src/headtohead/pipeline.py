@@ -11,6 +11,7 @@ from headtohead.core.files import write_json
 from headtohead.core.progress import say
 from headtohead.dataset.index import warn_of_changes
 from headtohead.models.weights import announced
+from headtohead.report.render import write_reports
 from headtohead.settings.contenders import contender_names
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
@@ -19,7 +20,6 @@ from headtohead.stages.check import check, enforce_checks
 from headtohead.stages.data import prepare_data
 from headtohead.stages.evaluate import evaluate
 from headtohead.stages.profile import profile
-from headtohead.stages.report import report
 from headtohead.stages.train import train
 
 
@@ -39,7 +39,7 @@ STAGES = (
     Stage("profile", profile, lambda job: job.run.cost.exists()),
     Stage("evaluate", evaluate, lambda job: job.run.comparison.exists()),
     Stage("budget", label_budget, lambda job: job.run.budget.exists()),
-    Stage("report", report, lambda job: job.run.is_finished),
+    Stage("report", lambda job: write_reports(job.run), lambda job: job.run.is_finished),
 )
 
 

@@ -70,6 +70,12 @@ def test_all_problems_of_settings_are_reported_at_once(capsys: pytest.CaptureFix
     assert "seeds" in message
 
 
+def test_a_folder_whose_name_is_not_utf8_is_one_problem(capsys: pytest.CaptureFixture[str]) -> None:
+    message = error_message(capsys, "run", "caf\udce9")
+    assert r"caf\xe9 is not UTF-8" in message
+    assert message.count("\n  ") == 2
+
+
 def test_a_typo_in_a_file_is_answered_with_the_most_similar_key(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

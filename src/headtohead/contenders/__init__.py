@@ -1,7 +1,4 @@
-"""The contenders: how each kind is checked, trained, profiled and used to predict.
-
-`contenders/KIND.py` holds `CONTENDER` for every kind in `settings.contenders.CONTENDERS`.
-"""
+"""The contenders: `contenders/KIND.py` holds `CONTENDER` for every kind in `settings.contenders.CONTENDERS`."""
 
 from importlib import import_module
 

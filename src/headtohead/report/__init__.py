@@ -1,5 +1,1 @@
-"""The report: sentences and tables. Every number is read from a results file of the run folder."""
-
-from headtohead.report.render import LANGUAGES, write_reports
-
-__all__ = ["LANGUAGES", "write_reports"]
+"""The report: sentences and tables, every number looked up in a results file of the run folder."""

@@ -44,8 +44,9 @@ def parse(content: dict[str, Any], *, where: str) -> Settings:
 
 def convert(content: dict[str, Any], *, strict: bool = True) -> Settings:
     """`Settings` from a nested dict; unless `strict`, text may stand for a number. Raises pydantic's error."""
-    # Via JSON, because its strict mode still accepts a list for a tuple.
-    return reader().validate_json(json.dumps(content, default=str), strict=strict)
+    # Via JSON, because its strict mode still accepts a list for a tuple. A name that is not UTF-8 is for rules.py.
+    text = json.dumps(content, default=str, ensure_ascii=False).encode(errors="replace")
+    return reader().validate_json(text, strict=strict)
 
 
 @cache
