@@ -109,16 +109,16 @@ def test_data_json_of_another_version_is_refused(images: Path, tmp_path: Path) -
         content | {"of_a_later_version": 1},
         content | {"samples": [sample | {"of_a_later_version": 1}]},
         content | {"samples": [{"file": "a"}]},
-        ["not a table"],
     ):
         write_json(run.data, invalid)
         with pytest.raises(RunFolderMismatch, match="cannot be read") as error:
             read_index(run)
         assert "--out" in error.value.fix
-    for other_format in ({}, {"format": 1}):
-        write_json(run.data, {key: value for key, value in content.items() if key != "format"} | other_format)
-        with pytest.raises(RunFolderMismatch, match="another version of headtohead made it"):
+    for other in ({}, {"format": 1}, ["not a table"]):
+        write_json(run.data, other)
+        with pytest.raises(RunFolderMismatch, match="Another version of headtohead made this run") as error:
             run.adopt(Settings())
+        assert "--out" in error.value.fix
     run.data.write_text("{")
     with pytest.raises(RunFolderMismatch, match=r"data\.json is damaged"):
         run.adopt(Settings())

@@ -20,7 +20,7 @@ from public_layouts import LAYOUTS, Expected, cifar10_archive, eurosat
 
 import headtohead
 from headtohead.cli.app import main
-from headtohead.core.cache import cache_root
+from headtohead.core.cache import cache_folder, cache_root
 from headtohead.core.errors import BadData, BadSettings, DownloadFailed
 from headtohead.core.files import read_json
 from headtohead.images import public
@@ -239,7 +239,9 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 
 def test_two_processes_do_not_fetch_into_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = prepare("dtd", tmp_path / "downloads", monkeypatch)
-    with FileLock(tmp_path / "downloads" / ".lock"), pytest.raises(BadData, match="Another process"):
+    cache_folder("public").mkdir(parents=True, exist_ok=True)
+    lock = FileLock(cache_folder("public") / "dtd.lock")
+    with lock, pytest.raises(BadData, match="Another process"):
         public.fetch("dtd", tmp_path / "out", tmp_path / "downloads")
     assert_nothing_written(tmp_path / "out")
     public.fetch("dtd", tmp_path / "out", tmp_path / "downloads")

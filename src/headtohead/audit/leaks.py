@@ -1,4 +1,4 @@
-"""Duplicates by file (`duplicates.json`): where each pair lies, and which `val` images have a copy in training data."""
+"""Duplicates by file: where each pair lies, and which `val` images have a copy in the training data."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Duplicates:
     leaked: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The content of `duplicates.json`."""
+        """The content of `duplicates` in `data.json`."""
         return asdict(self)
 
     @classmethod

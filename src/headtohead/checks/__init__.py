@@ -1,1 +1,1 @@
-"""The sanity gate before training: `run_check` on everything in `CHECKS`."""
+"""The sanity checks on each contender before training: functions in `sanity.CHECKS`."""

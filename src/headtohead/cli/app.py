@@ -79,8 +79,10 @@ def report(data: DataOrRun = None, /, *, out: Out = None, settings: File = None,
         what = "`report` needs the results of `evaluate`."
         raise RunFolderMismatch(what, where=str(run.path), fix="run `headtohead evaluate` first")
     run.adopt(chosen)
+    from headtohead.dataset.index import read_index
     from headtohead.report.render import write_reports
 
+    read_index(run)  # refuses a damaged data.json
     write_reports(run)
     say(f"{run.report('en')}, {run.report('ru')}")
 

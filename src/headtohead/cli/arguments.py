@@ -42,24 +42,48 @@ def run_folder(data: str, out: str) -> Path:
 def fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Add the settings that the command line does not give: from `--settings`, then from those of the run folder.
 
-    BadSettings with every problem at once, where cyclopts would stop at the first.
+    BadSettings with every problem of flags and files at once, where cyclopts would stop at the first.
     """
     given = {argument.name: [value_of(token) for token in argument.tokens] for argument in arguments if argument.tokens}
-    if wrong := misfits(as_settings(given), strict=False):
-        valid = {
-            flag: values for flag, values in given.items() if not misfits(as_settings({flag: values}), strict=False)
-        }
-        raise invalid([*wrong.values(), *problems(convert(as_settings(valid), strict=False))])
-    if "--out" not in {argument.name for argument in arguments}:
-        return
-    data = given.get("DATA", given.get("--data.folder", [""]))[0]
-    own = RunDir(run_folder(data, given.get("--out", [""])[0])).settings
     files = [Path(name) for name in given.get("--settings", [])]
-    for path in [*files, own] if own.exists() else files:
-        content = read_toml(path)
+    if "--out" in {argument.name for argument in arguments}:
+        data = given.get("DATA", given.get("--data.folder", [""]))[0]
+        own = RunDir(run_folder(data, given.get("--out", [""])[0])).settings
+        files += [own] if own.exists() else []
+    contents = [as_settings(given), *map(read_toml, files)]
+    wrong: list[str] = []
+    fitting: dict[str, Any] = {}
+    for place, content in zip(["", *(f", in {path}" for path in files)], contents, strict=True):
+        pairs = misfits(content, strict=bool(place))
+        wrong += [line + place for _, line in pairs]
+        fitting = merged(without(content, {key for key, _ in pairs}), fitting)
+    if wrong:
+        raise invalid([*wrong, *problems(convert(fitting, strict=False))])
+    for path, content in zip(files, contents[1:], strict=True):
         for command in reversed(commands):  # cyclopts looks up the keys of a command under its name
             content = {command: content}
         Dict(content, source=str(path))(app, commands, arguments)
+
+
+def without(content: dict[str, Any], keys: set[str]) -> dict[str, Any]:
+    """Nested settings without some keys.
+
+    >>> without({"quick": True, "cnn": {"side": 3, "epochs": 5}}, {"quick", "cnn.side"})
+    {'cnn': {'epochs': 5}}
+    """
+    below = {name: {key.partition(".")[2] for key in keys if key.startswith(f"{name}.")} for name in content}
+    kept = {name: value for name, value in content.items() if name not in keys}
+    return {name: without(value, below[name]) if isinstance(value, dict) else value for name, value in kept.items()}
+
+
+def merged(content: dict[str, Any], winner: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings of both; those of `winner` where both have them.
+
+    >>> merged({"cnn": {"side": 32, "epochs": 5}}, {"cnn": {"side": 64}})
+    {'cnn': {'side': 64, 'epochs': 5}}
+    """
+    nested = {key: merged(content[key], value) for key, value in winner.items() if isinstance(content.get(key), dict)}
+    return content | winner | nested
 
 
 def value_of(token: Token) -> Any:
@@ -76,6 +100,7 @@ def as_settings(given: dict[str, list[Any]]) -> dict[str, Any]:
         for flag in (f"--{key}".replace("_", "-"), f"--{short}".replace("_", "-")):
             if flag in given:
                 values = split_at_commas(given[flag]) if key == "contenders" else given[flag]
+                values = [value for value in values if value != ""] if isinstance(default, tuple) else values
                 target = content.setdefault(section, {}) if section else content
                 target[name] = values if isinstance(default, tuple) else values[-1]
     return content

@@ -68,10 +68,11 @@ def fetch(
     if not name:
         Console(highlight=False).print(public.table())
         return
+    licence = public.find_set(name).licence
     if folder is None:
         raise BadSettings("The folder is missing.", fix=f"`headtohead data fetch {name} DIR`")
     public.fetch(name, folder, downloads)
-    say(f"Wrote {name} to {folder}; licence: {public.find_set(name).licence}. Use it with `headtohead run {folder}`.")
+    say(f"Wrote {name} to {folder}; licence: {licence}. Use it with `headtohead run {folder}`.")
 
 
 @data_app.command(name="split")

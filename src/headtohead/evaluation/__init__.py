@@ -1,1 +1,1 @@
-"""From predictions on disk to numbers. Torch ends in `predict`; the rest is NumPy, SciPy and scikit-learn."""
+"""From predictions on disk to numbers, with NumPy, SciPy and scikit-learn; no torch."""

@@ -1,0 +1,1 @@
+"""Image files: folders, decoding, transforms, the decode-once store, the built-in and public data sets."""

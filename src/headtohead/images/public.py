@@ -5,6 +5,7 @@ No pickle is loaded: CIFAR-10, which torchvision reads from pickles, is read fro
 
 import difflib
 import shutil
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,13 +23,14 @@ from torchvision import datasets
 from torchvision.datasets.utils import download_and_extract_archive
 
 import headtohead
-from headtohead.core.cache import cache_folder
+from headtohead.core.cache import cache_folder, keep
 from headtohead.core.errors import BadData, BadSettings, DownloadFailed
 from headtohead.core.files import atomic_folder, require_new, write_json
 from headtohead.core.progress import say, track
 
 Item = tuple[Path | Image.Image, str]  # a file to copy, or pixels to write as PNG; its class
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+TIMEOUT_S = 15.0  # without any byte from the server
 CIFAR10_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 
 
@@ -127,12 +129,15 @@ def fetch(name: str, target: Path, downloads: Path | None = None) -> None:
     """
     chosen, name = find_set(name), name.lower()
     require_new(target)
-    root = downloads or cache_folder("public") / name
+    cache = cache_folder("public")
+    root = downloads or cache / name
     say(f"  {name}: torchvision downloads the missing files (up to about {chosen.megabytes} MB) to {root}")
     delete = "delete the files of this set there and run the same command again"
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / ".lock", timeout=0), atomic_folder(target) as unfinished:
+        cache.mkdir(parents=True, exist_ok=True)
+        keep(cache)  # so that `cache clear` leaves the downloads in use
+        socket.setdefaulttimeout(TIMEOUT_S)  # torchvision sets none, and would wait forever
+        with FileLock(cache / f"{name}.lock", timeout=0), atomic_folder(target) as unfinished:
             counts = {split: write_split(chosen, root, split, unfinished / split) for split in chosen.parts}
             totals = {split: counter.total() for split, counter in counts.items()}
             if totals != chosen.images:

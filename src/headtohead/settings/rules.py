@@ -9,6 +9,8 @@ from headtohead.settings.contenders import CONTENDERS
 from headtohead.settings.schema import BUILTIN, Settings
 from headtohead.settings.toml import flatten, misfits
 
+WITHOUT_DUPLICATES = ("seeds", "backbone", "contenders", "probe.optimizers", "budget.sizes")
+
 
 def problems(settings: Settings) -> list[str]:
     """Everything that is wrong with the settings, one line each; empty if they are valid."""
@@ -26,9 +28,9 @@ def problems(settings: Settings) -> list[str]:
             f"data.folder: {printable(data.folder)} is not UTF-8 and cannot be saved; rename it, or run from inside it",
         ),
     ]
-    lists = {key: value for key, value in flatten(settings).items() if isinstance(value, tuple)}
+    lists = {key: value for key, value in flatten(settings).items() if key in WITHOUT_DUPLICATES}
     return [
-        *misfits(dataclasses.asdict(settings)).values(),
+        *(line for _, line in misfits(dataclasses.asdict(settings))),
         *(f"{key}: duplicates in {', '.join(map(str, v))}" for key, v in lists.items() if len({*v}) < len(v)),
         *(message for holds, message in rules if not holds),
     ]

@@ -144,16 +144,15 @@ class RunDir:
         return parse(read_toml(self.settings), where=str(self.settings)) if self.settings.exists() else None
 
     def require_this_format(self) -> None:
-        """Raise RunFolderMismatch if another version of headtohead made the folder."""
-        saved_format = None
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            saved_format = read_json(self.data)["format"]
-        if saved_format != FORMAT and self.data.exists():
-            raise RunFolderMismatch(
-                "This run cannot be read: another version of headtohead made it, or data.json is damaged.",
-                where=str(self.path),
-                fix="start a new run with --out, or continue this one with the version in its environment.json",
-            )
+        """Raise RunFolderMismatch if another version of headtohead made the folder, or `data.json` is damaged."""
+        if not self.data.exists():
+            return
+        try:
+            content, what = read_json(self.data), "Another version of headtohead made this run."
+        except (OSError, ValueError):
+            content, what = None, "The data.json of this run is damaged."
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise RunFolderMismatch(what, where=str(self.path), fix="start a new run with --out")
 
     def adopt(self, settings: Settings) -> None:
         """Save `settings` in the folder; RunFolderMismatch with the differing keys if it was made with others.

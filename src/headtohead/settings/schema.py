@@ -62,7 +62,7 @@ class Data(Strict):
     """What to do with images that cannot be decoded, after all have been listed."""
     leave_out: tuple[ImageFindingName, ...] = ()
     """Findings of `data audit` whose images are left out, such as `animated tiny`."""
-    stop_at: tuple[ImageFindingName | FolderFindingName, ...] = ()
+    stop_at: tuple[Literal[ImageFindingName, FolderFindingName], ...] = ()
     """Findings of `data audit` that stop the run."""
     workers: NotNegative = 1
     """Threads that prepare batches ahead of the loop; the results do not depend on it."""

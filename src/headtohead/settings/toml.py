@@ -21,21 +21,19 @@ FREE = ("weights", "fallback", "on_failed_check", "data.workers")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The keys that a settings file sets, as a nested dict. BadSettings for unknown keys and wrong types."""
+    """The content of a settings file, as a nested dict that is not validated yet. BadSettings if it is not TOML."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         what = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else f"is not valid TOML: {error}"
         raise BadSettings(f"The settings file {what}", where=str(path), fix="`headtohead init` writes one") from error
-    parse(content, where=str(path))
-    return content
 
 
 def parse(content: dict[str, Any], *, where: str) -> Settings:
     """`Settings` from a nested dict; BadSettings with every invalid key at once."""
     if wrong := misfits(content):
         raise BadSettings(
-            "The settings file is invalid:\n  " + "\n  ".join(wrong.values()),
+            "The settings file is invalid:\n  " + "\n  ".join(line for _, line in wrong),
             where=where,
             fix="`headtohead init` writes a file with every key explained",
         )
@@ -57,8 +55,8 @@ def reader() -> Any:
     return pydantic.TypeAdapter(Settings)
 
 
-def misfits(content: dict[str, Any], *, strict: bool = True) -> dict[str, str]:
-    """Every key that does not fit -> what is wrong with it, in one line."""
+def misfits(content: dict[str, Any], *, strict: bool = True) -> list[tuple[str, str]]:
+    """Everything that does not fit: the key, and what is wrong with it in one line."""
     import pydantic
 
     try:
@@ -69,8 +67,8 @@ def misfits(content: dict[str, Any], *, strict: bool = True) -> dict[str, str]:
         lists = {detail["loc"][:-1] for detail in details}
         details = [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in lists]
         keys = [".".join(part for part in detail["loc"] if isinstance(part, str)) for detail in details]
-        return {key: misfit(key, d["type"], d["msg"], d["input"]) for key, d in zip(keys, details, strict=True)}
-    return {}
+        return [(key, misfit(key, d["type"], d["msg"], d["input"])) for key, d in zip(keys, details, strict=True)]
+    return []
 
 
 def misfit(key: str, kind: str, message: str, value: object) -> str:

@@ -1,0 +1,1 @@
+"""Duplicates: fingerprints of images, candidate pairs by hash, and their distance after alignment."""
