@@ -25,7 +25,7 @@ from headtohead.probe.features import read_features
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # minutes on a quiet machine, more on a busy one
 
 # Required lead in `val` accuracy; the model card has 0.085 and 0.342 for complete runs.
 LEAD_OVER_PIXELS, LEAD_OVER_RANDOM = 0.04, 0.15
