@@ -243,7 +243,7 @@ def test_a_run_folder_of_another_version_gets_one_clear_message(
         assert stop.value.code == 2
         message = capsys.readouterr().err
         assert message.count("error:") == 1
-        assert "another version of headtohead" in message
+        assert "Another version of headtohead made this run" in message
         assert str(run.path) in message
         assert "start a new run with --out" in message
         assert "Traceback" not in message
