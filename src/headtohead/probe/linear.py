@@ -14,7 +14,8 @@ import torch
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from headtohead.probe.solver import Arrays, Fit, Floats, Json, Labels, Task, choose, chunks, edge, hits, squared_error
+from headtohead.core.files import Json
+from headtohead.probe.solver import Arrays, Fit, Floats, Labels, Task, choose, chunks, edge, hits, squared_error
 
 # Strength divided by the mean variance of a feature, from strong to weak: each fit starts from the one before.
 LOGREG_PATH = tuple(10 ** (half / 2) for half in range(2, -17, -1))

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from headtohead.core.files import Json
 from headtohead.probe.sweep import Grids
 from headtohead.training.loop import Plan
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Arrays = dict[str, NDArray[Any]]
-Json = dict[str, Any]
 
 CHUNK = 2048  # rows of features in float64 at a time: they fit the cache, and memory does not grow with the images
 
