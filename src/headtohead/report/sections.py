@@ -41,7 +41,7 @@ def stand_in(r: Results, say: Say) -> str:
     why = say(", as asked for", ", как велено")
     if notices[0]:
         notice = esc(notices[0])
-        why = say(f", since weights could not be had ({notice})", f": весов получить не удалось ({notice})")
+        why = say(f": the requested weights are unavailable ({notice})", f": весов получить не удалось ({notice})")
     return say(
         f"**The probe stands on the built-in backbone**, a ViT-Tiny distilled from the public one{why}. With the public "
         "weights its figures may differ.",
