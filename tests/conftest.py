@@ -96,9 +96,9 @@ def small_settings(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path)
         on_failed_check="warn",
         data=Data(folder=str(paint(folder / "<b>pictures", classes=2, per_class=8)), val_share=0.3),
         training=Training(batch_size=4),
-        cnn=Cnn(side=16, epochs=3),
+        cnn=Cnn(sides=(16, 24), epochs=3, trials=3),
         probe=Probe(views=1, epochs=3, optimizers=("adamw",), learning_rates=(0.01, 0.1), weight_decays=(0.0,)),
-        budget=Budget(sizes=(2,), draws=2, cnn_passes=20),
+        budget=Budget(sizes=(2,), draws=2, passes=20),
         profile=Profile(steps=50, batch_size=2),
         evaluation=Evaluation(resamples=100),
     )
@@ -123,11 +123,11 @@ def small_run(tmp_path_factory: pytest.TempPathFactory, small_settings: "Setting
 def quick(images: Path, weights: Path, out: Path, *, budget: bool = False) -> list[str]:
     """A command line that does everything on a small folder in seconds; with `budget` the small trainings too."""
     flags = {
-        "--out": out, "--weights": weights, "--backbone": BACKBONE, "--seeds": "0 1", "--cnn.side": 24,
+        "--out": out, "--weights": weights, "--backbone": BACKBONE, "--seeds": "0 1", "--cnn.sides": 24,
         "--cnn.epochs": 12,
         "--training.batch-size": 8, "--probe.views": 1, "--probe.epochs": 8, "--probe.learning-rates": "0.001 0.01 0.1",
         "--probe.weight-decays": 0.0, "--profile.steps": 50, "--profile.batch-size": 4, "--evaluation.resamples": 200,
         "--data.val-share": 0.3, "--on-failed-check": "warn", "--precision": "fp32",
     }  # fmt: skip
-    less = ["--budget.sizes", "2", "4", "--budget.draws", "2", "--budget.cnn-passes", "60"] if budget else ["--quick"]
+    less = ["--budget.sizes", "2", "4", "--budget.draws", "2", "--budget.passes", "60"] if budget else ["--quick"]
     return [str(images), *less, *(part for key, value in flags.items() for part in (key, *str(value).split()))]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from headtohead.contenders.base import Job
 from headtohead.core.device import environment, make_deterministic
 from headtohead.core.errors import BadSettings, RunFolderMismatch
-from headtohead.core.files import write_json
+from headtohead.core.executor import limit_threads
+from headtohead.core.files import read_json, write_json
 from headtohead.core.progress import say
 from headtohead.dataset.index import warn_of_changes
 from headtohead.models.weights import announced
@@ -20,7 +21,10 @@ from headtohead.stages.check import check, enforce_checks
 from headtohead.stages.data import prepare_data
 from headtohead.stages.evaluate import evaluate
 from headtohead.stages.profile import profile
+from headtohead.stages.search import search
+from headtohead.stages.splits import repeat_splits
 from headtohead.stages.train import train
+from headtohead.stages.untrained import untrained
 
 
 @dataclass(frozen=True)
@@ -32,15 +36,34 @@ class Stage:
     is_done: Callable[[Job], bool]
 
 
+def finish(job: Job) -> None:
+    """Write the reports again, with what followed the first ones, and `finished.json`."""
+    write_reports(job.run)
+    timings = read_json(job.run.timings)
+    seconds = sum(timings.get(stage.name, 0.0) for stage in STAGES)
+    write_json(job.run.finished, {"seconds": round(seconds, 3)})
+
+
 STAGES = (
     Stage("data", prepare_data, lambda job: job.run.data.exists()),
     Stage("check", check, lambda job: job.run.checks.exists()),
+    Stage("search", search, lambda job: all(job.run.search(name).exists() for name in contender_names(job.settings))),
     Stage("train", train, lambda job: all(job.run.scores(name).exists() for name in contender_names(job.settings))),
     Stage("profile", profile, lambda job: job.run.cost.exists()),
     Stage("evaluate", evaluate, lambda job: job.run.comparison.exists()),
+    Stage("report", lambda job: write_reports(job.run), lambda job: job.run.report("ru").exists()),
+    Stage("untrained", untrained, lambda job: job.run.untrained.exists()),
     Stage("budget", label_budget, lambda job: job.run.budget.exists()),
-    Stage("report", lambda job: write_reports(job.run), lambda job: job.run.is_finished),
+    Stage("splits", repeat_splits, lambda job: job.run.splits.exists()),
+    Stage("finish", finish, lambda job: job.run.is_finished),
 )
+
+
+def stages_of(settings: Settings) -> list[Stage]:
+    """The stages of a run: a quick one has none after the first report, `splits` only where it is asked for."""
+    left_out = {"untrained", "budget", "splits"} if settings.quick else set()
+    left_out |= set() if settings.splits else {"splits"}
+    return [stage for stage in STAGES if stage.name not in left_out]
 
 
 def start_job(settings: Settings, run: RunDir) -> Job:
@@ -58,7 +81,7 @@ def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
 
     Raises BadSettings for `budget` in a quick run, RunFolderMismatch if `only` is set and an earlier stage is not done.
     """
-    stages = [stage for stage in STAGES if not (settings.quick and stage.name == "budget")]
+    stages = stages_of(settings)
     names = [stage.name for stage in stages]
     if upto not in names:
         raise BadSettings(f"A quick run has no stage `{upto}`.", fix="start a new run without --quick (--out)")
@@ -67,6 +90,8 @@ def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
     requested = stages[: names.index(upto) + 1]
     run.clear_unfinished()
     job = Job.of(settings, run)
+    if job.device.type == "cpu":
+        limit_threads(settings.threads)  # as in the workers: the bits of a training depend on it
     # The data stage has no command of its own; it may always run.
     missing = [stage.name for stage in requested[:-1] if not stage.is_done(job) and stage.name != "data"]
     if only and missing:

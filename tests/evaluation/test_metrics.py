@@ -84,15 +84,6 @@ def test_most_confused_and_per_class() -> None:
     assert compare.most_confused(np.diag([3, 4, 5, 6]), CLASSES) == []
 
 
-def test_convergence_finds_the_first_epoch_of_ninety_per_cent() -> None:
-    log = [
-        {"epoch": epoch, "accuracy/tune": a, "loss/tune": loss, "seconds/train": 2.0, "seconds/tune": 0.5}
-        for epoch, (a, loss) in enumerate(((0.3, 3), (0.73, 1), (0.7, 2), (0.8, 1.5)))
-    ]
-    result = compare.convergence(log)
-    assert (result["epochs"], result["seconds"], result["seconds_all"], result["best_epoch"]) == (2, 5.0, 10.0, 1)
-
-
 def test_generalisation_gap() -> None:
     train, val = predictions([0, 1, 2, 3], [0, 1, 2, 3]), predictions([0, 1, 2, 3], [0, 1, 2, 0])
     assert compare.generalisation([train], [val]) == {"train": 1.0, "val": 0.75, "gap": 0.25}

@@ -65,3 +65,17 @@ def test_the_panel_is_compared_with_the_headline_at_its_best_epochs(small_run: R
         assert panel["differences"][name]["mean"] == pytest.approx(gap)
     scores = json.loads(small_run.scores("probe").read_text())["best_epochs"]
     assert scores["1"] == best_epoch(small_run.seed("probe", 1).read_log())
+
+
+def test_best_epochs_and_times_are_those_of_the_logs(small_run: RunDir) -> None:
+    comparison = json.loads(small_run.comparison.read_text())
+    for name in ("cnn", "probe"):
+        trainings = comparison["contenders"][name]["trainings"]
+        best = [best_epoch(small_run.seed(name, seed).read_log()) for seed in (0, 1)]
+        assert [row["best_epoch"] for row in trainings] == [epoch["epoch"] for epoch in best]
+        final = np.mean([epoch["accuracy/tune"] for epoch in best])
+        assert comparison["time"]["contenders"][name]["final"] == pytest.approx(final)
+        # With 3 epochs the warm-up is a part of the first.
+        alarms = {alarm["alarm"] for alarm in comparison["training_alarms"][name]}
+        assert ("warm-up" in alarms) == any(epoch["epoch"] == 0 for epoch in best)
+        assert ("too-short" in alarms) == all(epoch["epoch"] == 2 for epoch in best)

@@ -1,10 +1,21 @@
-"""The accuracy available at each time, and who leads when, against values computed by hand."""
+"""The accuracy available at each time, who leads when, and what each accuracy costs, against values by hand."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headtohead.evaluation.time_to_accuracy import compare_courses, course
+from headtohead.core.files import write_json
+from headtohead.evaluation.time_to_accuracy import (
+    before_the_loop,
+    common_goals,
+    compare_courses,
+    costs_of_goals,
+    course,
+    time_to_accuracy,
+)
+from headtohead.settings.rundir import RunDir
 
 Log = list[dict[str, Any]]
 
@@ -50,3 +61,92 @@ def test_seeds_are_averaged_each_timed_alone() -> None:
     assert [(p["from"], p["leader"]) for p in result["phases"]] == [(1, "cnn"), (2, "probe"), (3, "cnn")]
     assert result["contenders"]["cnn"]["total"] == 2
     assert result["contenders"]["cnn"]["final"] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("first", "final", "expected"),
+    [
+        ([0.10, 0.20], [0.31, 0.34], [15, 20, 25, 30]),  # both have 10 % after one epoch
+        ([0.10, 0.60], [0.48, 0.78], [20, 25, 30, 35, 40, 45, 75]),  # the six highest; the other alone reaches 75 %
+        ([0.60, 0.10], [0.78, 0.48], [20, 25, 30, 35, 40, 45, 75]),
+        ([0.81, 0.83], [0.86, 0.87], [82, 83, 84, 85, 86, 87]),  # one multiple of 5 is too few
+        ([0.81, 0.83], [0.91, 0.99], [85, 90, 95]),
+        ([0.90, 0.95], [0.90, 0.95], [90, 95]),  # one epoch was enough for both
+        ([0.98, 0.97], [0.96, 0.965], [96]),  # the loss fell, and with it the accuracy
+        ([0.00, 0.00], [0.004, 0.40], [40]),  # one has learned nothing
+        ([0.00, 0.00], [0.004, 0.006], []),
+        ([0.10, 0.10], [0.69999998807, 0.70000001192], [45, 50, 55, 60, 65, 70]),  # float32
+    ],
+)
+def test_goals_are_common_accuracies(first: list[float], final: list[float], expected: list[int]) -> None:
+    assert [100 * goal for goal in common_goals(first, final)] == pytest.approx(expected)
+
+
+FREE = {"plain_features": 0.0, "features": 0.0, "choice": 0.0}
+
+
+def test_the_cost_of_an_accuracy_is_a_mean_over_seeds_and_none_if_one_never_reaches_it() -> None:
+    # Two seeds of the CNN, 2 s and 4 s an epoch; the second ends below 50 %.
+    cnn = [log((3, 0.2), (2, 0.42), (1, 0.58), seconds=2), log((3, 0.41), (2, 0.3), (1, 0.46), seconds=4)]
+    probe = [log((2, 0.35), (1, 0.83)), log((2, 0.75), (1, 0.84))]
+    before = {"cnn": FREE | {"choice": 100.0}, "probe": {"plain_features": 5.0, "features": 20.0, "choice": 3.0}}
+    rows = {round(100 * row["accuracy"]): row for row in costs_of_goals({"cnn": cnn, "probe": probe}, before, 1000)}
+    # After one epoch the lower mean is 30.5 %, at the end 52 %.
+    assert list(rows) == [35, 40, 45, 50, 80]
+    # 40 %: the CNN after 2 epochs and 1, the probe after 2 and 1.
+    assert rows[40]["cnn"]["image_passes"] == rows[40]["probe"]["image_passes"] == 1500
+    assert list(rows[40]["cnn"]["seconds"].values()) == [4, 4, 4, 104]
+    assert list(rows[40]["probe"]["seconds"].values()) == [1.5, 6.5, 21.5, 24.5]
+    # 45 %: the second seed has 46 % in its third epoch only.
+    assert rows[45]["cnn"]["image_passes"] == 3000
+    assert rows[45]["cnn"]["seconds"]["loop"] == (6 + 12) / 2
+    assert rows[50]["cnn"] is None
+    assert rows[80]["cnn"] is None
+    assert rows[80]["probe"]["image_passes"] == 2000
+
+
+def test_an_accuracy_is_reached_when_its_epoch_has_the_lowest_loss() -> None:
+    # The second epoch has 60 %, but its weights would not be kept.
+    logs = {name: [log((1, 0.1), (2, 0.6), (0.5, 0.5), (0.4, 0.6))] for name in ("cnn", "probe")}
+    rows = costs_of_goals(logs, {"cnn": FREE, "probe": FREE}, 10)
+    assert {round(100 * row["accuracy"]): row["cnn"]["image_passes"] for row in rows} == {
+        35: 30, 40: 30, 45: 30, 50: 30, 55: 40, 60: 40,
+    }  # fmt: skip
+
+
+def test_features_count_by_view_and_a_run_without_a_search_pays_nothing() -> None:
+    # 100 training images in 5 views for 50 s, 20 of tune in 2 views for 4 s: the second of these is for the refit.
+    features = {
+        "train": {"seconds_from_scratch": 50.0, "views": 500},
+        "tune": {"seconds_from_scratch": 4.0, "views": 40},
+    }
+    counts = {"train": 100, "tune": 20}
+    before = before_the_loop(features, counts, {"probe sweep": 3.0})
+    assert before == {"cnn": FREE, "probe": {"plain_features": 12.0, "features": 52.0, "choice": 3.0}}
+    assert before_the_loop(features, counts, {"probe sweep": 3.0, "cnn search": 60.0})["cnn"]["choice"] == 60
+
+
+def test_a_run_folder_gives_its_courses_and_costs(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    write_json(run.data, {"counts": {"train": [6, 4], "tune": [1, 1], "val": [3, 3]}})
+    write_json(run.timings, {"probe sweep": 2.0, "cnn search": 7.0})
+    for split, views in (("train", 20), ("tune", 2)):
+        write_json(run.features("probe", split).with_suffix(".json"), {"seconds_from_scratch": 10.0, "views": views})
+    logs = {"cnn": log((2, 0.3), (1, 0.52), seconds=5), "probe": log((1, 0.6))}
+    for name, entries in logs.items():
+        folder = run.seed(name, 0)
+        folder.path.mkdir(parents=True)
+        folder.log.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    times = time_to_accuracy(run, seeds=(0,))
+    assert times["contenders"]["cnn"]["start"] == 7
+    assert times["contenders"]["probe"]["start"] == 22
+    assert times["phases"] == [{"from": 12, "leader": "cnn"}, {"from": 23, "leader": "probe"}]
+    fifty = next(row for row in times["goals"] if row["accuracy"] == 0.5)
+    assert fifty["cnn"] == {
+        "image_passes": 20,
+        "seconds": {"loop": 10, "with_plain_features": 10, "with_features": 10, "with_features_and_choice": 17},
+    }
+    assert fifty["probe"]["seconds"] == {
+        "loop": 1, "with_plain_features": 16, "with_features": 21, "with_features_and_choice": 23,
+    }  # fmt: skip
+    assert (times["goals"][-1]["accuracy"], times["goals"][-1]["cnn"]) == (0.6, None)

@@ -52,7 +52,9 @@ def with_panel(alarms: list[dict[str, Any]], *, agrees: bool = True) -> Results:
     }
     results = read_results(RUN)
     return dataclasses.replace(
-        results, comparison=results.comparison | {"panel": {"probe": panel}}, panels={"probe": {"variants": variants}}
+        results,
+        comparison=results.comparison | {"panel": {"probe": panel}, "training_alarms": {}},
+        panels={"probe": {"variants": variants}},
     )
 
 
@@ -102,6 +104,6 @@ def test_an_alarm_stands_in_the_first_lines_with_its_evidence_and_in_the_section
 
 def test_without_a_panel_there_is_neither_section_nor_alarm() -> None:
     r = dataclasses.replace(read_results(RUN), panels={})
-    r = dataclasses.replace(r, comparison=r.comparison | {"panel": {}})
+    r = dataclasses.replace(r, comparison=r.comparison | {"panel": {}, "training_alarms": {}})
     assert heads(r, speaker("en")).body == ""
     assert alarm_lines(r, speaker("en")) == ""

@@ -1,7 +1,7 @@
 """Shared by all contenders: the job, the interface that the stages use, and the training of one seed."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,24 +14,21 @@ from torch import nn
 from headtohead.checks.context import CheckContext
 from headtohead.core.device import choose_bf16, choose_device
 from headtohead.core.errors import BadSettings, RunFolderMismatch
+from headtohead.core.executor import Task, choose_processes, run_tasks
 from headtohead.core.files import read_json, write_json
 from headtohead.dataset.batches import Batches, ImageBatches
 from headtohead.dataset.index import Index, labels, read_index
-from headtohead.evaluation.predictions import save_predictions
 from headtohead.images.decoded import DecodedImages, ImageFiles, decoded
-from headtohead.images.folder import locate
+from headtohead.images.folder import Sample, locate
 from headtohead.images.transforms import Preprocess, generator
 from headtohead.models.backbones import Backbone, load_backbone
 from headtohead.models.cnn import CNNS
 from headtohead.models.weights import WeightsFile, builtin_weights, find_weights
 from headtohead.profiling.trace import MAX_MB
 from headtohead.settings.contenders import probe_backbones
-from headtohead.settings.rundir import RunDir, best_epoch
+from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
-from headtohead.settings.toml import to_toml
-from headtohead.training.checkpoint import load_weights, save_weights, saved_epoch
-from headtohead.training.journal import Journal
-from headtohead.training.loop import Plan, predict, train
+from headtohead.training.loop import Plan
 
 NUM_CHECKED = 64  # images for the sanity checks
 NUM_PROFILED = 256  # images for the profiled steps
@@ -64,13 +61,22 @@ class Job:
         """The run's images with classes and splits, as written by the data stage."""
         return read_index(self.run)
 
+    def samples(self, split: str) -> list[Sample]:
+        """The images of a split, or of several: `train+tune`."""
+        return [sample for part in split.split("+") for sample in self.index.of(part)]
+
     def files(self, split: str) -> ImageFiles:
         """The images of a split, decoded at each access."""
-        return ImageFiles(self.root, self.index.of(split))
+        return ImageFiles(self.root, self.samples(split))
 
     def labels(self, split: str) -> NDArray[np.int64]:
         """Class numbers of the images of a split, (N,)."""
-        return labels(self.files(split).samples)
+        return labels(self.samples(split))
+
+    def run_tasks(self, tasks: Sequence[Task], title: str) -> list[Any]:
+        """Run tasks in as many processes as the settings say."""
+        processes = choose_processes(self.settings.processes, self.device)
+        return run_tasks(tasks, title, processes, self.settings.threads)
 
     @cached_property
     def weights(self) -> dict[str, WeightsFile]:
@@ -106,7 +112,27 @@ class Job:
     def plan(self, seed: int, epochs: int, learning_rate: float, weight_decay: float, *, bf16: bool = False) -> Plan:
         """The plan of one training, with the settings that all contenders share."""
         t = self.settings.training
-        return Plan(seed, epochs, learning_rate, weight_decay, t.warmup_share, t.clip_norm, bf16)
+        weights = balanced_weights(self.labels("train")) if t.class_weights else ()
+        plan = Plan(seed, epochs, learning_rate, weight_decay, t.warmup_share, t.clip_norm, bf16)
+        return replace(plan, class_weights=weights)
+
+
+def open_job(run: str) -> Job:
+    """The job of a run folder, for tasks, which get plain arguments."""
+    folder = RunDir(Path(run))
+    settings = folder.own_settings()
+    assert settings is not None, "tasks run in a run folder with settings"
+    return Job.of(settings, folder)
+
+
+def balanced_weights(labels: NDArray[np.int64]) -> tuple[float, ...]:
+    """A weight per class, N / (C n), under which every class has the same part of the loss; scikit-learn's "balanced".
+
+    >>> balanced_weights(np.array([0, 0, 0, 1]))
+    (0.6666666666666666, 2.0)
+    """
+    counts = np.bincount(labels)
+    return tuple((len(labels) / (len(counts) * counts)).tolist())
 
 
 @dataclass(frozen=True)
@@ -125,6 +151,7 @@ class Contender:
     """The interface of a kind of contender; the string is the contender's name, such as `probe-2`."""
 
     context: Callable[[Job, str], CheckContext]
+    search: Callable[[Job, str], None]  # every choice but that of the epoch, on `tune`
     train: Callable[[Job, str], None]
     profile_targets: Callable[[Job, str], dict[str, ProfileTarget]]
     predict: Callable[[Job, str], None]
@@ -138,9 +165,19 @@ def training_sample(job: Job, count: int) -> ImageFiles:
 
 
 def image_batches(
-    job: Job, images: DecodedImages | ImageFiles, preprocess: Preprocess, batch_size: int, seed: int | None = None
+    job: Job,
+    images: DecodedImages | ImageFiles,
+    preprocess: Preprocess,
+    batch_size: int,
+    seed: int | None = None,
+    min_area: float | None = None,
+    flip: bool | None = None,
 ) -> ImageBatches:
-    """Shuffled, augmented training batches with a `seed`; all `images`, plain and in order, with None."""
+    """Shuffled, augmented training batches with a `seed`; all `images`, plain and in order, with None.
+
+    The augmentation is that of the data settings unless it is given.
+    """
+    data = job.settings.data
     return ImageBatches(
         images,
         labels(images.files.samples if isinstance(images, DecodedImages) else images.samples),
@@ -148,8 +185,9 @@ def image_batches(
         batch_size=batch_size,
         seed=seed,
         shuffle=seed is not None,
-        min_area=job.settings.data.min_crop,
-        workers=job.settings.data.workers,
+        min_area=data.min_crop if min_area is None else min_area,
+        flip=data.flip if flip is None else flip,
+        workers=data.workers,
         device=job.device,
     )
 
@@ -164,51 +202,3 @@ def profiling_batches(job: Job, preprocess: Preprocess, batch_size: int) -> Imag
 def checked_batch(job: Job, preprocess: Preprocess, count: int = NUM_CHECKED) -> tuple[torch.Tensor, torch.Tensor]:
     """The batch for the sanity checks: up to `count` plain images, (B, 3, S, S), and their labels (B,)."""
     return next(image_batches(job, training_sample(job, count), preprocess, count)(0))
-
-
-def train_seed(
-    job: Job,
-    contender: str,
-    model: nn.Module,
-    batches: Batches,
-    tune: Batches,
-    plan: Plan,
-    metadata: dict[str, Any],
-    images: torch.Tensor | None = None,
-) -> None:
-    """Train one seed into its folder, or continue where it stopped.
-
-    `metadata` is saved with the weights. `images` (B, 3, S, S) are logged as the input of the net; by default the first
-    batch, which must then consist of images.
-    """
-    folder = job.run.seed(contender, plan.seed)
-    if folder.best.exists():
-        return
-    first = saved_epoch(folder.last)
-    with Journal(folder, f"{contender} seed {plan.seed}", plan.epochs, first) as journal:
-        if first == 0:
-            journal.start(to_toml(job.settings), next(batches(0))[0][:32] if images is None else images)
-        state = train(model, batches, tune, plan, folder, journal)
-    header = {"contender": contender, "classes": job.index.classes, "best_epoch": state.best_epoch}
-    save_weights(folder.best, state.best_weights, header | metadata)
-
-
-def write_scores(job: Job, contender: str, details: dict[str, Any]) -> None:
-    """Write the best epochs from the logs, and `details`, to `scores.json`, the last file of a contender's training."""
-    seeds = {str(seed): best_epoch(job.run.seed(contender, seed).read_log()) for seed in job.settings.seeds}
-    write_json(job.run.scores(contender), {"chosen_by": "lowest tune loss", "best_epochs": seeds} | details)
-
-
-def predict_seeds(
-    job: Job, contender: str, build: Callable[[int], nn.Module], batches: Mapping[str, Batches], *, bf16: bool = False
-) -> None:
-    """Save the probabilities of every seed's best weights for every split in `batches`: the last use of torch."""
-    for seed in job.settings.seeds:
-        folder = job.run.seed(contender, seed)
-        missing = [split for split in batches if not folder.predictions(split).exists()]
-        if missing:
-            model = build(seed)
-            model.load_state_dict(load_weights(folder.best)[0])
-        for split in missing:
-            _, logits, _ = predict(model, batches[split], bf16)
-            save_predictions(folder.predictions(split), job.index, split, torch.softmax(logits, dim=1).numpy())

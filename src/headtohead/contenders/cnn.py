@@ -1,6 +1,11 @@
-"""The small CNN, trained from scratch on augmented images."""
+"""The small CNN, trained from scratch on augmented images; its recipe is chosen on `tune`."""
 
-from dataclasses import asdict
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 from torch import nn
 
@@ -12,20 +17,34 @@ from headtohead.contenders.base import (
     Job,
     ProfileTarget,
     image_batches,
-    predict_seeds,
+    open_job,
     profiling_batches,
-    train_seed,
     training_sample,
-    write_scores,
 )
+from headtohead.contenders.seeds import (
+    Counted,
+    chosen_epochs,
+    predict_seeds,
+    train_seed,
+    train_seeds,
+    write_scores,
+    write_search,
+)
+from headtohead.core.executor import Task
+from headtohead.core.files import Json, read_json, write_json
+from headtohead.dataset.batches import ImageBatches
 from headtohead.dataset.index import SPLITS
 from headtohead.images.decoded import DecodedImages, decoded
 from headtohead.images.transforms import Preprocess
 from headtohead.models.cnn import build_cnn
 from headtohead.settings.contenders import title
-from headtohead.training.loop import Plan
+from headtohead.training.journal import log_search
+from headtohead.training.loop import Plan, train
+from headtohead.training.search import Recipe, chosen, rounds, sample, successive_halving
 
-IMAGE_PASSES = 70_000  # training length if `cnn.epochs` is not set: small sets need more epochs than large ones
+IMAGE_PASSES = 50_000  # training length if `cnn.epochs` is not set: small sets need more epochs than large ones
+SEARCH_SHARE = 0.7  # of the passes of a training, for each recipe of the search's last round
+SIDES = (48, 32, 64)  # px, where the settings name none
 
 
 def num_epochs(num_images: int, image_passes: int) -> int:
@@ -37,61 +56,165 @@ def num_epochs(num_images: int, image_passes: int) -> int:
     return max(10, round(image_passes / num_images))
 
 
-def cnn_plan(job: Job, seed: int) -> Plan:
+def sides(given: Sequence[int], smallest_image: int) -> tuple[int, ...]:
+    """The sides to choose from: those `given`, else those of `SIDES` to which images need not be blown up.
+
+    >>> sides((), 256), sides((), 28), sides((40,), 28)
+    ((48, 32, 64), (32,), (40,))
+    """
+    return tuple(given) or tuple(side for side in SIDES if side <= smallest_image) or (min(SIDES),)
+
+
+def space(job: Job) -> dict[str, Sequence[Any]]:
+    """The values of every hyperparameter to choose from, the fixed recipe's first."""
+    cnn, seen = job.settings.cnn, job.index.sides
+    return {
+        "side": sides(cnn.sides, min(seen["height_min"], seen["width_min"])),
+        "pooling": cnn.poolings,
+        "learning_rate": cnn.learning_rates,
+        "weight_decay": cnn.weight_decays,
+        "min_crop": cnn.min_crops,
+        "smoothing": cnn.smoothings,
+        "flip": (True, False) if job.settings.data.flip else (False,),
+    }
+
+
+def default_recipe(job: Job) -> Recipe:
+    """The first value of everything: the recipe of the checks, and of a run without a search."""
+    return {name: values[0] for name, values in space(job).items()}
+
+
+def recipe(job: Job) -> Recipe:
+    """The recipe that the search has chosen."""
+    return dict(read_json(job.run.search("cnn"))["best"]["recipe"])
+
+
+def cnn_plan(job: Job, recipe: Recipe, seed: int) -> Plan:
     """The training plan of the CNN."""
-    cnn = job.settings.cnn
-    epochs = cnn.epochs or num_epochs(len(job.index.of("train")), IMAGE_PASSES)
-    return job.plan(seed, epochs, cnn.learning_rate, cnn.weight_decay, bf16=job.bf16)
+    epochs = job.settings.cnn.epochs or num_epochs(len(job.samples("train")), IMAGE_PASSES)
+    plan = job.plan(seed, epochs, recipe["learning_rate"], recipe["weight_decay"], bf16=job.bf16)
+    return replace(plan, smoothing=recipe["smoothing"])
 
 
-def new_cnn(job: Job, seed: int) -> nn.Module:
+def new_cnn(job: Job, recipe: Recipe, seed: int) -> nn.Module:
     """The CNN with its initial weights."""
     cnn = job.settings.cnn
-    return build_cnn(cnn.name, len(job.index.classes), cnn.dropout, seed).to(job.device)
+    return build_cnn(cnn.name, len(job.index.classes), recipe["pooling"], cnn.dropout, seed).to(job.device)
 
 
-def cnn_preprocess(job: Job) -> Preprocess:
+def cnn_preprocess(job: Job, recipe: Recipe) -> Preprocess:
     """The CNN's preprocessing, with mean and standard deviation of the run's training images."""
-    return Preprocess(job.settings.cnn.side, "bilinear", 1.0, job.index.mean, job.index.std)
+    return Preprocess(recipe["side"], "bilinear", 1.0, job.index.mean, job.index.std)
 
 
 def cnn_images(job: Job, split: str) -> DecodedImages:
-    """The images of a split, decoded once at twice the size of the CNN's input, so that crops are not blurred."""
-    return decoded(job.files(split), 2 * job.settings.cnn.side, f"decoding {split}")
+    """The images of a split, decoded once at twice the largest size of the input, so that crops are not blurred."""
+    return decoded(job.files(split), 2 * max(space(job)["side"]), f"decoding {split}")
+
+
+def cnn_batches(job: Job, recipe: Recipe, images: DecodedImages, batch_size: int, seed: int) -> ImageBatches:
+    """Shuffled batches, augmented as the recipe says."""
+    preprocess = cnn_preprocess(job, recipe)
+    return image_batches(job, images, preprocess, batch_size, seed, recipe["min_crop"], recipe["flip"])
+
+
+def plain_batches(job: Job, recipe: Recipe, images: DecodedImages) -> ImageBatches:
+    """All images in order, not augmented."""
+    return image_batches(job, images, cnn_preprocess(job, recipe), EVALUATION_BATCH)
 
 
 def cnn_context(job: Job, name: str) -> CheckContext:
-    """The CNN as the sanity checks see it."""
-    seed, preprocess = job.settings.seeds[0], cnn_preprocess(job)
-    images = decoded(training_sample(job, NUM_CHECKED), 2 * preprocess.size, "decoding")
-    x, y = next(image_batches(job, images, preprocess, NUM_CHECKED)(0))
-    build = lambda: new_cnn(job, seed)  # noqa: E731
-    return CheckContext(name, job.index, x, y, build, build, lambda x: x, cnn_plan(job, seed), own_statistics=True)
+    """The CNN of the fixed recipe as the sanity checks see it."""
+    seed, recipe = job.settings.seeds[0], default_recipe(job)
+    images = decoded(training_sample(job, NUM_CHECKED), 2 * max(space(job)["side"]), "decoding")
+    x, y = next(image_batches(job, images, cnn_preprocess(job, recipe), NUM_CHECKED)(0))
+    build, plan = lambda: new_cnn(job, recipe, seed), cnn_plan(job, recipe, seed)
+    return CheckContext(name, job.index, x, y, build, build, lambda x: x, plan, own_statistics=True)
+
+
+def search_cnn(job: Job, name: str) -> None:
+    """Write `search.json`: every trial, and the recipe with the lowest loss on `tune`. Finished trials are kept."""
+    settings, seed = job.settings, job.settings.seeds[0]
+    recipes, plan = [default_recipe(job)], []
+    if settings.searches:
+        recipes = sample(space(job), settings.cnn.trials, seed)
+        passes = cnn_plan(job, recipes[0], seed).epochs * len(job.samples("train"))
+        plan = rounds(len(recipes), round(SEARCH_SHARE * passes))
+    for split in ("train", "tune"):
+        cnn_images(job, split)  # decoded here, not by every worker
+
+    def run(number: int, trials: Sequence[int]) -> list[Json]:
+        paths = {trial: job.run.trials(name) / f"round-{number}-trial-{trial}.json" for trial in trials}
+        passes = plan[number].passes
+        tasks = [
+            Task(try_recipe, (str(job.run.path), recipes[trial], passes, seed, str(path)), passes)
+            for trial, path in paths.items()
+            if not path.exists()
+        ]
+        # The costliest first, so that no process works alone at the end.
+        tasks.sort(key=lambda task: -task.arguments[1]["side"])
+        job.run_tasks(tasks, f"search, round {number + 1} of {len(plan)}: {len(trials)} recipes")
+        return [read_json(path) for path in paths.values()]
+
+    with job.run.timed(f"{name} search"):
+        table = successive_halving(recipes, plan, run)
+    best = chosen(table) if table else {"recipe": recipes[0]}
+    log_search(job.run.search_tensorboard(name), table)
+    passes, seconds = (sum(row[key] for row in table) for key in ("passes", "seconds"))
+    details: Json = {"space": space(job), "rounds": [asdict(this) for this in plan], "table": table}
+    write_search(job, name, len(recipes) if table else 0, best, passes=passes, seconds=seconds, **details)
+    shutil.rmtree(job.run.trials(name), ignore_errors=True)
+
+
+def try_recipe(run: str, recipe: Recipe, passes: int, seed: int, out: str) -> None:
+    """Train the CNN with a recipe for about `passes` image passes; write its scores on `tune` to `out`."""
+    job, started = open_job(run), perf_counter()
+    images, tune = cnn_images(job, "train"), plain_batches(job, recipe, cnn_images(job, "tune"))
+    epochs = max(1, round(passes / len(images)))
+    plan = replace(cnn_plan(job, recipe, seed), epochs=epochs)
+    batches = cnn_batches(job, recipe, images, job.settings.training.batch_size, seed)
+    state = train(new_cnn(job, recipe, seed), Counted(batches), tune, plan)
+    row = {"tune_loss": state.best_loss, "tune_accuracy": state.best_accuracy, "best_epoch": state.best_epoch}
+    row |= {"epochs": epochs, "passes": epochs * len(images), "seconds": round(perf_counter() - started, 3)}
+    write_json(Path(out), row)
 
 
 def train_cnn(job: Job, name: str) -> None:
-    """Train the CNN with every seed."""
-    images, preprocess, settings = cnn_images(job, "train"), cnn_preprocess(job), job.settings
-    tune = image_batches(job, cnn_images(job, "tune"), preprocess, EVALUATION_BATCH)
-    metadata = {"preprocess": preprocess.to_json(), "settings": asdict(settings.cnn)}
-    for seed in settings.seeds:
-        batches = image_batches(job, images, preprocess, settings.training.batch_size, seed)
-        train_seed(job, name, new_cnn(job, seed), batches, tune, cnn_plan(job, seed), metadata)
-    write_scores(job, name, {"preprocess": preprocess.to_json()})
+    """Train the CNN with every seed, then again on `train` and `tune`."""
+    cnn_images(job, "train+tune")  # decoded here, not by every worker
+    chosen_recipe = recipe(job)
+    train_seeds(job, name, fit_cnn, cnn_plan(job, chosen_recipe, 0).epochs)
+    details = {"preprocess": cnn_preprocess(job, chosen_recipe).to_json(), "recipe": chosen_recipe}
+    write_scores(job, name, details)
+
+
+def fit_cnn(run: str, name: str, seed: int, refit: bool) -> None:
+    """Train one seed, on `train` or on `train` and `tune`."""
+    job = open_job(run)
+    chosen_recipe, plan = recipe(job), cnn_plan(job, recipe(job), seed)
+    if refit:
+        plan, tune = replace(plan, stop_after=chosen_epochs(job, name)), None
+    else:
+        tune = plain_batches(job, chosen_recipe, cnn_images(job, "tune"))
+    images = cnn_images(job, "train+tune" if refit else "train")
+    batches = cnn_batches(job, chosen_recipe, images, job.settings.training.batch_size, seed)
+    metadata = {"preprocess": cnn_preprocess(job, chosen_recipe).to_json(), "recipe": chosen_recipe}
+    train_seed(job, name, new_cnn(job, chosen_recipe, seed), batches, tune, plan, metadata)
 
 
 def cnn_profile_targets(job: Job, name: str) -> dict[str, ProfileTarget]:
     """The training of the CNN, on images decoded in advance."""
-    seed = job.settings.seeds[0]
-    batches = profiling_batches(job, cnn_preprocess(job), job.settings.profile.batch_size)
-    return {name: ProfileTarget(title(job.settings, name), lambda: new_cnn(job, seed), batches, cnn_plan(job, seed))}
+    seed, chosen_recipe = job.settings.seeds[0], recipe(job)
+    batches = profiling_batches(job, cnn_preprocess(job, chosen_recipe), job.settings.profile.batch_size)
+    build, plan = lambda: new_cnn(job, chosen_recipe, seed), cnn_plan(job, chosen_recipe, seed)
+    return {name: ProfileTarget(title(job.settings, name), build, batches, plan)}
 
 
 def predict_cnn(job: Job, name: str) -> None:
     """Save every seed's predictions for every split, without augmentation."""
-    preprocess = cnn_preprocess(job)
-    batches = {split: image_batches(job, cnn_images(job, split), preprocess, EVALUATION_BATCH) for split in SPLITS}
-    predict_seeds(job, name, lambda seed: new_cnn(job, seed), batches, bf16=job.bf16)
+    chosen_recipe = recipe(job)
+    batches = {split: plain_batches(job, chosen_recipe, cnn_images(job, split)) for split in SPLITS}
+    predict_seeds(job, name, lambda seed: new_cnn(job, chosen_recipe, seed), batches, bf16=job.bf16)
 
 
-CONTENDER = Contender(cnn_context, train_cnn, cnn_profile_targets, predict_cnn)
+CONTENDER = Contender(cnn_context, search_cnn, train_cnn, cnn_profile_targets, predict_cnn)

@@ -1,7 +1,7 @@
 """The whole pretrained backbone (the run's first one), trained on augmented images with the same loop."""
 
 import copy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from torch import nn
 
@@ -13,10 +13,16 @@ from headtohead.contenders.base import (
     ProfileTarget,
     checked_batch,
     image_batches,
-    predict_seeds,
+    open_job,
     profiling_batches,
+)
+from headtohead.contenders.seeds import (
+    chosen_epochs,
+    predict_seeds,
     train_seed,
+    train_seeds,
     write_scores,
+    write_search,
 )
 from headtohead.dataset.batches import ImageBatches
 from headtohead.dataset.index import SPLITS
@@ -58,16 +64,30 @@ def finetune_context(job: Job, name: str) -> CheckContext:
     return CheckContext(name, job.index, x, y, build, build, lambda x: x, plan, False, published)
 
 
+def search_finetune(job: Job, name: str) -> None:
+    """Nothing is tried: a training takes too long, so the settings' recipe is kept; only the epoch is chosen."""
+    write_search(job, name, 0, {}, passes=0, seconds=0.0)
+
+
 def train_finetune(job: Job, name: str) -> None:
-    """Fine-tune the backbone with every seed."""
+    """Fine-tune the backbone with every seed, then again on `train` and `tune`."""
+    for split in ("train", "tune", "train+tune"):
+        finetune_batches(job, split, 1)  # decoded here, not by every worker
+    train_seeds(job, name, fit_finetune, job.settings.finetune.epochs)
+    write_scores(job, name, {"preprocess": job.backbone().preprocess.to_json()})
+
+
+def fit_finetune(run: str, name: str, seed: int, refit: bool) -> None:
+    """Train one seed, on `train` or on `train` and `tune`."""
+    job = open_job(run)
     backbone, settings = job.backbone(), job.settings
     preprocess = backbone.preprocess.to_json()
     metadata = {"backbone": backbone.to_json(), "preprocess": preprocess, "settings": asdict(settings.finetune)}
-    tune = finetune_batches(job, "tune", EVALUATION_BATCH)
-    for seed in settings.seeds:
-        batches = finetune_batches(job, "train", settings.training.batch_size, seed)
-        train_seed(job, name, new_finetuned(job, seed), batches, tune, finetune_plan(job, seed), metadata)
-    write_scores(job, name, {"preprocess": preprocess})
+    plan, tune = finetune_plan(job, seed), None if refit else finetune_batches(job, "tune", EVALUATION_BATCH)
+    if refit:
+        plan = replace(plan, stop_after=chosen_epochs(job, name))
+    batches = finetune_batches(job, "train+tune" if refit else "train", settings.training.batch_size, seed)
+    train_seed(job, name, new_finetuned(job, seed), batches, tune, plan, metadata)
 
 
 def finetune_profile_targets(job: Job, name: str) -> dict[str, ProfileTarget]:
@@ -84,4 +104,4 @@ def predict_finetune(job: Job, name: str) -> None:
     predict_seeds(job, name, lambda seed: new_finetuned(job, seed), batches, bf16=job.bf16)
 
 
-CONTENDER = Contender(finetune_context, train_finetune, finetune_profile_targets, predict_finetune)
+CONTENDER = Contender(finetune_context, search_finetune, train_finetune, finetune_profile_targets, predict_finetune)

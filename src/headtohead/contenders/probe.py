@@ -1,6 +1,7 @@
 """The linear probe: a head on the features of a frozen pretrained backbone; and the panel of other heads beside it."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,20 +9,20 @@ import torch
 from torch import nn
 
 from headtohead.checks.context import CheckContext
-from headtohead.contenders.base import (
-    Contender,
-    Job,
-    ProfileTarget,
-    checked_batch,
+from headtohead.contenders.base import Contender, Job, ProfileTarget, checked_batch, open_job, profiling_batches
+from headtohead.contenders.seeds import (
+    chosen_epochs,
     predict_seeds,
-    profiling_batches,
     train_seed,
+    train_seeds,
     write_scores,
+    write_search,
 )
 from headtohead.core.files import read_json, write_atomically, write_json
 from headtohead.dataset.batches import FeatureBatches
 from headtohead.dataset.index import SPLITS
 from headtohead.evaluation.predictions import save_several
+from headtohead.images.transforms import Preprocess
 from headtohead.models.backbones import LinearProbe, build_head, published_statistics
 from headtohead.probe.features import Features, extract, read_features
 from headtohead.probe.panel import fit_panel, predict_variant, to_json, variants
@@ -35,15 +36,31 @@ def head_plan(job: Job, seed: int) -> Plan:
     return job.plan(seed, job.settings.probe.epochs, learning_rate=1e-2, weight_decay=0.0)
 
 
+def chosen_head(job: Job, name: str, seed: int) -> Plan:
+    """The training plan of a head with the hyperparameters that the sweep has chosen."""
+    best = read_json(job.run.sweep(name))["best"]
+    return head_plan(job, seed).with_choice(best["optimizer"], best["learning_rate"], best["weight_decay"])
+
+
 def all_features(job: Job, name: str, split: str) -> Features:
-    """Features of every pooling, computed if the run folder has none; `train` has augmented views too."""
+    """Features of every pooling, computed if the run folder has none; what is trained on has augmented views too."""
     path = job.run.features(name, split)
     if not path.exists():
         with job.run.timed(f"{name} features of {split}"):
             backbone, files, min_area = job.backbone(name), job.files(split), job.settings.data.min_crop
-            num_views = job.settings.probe.views if split == "train" else 0
+            augmented = split == "train" or (split == "tune" and job.settings.refits)
+            num_views = job.settings.probe.views if augmented else 0
             label = split if name == "probe" else f"{split} for {name}"
-            extract(backbone, files, path, num_views=num_views, min_area=min_area, label=label, device=job.device)
+            extract(
+                backbone,
+                files,
+                path,
+                num_views=num_views,
+                min_area=min_area,
+                flip=job.settings.data.flip,
+                label=label,
+                device=job.device,
+            )
     return read_features(path)
 
 
@@ -67,31 +84,58 @@ def probe_context(job: Job, name: str) -> CheckContext:
     return CheckContext(name, job.index, x, y, build, head, backbone.net, plan, False, published, frozen="backbone")
 
 
-def train_probe(job: Job, name: str) -> None:
-    """Compute the features, choose hyper-parameters on `tune` with the first seed, then train a head for every seed."""
-    backbone, settings = job.backbone(name), job.settings
-    x, y, size = features(job, name, "train"), job.labels("train"), settings.training.batch_size
-    batches = {seed: FeatureBatches(x, y, batch_size=size, seed=seed) for seed in settings.seeds}
-    tune = FeatureBatches(features(job, name, "tune"), job.labels("tune"))
+def choose_head(job: Job, name: str) -> None:
+    """Compute the features and choose the head's hyperparameters on `tune` with the first seed."""
+    settings = job.settings
+    x, tune = features(job, name, "train"), FeatureBatches(features(job, name, "tune"), job.labels("tune"))
     if not job.run.sweep(name).exists():
         with job.run.timed(f"{name} sweep"):
             first, num_classes, grids = settings.seeds[0], len(job.index.classes), settings.probe.grids()
-            result = sweep(batches[first], tune, head_plan(job, first), num_classes, grids, "sweep on tune")
+            batches = FeatureBatches(x, job.labels("train"), batch_size=settings.training.batch_size, seed=first)
+            result = sweep(batches, tune, head_plan(job, first), num_classes, grids, "sweep on tune")
             write_json(job.run.sweep(name), result.to_json())
-    best = read_json(job.run.sweep(name))["best"]
-    train_panel(job, name, all_features(job, name, "train"), all_features(job, name, "tune"))
 
-    preprocess = backbone.preprocess.to_json()
-    metadata = {"backbone": backbone.to_json(), "preprocess": preprocess}
-    images = next(profiling_batches(job, backbone.preprocess, 8)(1))[0]
-    for seed in settings.seeds:
-        plan = head_plan(job, seed).with_choice(best["optimizer"], best["learning_rate"], best["weight_decay"])
-        train_seed(job, name, new_head(job, backbone.num_features, seed), batches[seed], tune, plan, metadata, images)
+
+def search_probe(job: Job, name: str) -> None:
+    """Choose the head, and fit the panel of other heads."""
+    settings = job.settings
+    choose_head(job, name)
+    train_panel(job, name, all_features(job, name, "train"), all_features(job, name, "tune"))
+    content = read_json(job.run.sweep(name))
+    # All points of the grid are trained in one pass over the same batches.
+    passes = settings.probe.epochs * len(job.samples("train"))
+    costs = [read_json(job.run.features(name, split).with_suffix(".json")) for split in ("train", "tune")]
+    seconds = {"features": sum(cost["seconds_from_scratch"] for cost in costs)}
+    seconds |= {"sweep": read_json(job.run.timings)[f"{name} sweep"]}
+    total = sum(seconds.values())
+    write_search(job, name, len(content["table"]), content["best"], passes=passes, seconds=total, parts=seconds)
+
+
+def train_probe(job: Job, name: str) -> None:
+    """Train a head for every seed, then again on `train` and `tune`."""
+    train_seeds(job, name, fit_head, job.settings.probe.epochs)
+    backbone = job.backbone(name)
     hash_after = backbone.state_hash()
     if hash_after != backbone.fingerprint:
         raise RuntimeError("bug: training has changed the frozen backbone")
     hashes = {"hash_before": backbone.fingerprint, "hash_after": hash_after}
-    write_scores(job, name, {"preprocess": preprocess, "frozen": hashes})
+    write_scores(job, name, {"preprocess": backbone.preprocess.to_json(), "frozen": hashes})
+
+
+def fit_head(run: str, name: str, seed: int, refit: bool) -> None:
+    """Train the head of one seed, on `train` or on `train` and `tune`."""
+    job = open_job(run)
+    record, plan = read_json(job.run.backbone(name)), chosen_head(job, name, seed)
+    x, y, tune = features(job, name, "train"), job.labels("train"), None
+    if refit:
+        plan = replace(plan, stop_after=chosen_epochs(job, name))
+        x, y = torch.cat([x, features(job, name, "tune")], dim=1), job.labels("train+tune")
+    else:
+        tune = FeatureBatches(features(job, name, "tune"), job.labels("tune"))
+    batches = FeatureBatches(x, y, batch_size=job.settings.training.batch_size, seed=seed)
+    metadata = {"backbone": record, "preprocess": record["preprocess"]}
+    images = next(profiling_batches(job, Preprocess(**record["preprocess"]), 8)(1))[0]
+    train_seed(job, name, new_head(job, x.shape[-1], seed), batches, tune, plan, metadata, images)
 
 
 def train_panel(job: Job, contender: str, train: Features, tune: Features) -> None:
@@ -153,4 +197,4 @@ def predict_probe(job: Job, name: str) -> None:
     predict_seeds(job, name, lambda seed: new_head(job, num_features, seed), batches)
 
 
-CONTENDER = Contender(probe_context, train_probe, probe_profile_targets, predict_probe)
+CONTENDER = Contender(probe_context, search_probe, train_probe, probe_profile_targets, predict_probe)

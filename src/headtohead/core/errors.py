@@ -3,6 +3,9 @@
 Any other exception is a bug of ours and keeps its traceback.
 """
 
+from functools import partial
+from typing import Any
+
 from headtohead.core.printable import printable
 
 
@@ -12,6 +15,10 @@ class UserError(Exception):
     def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
         super().__init__(what)
         self.what, self.where, self.fix = what, where, fix
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors of worker processes are pickled; by default without the keyword arguments."""
+        return partial(type(self), where=self.where, fix=self.fix), (self.what,)
 
     def __str__(self) -> str:
         where = f"\n  where: {printable(self.where)}" if self.where else ""
@@ -45,3 +52,7 @@ class CheckFailed(UserError):
 
 class TrainingDiverged(UserError):
     """The loss became infinite or not a number."""
+
+
+class WorkerKilled(UserError):
+    """The system killed a worker process, usually for want of memory."""

@@ -1,10 +1,19 @@
 """Progress on the terminal (standard error), so that nothing longer than two seconds is silent."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from headtohead.core.printable import printable
 
@@ -22,6 +31,21 @@ def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
     """Yield `items` and advance a progress bar."""
     with bar() as progress:
         yield from progress.track(items, total=total, description=description)
+
+
+@contextmanager
+def work_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar in per cent of `total` units of work, for tasks of unequal size; yields `advance(units)`.
+
+    The units are such that time goes by them, as image passes. Any thread may advance; work of other processes is
+    advanced by the one that polls their counter.
+    """
+    columns = TextColumn("  {task.description:<34}"), BarColumn(), TaskProgressColumn()
+    times = TimeElapsedColumn(), TimeRemainingColumn()
+    # Tasks may report minutes apart: the speed is that of the last ten minutes, not rich's half minute.
+    with Progress(*columns, *times, console=console, speed_estimate_period=600) as progress:
+        task = progress.add_task(description, total=total)
+        yield lambda units: progress.advance(task, units)
 
 
 def say(message: str) -> None:

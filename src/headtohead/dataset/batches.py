@@ -56,11 +56,12 @@ class ImageBatches:
         seed: int | None = None,
         shuffle: bool = False,
         min_area: float = 1.0,
+        flip: bool = True,
         workers: int = 0,
         device: torch.device | str = "cpu",
     ):
         self.images, self.labels, self.preprocess = images, torch.from_numpy(labels), preprocess
-        self.seed, self.shuffle, self.min_area = seed, shuffle, min_area
+        self.seed, self.shuffle, self.min_area, self.flip = seed, shuffle, min_area, flip
         self.batch_size = min(batch_size, len(images))
         self.workers, self.device = workers, device
 
@@ -81,7 +82,7 @@ class ImageBatches:
         images = (self.images[i] for i in index.tolist())
         if self.seed is None:
             return plain_views(images, len(index), self.preprocess)
-        return random_views(list(images), self.preprocess, self.min_area, index, CROP, self.seed, epoch)
+        return random_views(list(images), self.preprocess, self.min_area, self.flip, index, CROP, self.seed, epoch)
 
 
 class FeatureBatches:

@@ -29,6 +29,20 @@ def draw(samples: Sequence[Sample], size: int, number: int, seed: int) -> list[i
     return chosen
 
 
+def cut_classes(samples: Sequence[Sample], drawn: Sequence[int], share: float) -> tuple[list[int], list[int]]:
+    """Split a draw into images to train on and images to choose on: `share` of each class, at least one, never all.
+
+    A class of a single image is trained on. As `drawn` is in the order of a hash, the first of a class are random.
+    """
+    by_class: dict[int, list[int]] = {}
+    for i in drawn:
+        by_class.setdefault(samples[i].label, []).append(i)
+    tune: set[int] = set()
+    for members in by_class.values():
+        tune |= {*members[: min(max(1, round(share * len(members))), len(members) - 1)]}
+    return [i for i in drawn if i not in tune], [i for i in drawn if i in tune]
+
+
 def even_batch(num_samples: int, batch_size: int) -> int:
     """A batch size of at most `batch_size` (but at least 2) for which an epoch drops as few samples as possible.
 

@@ -49,6 +49,10 @@ ALARMS: dict[str, Advice] = {
         "лучший на `tune` подбор не является оптимумом: считайте его нижней оценкой или увеличьте MAX_ITERATIONS в "
         "probe/linear.py",
     ),
+    "warm-up": Advice(
+        "lower the learning rate or train for more epochs", "уменьшите learning rate или увеличьте число эпох"
+    ),
+    "too-short": Advice("train for more epochs", "увеличьте число эпох"),
 }
 
 

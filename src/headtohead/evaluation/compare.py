@@ -9,7 +9,6 @@ from headtohead.core.files import Json
 from headtohead.evaluation.intervals import Indices, Statistic, bootstrap_statistic
 from headtohead.evaluation.metrics import METRICS, Confusion, accuracy, confusion_matrix, f1, precision, recall
 from headtohead.evaluation.predictions import Predictions
-from headtohead.settings.rundir import Log, best_epoch
 
 
 def mean_over_seeds(runs: list[Predictions], metric: Callable[[Confusion], float]) -> Statistic:
@@ -120,28 +119,6 @@ def difference(first: list[Predictions], second: list[Predictions], confidence: 
         return bootstrap_statistic(lambda indices: b(indices) - a(indices), len(first[0].labels), confidence, resamples)
 
     return {name: row(metric) for name, metric in METRICS.items()}
-
-
-def convergence(log: Log, share: float = 0.9) -> Json:
-    """Epochs and seconds until the accuracy on `tune` first reaches `share` of its value in the last epoch.
-
-    >>> epoch = {"epoch": 0, "accuracy/tune": 0.8, "loss/tune": 0.5, "seconds/train": 2.0, "seconds/tune": 0.5}
-    >>> result = convergence([epoch, epoch | {"epoch": 1}])
-    >>> result["epochs"], result["seconds"], result["seconds_all"]
-    (1, 2.5, 5.0)
-    """
-    goal = share * log[-1]["accuracy/tune"]
-    reached = next(i for i, entry in enumerate(log) if entry["accuracy/tune"] >= goal)
-    seconds = [entry["seconds/train"] + entry["seconds/tune"] for entry in log]
-    return {
-        "final": log[-1]["accuracy/tune"],
-        "goal": goal,
-        "epochs": reached + 1,
-        "seconds": float(np.sum(seconds[: reached + 1])),
-        "seconds_all": float(np.sum(seconds)),
-        "num_epochs": len(log),
-        "best_epoch": best_epoch(log)["epoch"],
-    }
 
 
 def generalisation(train: list[Predictions], val: list[Predictions]) -> Json:

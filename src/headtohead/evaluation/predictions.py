@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from headtohead.core.files import write_atomically
 from headtohead.dataset.index import Index, labels
 from headtohead.evaluation.metrics import Confusion, confusion_matrix
+from headtohead.images.folder import Sample
 
 SHARED = ("files", "labels", "classes")  # arrays that all models in one file share
 ONE = "probabilities"  # the array of a file with one model
@@ -70,12 +71,25 @@ def save_several(path: Path, index: Index, split: str, models: Mapping[str, NDAr
     ...     list(load_several(path))
     ['majority']
     """
-    samples = index.of(split)
+    save_images(path, index.of(split), index.classes, models, **more)
+
+
+def save_images(
+    path: Path, samples: list[Sample], classes: tuple[str, ...], models: Mapping[str, NDArray[Any]], **more: Any
+) -> None:
+    """The same for any images.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     save_images(path := Path(folder, "p.npz"), [], ("cat", "dog"), {"majority": np.zeros((0, 2))})
+    ...     list(load_several(path))
+    ['majority']
+    """
     for name, probabilities in models.items():
-        assert probabilities.shape == (len(samples), len(index.classes)), (name, probabilities.shape)
+        assert probabilities.shape == (len(samples), len(classes)), (name, probabilities.shape)
     arrays: dict[str, Any] = {name: probabilities.astype(np.float32) for name, probabilities in models.items()}
     arrays |= {"files": np.array([sample.file for sample in samples]), "labels": labels(samples)}
-    arrays |= {"classes": np.array(index.classes)} | more
+    arrays |= {"classes": np.array(classes)} | more
     write_atomically(path, lambda temporary: np.savez_compressed(temporary, **arrays))
 
 

@@ -6,10 +6,12 @@ import numpy as np
 
 from headtohead.core.files import Json, read_json, write_csv
 from headtohead.evaluation.agreement import Headline, agreement
-from headtohead.evaluation.compare import convergence, difference, generalisation, mcnemar, same_images, scores
+from headtohead.evaluation.best_epochs import training_alarms, training_row
+from headtohead.evaluation.compare import difference, generalisation, mcnemar, same_images, scores
 from headtohead.evaluation.leaks import with_and_without
 from headtohead.evaluation.metrics import METRICS
 from headtohead.evaluation.predictions import Predictions, load_predictions, load_several
+from headtohead.evaluation.time_to_accuracy import time_to_accuracy
 from headtohead.settings.contenders import contender_names
 from headtohead.settings.rundir import Log, RunDir, best_epoch
 from headtohead.settings.schema import Settings
@@ -31,16 +33,19 @@ def summarise_run(run: RunDir, settings: Settings) -> Json:
     """
     contenders = contender_names(settings)
     seeds, level, resamples = settings.seeds, settings.evaluation.confidence, settings.evaluation.resamples
-    val: Runs = {c: [load_predictions(run.seed(c, s).predictions("val")) for s in seeds] for c in contenders}
-    train: Runs = {c: [load_predictions(run.seed(c, s).predictions("train")) for s in seeds] for c in contenders}
+    # The headline is the refit on `train` and `tune`; the trainings on `train` alone stand below it.
+    headline = run.refit if settings.refits else run.seed
+    val: Runs = {c: [load_predictions(headline(c, s).predictions("val")) for s in seeds] for c in contenders}
+    train: Runs = {c: [load_predictions(headline(c, s).predictions("train")) for s in seeds] for c in contenders}
+    before: Runs = {c: [load_predictions(run.seed(c, s).predictions("val")) for s in seeds] for c in contenders}
     logs = {c: [run.seed(c, s).read_log() for s in seeds] for c in contenders}
     baselines: Runs = {name: [predictions] for name, predictions in load_several(run.baselines).items()}
-    same_images([*val.values(), *baselines.values()])
+    same_images([*val.values(), *before.values(), *baselines.values()])
     files, classes = val["cnn"][0].files, val["cnn"][0].classes
 
     results = {name: scores(runs, level, resamples) for name, runs in (val | baselines).items()}
     for name in contenders:
-        results[name]["convergence"] = [convergence(log) for log in logs[name]]
+        results[name]["trainings"] = [training_row(log) for log in logs[name]]
         results[name]["generalisation"] = generalisation(train[name], val[name])
         # Rows true, columns predicted, counts summed over the seeds.
         rows = [[cls, *counts] for cls, counts in zip(classes, results[name]["confusion"], strict=True)]
@@ -48,12 +53,12 @@ def summarise_run(run: RunDir, settings: Settings) -> Json:
     _write_metrics(run.metrics, results)
     _write_predictions(run.predictions_table, val, seeds)
 
-    def paired(first: str, second: str) -> Json:
+    def paired(first: str, second: str, runs: Runs = val) -> Json:
         return {
             "first": first,
             "second": second,
-            "difference": difference(val[first], val[second], level, resamples),
-            "mcnemar": {str(seed): mcnemar(a, b) for seed, a, b in zip(seeds, val[first], val[second], strict=True)},
+            "difference": difference(runs[first], runs[second], level, resamples),
+            "mcnemar": {str(seed): mcnemar(a, b) for seed, a, b in zip(seeds, runs[first], runs[second], strict=True)},
         }
 
     is_leaked = np.isin(files, np.array(read_json(run.data)["duplicates"]["leaked"], dtype=str))
@@ -63,11 +68,22 @@ def summarise_run(run: RunDir, settings: Settings) -> Json:
         "confidence": level,
         "resamples": resamples,
         "contenders": results,
+        "training_alarms": {
+            name: training_alarms(results[name]["trainings"], settings.training.warmup_share) for name in contenders
+        },
+        "time": time_to_accuracy(run, seeds),
         "pair": paired("cnn", "probe"),
+        "without_refit": {
+            "contenders": {name: scores(before[name], level, resamples) for name in contenders},
+            "pair": paired("cnn", "probe", before),
+        }
+        if settings.refits
+        else None,
+        "searches": {name: read_json(run.search(name)) for name in contenders},
         "further_pairs": [paired("probe", name) for name in contenders[2:]],
         "leaks": with_and_without(val | baselines, is_leaked, level, resamples),
         "panel": {
-            name: _panel_agreement(run, name, val[name], logs[name], level, resamples)
+            name: _panel_agreement(run, name, before[name], logs[name], level, resamples)
             for name in contenders
             if run.panel(name).exists()
         },

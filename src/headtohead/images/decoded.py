@@ -1,7 +1,7 @@
 """Images decoded once to the size that training needs, in a memory-mapped store keyed by the SHA-256 of their files."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -60,6 +60,11 @@ class DecodedImages:
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def subset(self, chosen: Sequence[int]) -> "DecodedImages":
+        """The images with these indices."""
+        files = ImageFiles(self.files.root, [self.files.samples[i] for i in chosen])
+        return DecodedImages(files, self.short_side, [self.stored[i] for i in chosen])
 
     def __getitem__(self, i: int) -> Pixels:
         pixels = self.stored[i]

@@ -101,9 +101,12 @@ def _stacked(views: Iterable[torch.Tensor], count: int, size: int) -> torch.Tens
 
 
 def random_views(
-    images: Sequence[Pixels], to: Preprocess, min_area: float, index: NDArray[np.int64], *key: int
+    images: Sequence[Pixels], to: Preprocess, min_area: float, flip: bool, index: NDArray[np.int64], *key: int
 ) -> torch.Tensor:
-    """uint8 (B, 3, size, size): random resized crops, randomly flipped, each a function of `key` and its `index`."""
+    """uint8 (B, 3, size, size): random resized crops, each a function of `key` and its `index`.
+
+    With `flip` half of them are mirrored.
+    """
     u = uniforms(index, NUM_CROP + 1, *key)
     sizes = np.array([pixels.shape[:2] for pixels in images])
     boxes = crop_boxes(u[:, :NUM_CROP], sizes, min_area).tolist()
@@ -111,7 +114,7 @@ def random_views(
     def view(pixels: Pixels, box: list[int], coin: float) -> torch.Tensor:
         top, left, height, width = box
         resized = _resized(pixels[top : top + height, left : left + width], to.size, to.size, to)
-        return resized.flip(2) if coin < 0.5 else resized
+        return resized.flip(2) if flip and coin < 0.5 else resized
 
     return _stacked(map(view, images, boxes, u[:, NUM_CROP].tolist()), len(images), to.size)
 

@@ -1,8 +1,9 @@
 """Frozen pretrained backbones: loading, preprocessing, and the hash that shows that they stay unchanged."""
 
+import copy
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import timm
@@ -122,6 +123,21 @@ def published_statistics(weights: WeightsFile) -> tuple[tuple[float, ...], tuple
         return preprocess.mean, preprocess.std
     config = architecture(weights.name) | weights.config
     return tuple(config["mean"]), tuple(config["std"])
+
+
+def untrained_like(backbone: Backbone, seed: int) -> Backbone:
+    """The same architecture and preprocessing with random weights, drawn as its own library does."""
+    body: Any = copy.deepcopy(backbone.net.body)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for module in body.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+        if isinstance(body, VisionTransformer):
+            body.init_weights("")  # linear layers, class token and position embedding, as timm draws them
+    body.requires_grad_(False).eval()
+    net = FrozenBackbone(body, bf16=backbone.net.bf16)
+    return replace(backbone, net=net, fingerprint=state_hash(body.state_dict()))
 
 
 def load_timm(weights: WeightsFile, state: dict[str, torch.Tensor]) -> tuple[nn.Module, int, Preprocess]:

@@ -7,24 +7,27 @@ from torch import nn
 
 
 class SmallCNN(nn.Module):
-    """Three convolution blocks and a linear classifier: 94,762 parameters for 10 classes.
+    """Three convolution blocks and a linear classifier: 113,962 parameters for 10 classes and a 4x4 grid.
 
     Input (B, 3, S, S) with S >= 16, output logits (B, num_classes). Each block halves the side and doubles the
-    channels; the mean over all positions makes the classifier independent of S.
+    channels. The last feature map is averaged to a `pooling` x `pooling` grid, which makes the classifier independent
+    of S. A position of that map sees 22 px of the input only: with a grid of 1, the mean, the net knows textures and
+    colours but not where they are.
     """
 
-    def __init__(self, num_classes: int, dropout: float = 0.0):
+    def __init__(self, num_classes: int, pooling: int = 4, dropout: float = 0.0):
         super().__init__()
         self.block1 = block(3, 32)  # (B, 32, S/2, S/2)
         self.block2 = block(32, 64)  # (B, 64, S/4, S/4)
         self.block3 = block(64, 128)  # (B, 128, S/8, S/8)
+        self.pool = nn.AdaptiveAvgPool2d(pooling)  # (B, 128, pooling, pooling)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(128, num_classes)
+        self.classifier = nn.Linear(128 * pooling**2, num_classes)
+        nn.init.normal_(self.classifier.weight, std=0.01)  # small, so that the loss starts at ln C
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.block3(self.block2(self.block1(x)))
-        x = x.mean(dim=(2, 3))  # (B, 128)
-        return self.classifier(self.dropout(x))
+        x = self.pool(self.block3(self.block2(self.block1(x))))
+        return self.classifier(self.dropout(x.flatten(1)))
 
 
 def block(num_in: int, num_out: int) -> nn.Sequential:
@@ -40,12 +43,12 @@ def block(num_in: int, num_out: int) -> nn.Sequential:
     )
 
 
-# name -> (number of classes, dropout) -> net
-CNNS: dict[str, Callable[[int, float], nn.Module]] = {"small": SmallCNN}
+# name -> (number of classes, pooling, dropout) -> net
+CNNS: dict[str, Callable[[int, int, float], nn.Module]] = {"small": SmallCNN}
 
 
-def build_cnn(name: str, num_classes: int, dropout: float, seed: int) -> nn.Module:
+def build_cnn(name: str, num_classes: int, pooling: int, dropout: float, seed: int) -> nn.Module:
     """A CNN in channels-last memory, with initial weights that are a function of `seed`."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return CNNS[name](num_classes, dropout).to(memory_format=torch.channels_last)
+        return CNNS[name](num_classes, pooling, dropout).to(memory_format=torch.channels_last)

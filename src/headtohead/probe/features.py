@@ -69,7 +69,9 @@ class Cost:
     batching: dict[str, Any]  # the `Measurement` as JSON; {} where everything was cached
 
 
-def view(images: list[Pixels], digests: list[str], preprocess: Preprocess, k: int, min_area: float) -> torch.Tensor:
+def view(
+    images: list[Pixels], digests: list[str], preprocess: Preprocess, k: int, min_area: float, flip: bool
+) -> torch.Tensor:
     """View `k` of some images, 0 being the plain one; uint8 (B, 3, S, S).
 
     Crop and flip are functions of `k` and the content of the image file alone: neither the other images nor the seed
@@ -78,7 +80,7 @@ def view(images: list[Pixels], digests: list[str], preprocess: Preprocess, k: in
     if k == 0:
         return plain_views(images, len(images), preprocess)
     content = np.array([int(digest[:12], 16) for digest in digests])  # 48 bits
-    return random_views(images, preprocess, min_area, content, CROP, k)
+    return random_views(images, preprocess, min_area, flip, content, CROP, k)
 
 
 def feature_store(backbone: Backbone, device: torch.device) -> Store:
@@ -105,6 +107,7 @@ def extract(
     *,
     num_views: int,
     min_area: float,
+    flip: bool = True,
     label: str,
     device: torch.device,
 ) -> None:
@@ -112,7 +115,8 @@ def extract(
 
     Cached features are only copied. New ones are cached as they are computed, so a killed process loses few of them.
     """
-    names = ["plain", *(f"{number}-{min_area:g}" for number in range(1, 1 + num_views))]
+    kind = f"{min_area:g}" if flip else f"{min_area:g}-unflipped"
+    names = ["plain", *(f"{number}-{kind}" for number in range(1, 1 + num_views))]
     digests = [sample.digest for sample in files.samples]
     keys = {(v, i): f"{digest}/{name}" for v, name in enumerate(names) for i, digest in enumerate(digests)}
     store = feature_store(backbone, device)
@@ -130,7 +134,8 @@ def extract(
         for v in range(len(names)):
             if lacking := [i for i in batch if keys[v, i] not in cached]:
                 preprocess = backbone.preprocess
-                pixels = view([images[i] for i in lacking], [digests[i] for i in lacking], preprocess, v, min_area)
+                batch_images, batch_digests = [images[i] for i in lacking], [digests[i] for i in lacking]
+                pixels = view(batch_images, batch_digests, preprocess, v, min_area, flip)
                 pooled = backbone.net.pooled(normalise(pixels.to(device), preprocess)).cpu().numpy()
                 rows |= {(v, i): row for i, row in zip(lacking, pooled, strict=True)}
         return rows

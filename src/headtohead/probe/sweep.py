@@ -18,7 +18,7 @@ from headtohead.core.errors import TrainingDiverged
 from headtohead.core.progress import track
 from headtohead.dataset.batches import Batches
 from headtohead.models.backbones import build_head
-from headtohead.training.loop import Plan, learning_rate
+from headtohead.training.loop import Plan, as_tensor, learning_rate
 
 MAX_LOGITS = 4_000_000  # at a time when `tune` is scored: rows x classes x heads
 
@@ -112,6 +112,7 @@ def train_together(
 ) -> tuple[Tensor, list[dict[str, Any]]]:
     """Weights (G, C, D + 1) of the best epochs; `tune_loss`, `tune_accuracy` and `best_epoch` of each head."""
     example, _ = next(batches(0))
+    class_weights = as_tensor(plan.class_weights, example)
     head = build_head(example.shape[1], num_classes, plan.seed).to(example.device)
     # (C, G, D + 1), not (G, C, D + 1): the softmax over C then adds whole rows of G numbers, which is 20 times faster.
     theta = torch.cat([head.weight, head.bias[:, None]], dim=1)[:, None].repeat(1, len(points), 1)
@@ -126,13 +127,13 @@ def train_together(
     best_accuracy, best_epoch = torch.zeros_like(best), torch.zeros_like(best, dtype=torch.int64)
     for epoch in track(range(plan.epochs), title, plan.epochs) if title else range(plan.epochs):
         for x, y in batches(epoch):
-            grad = clipped_gradients(theta, with_ones(x), y, plan.clip_norm)
+            grad = clipped_gradients(theta, with_ones(x), y, plan.clip_norm, class_weights)
             lr = peaks * learning_rate(step, num_steps, 1.0, plan.warmup_share)
             step += 1
             for name, group in groups.items():
                 group_buffers = [buffer[:, group] for buffer in buffers]
                 STEPS[name](theta[:, group], grad[:, group], group_buffers, lr[:, group], decays[:, group], step)
-        loss, accuracy = score(theta, tune)
+        loss, accuracy = score(theta, tune, class_weights)
         if not torch.isfinite(loss).all():
             raise diverged([point for point, ok in zip(points, torch.isfinite(loss), strict=True) if not ok], epoch)
         better = loss < best
@@ -154,29 +155,34 @@ def logits_of(theta: Tensor, x: Tensor) -> Tensor:
     return (x @ theta.reshape(-1, theta.shape[2]).T).reshape(len(x), *theta.shape[:2])
 
 
-def clipped_gradients(theta: Tensor, x: Tensor, y: Tensor, clip_norm: float) -> Tensor:
+def clipped_gradients(
+    theta: Tensor, x: Tensor, y: Tensor, clip_norm: float, class_weights: Tensor | None = None
+) -> Tensor:
     """Gradients (C, G, D + 1) of each head's mean cross-entropy on x (B, D + 1), y (B,), clipped for each head."""
+    weights = x.new_ones(len(x)) if class_weights is None else class_weights[y]
     residuals = torch.softmax(logits_of(theta, x), dim=1)
     residuals[torch.arange(len(x), device=x.device), y] -= 1  # probabilities minus one-hot labels
-    residuals /= len(x)
+    residuals *= (weights / weights.sum())[:, None, None]
     grad = (residuals.reshape(len(x), -1).T @ x).reshape(theta.shape)
     norms = grad.square().sum((0, 2), keepdim=True).sqrt()
     return grad.mul_((clip_norm / (norms + 1e-6)).clamp(max=1.0))  # the formula of `clip_grad_norm_`
 
 
-def score(theta: Tensor, tune: Batches) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy and accuracy of each head on `tune`, (G,) float64."""
+def score(theta: Tensor, tune: Batches, class_weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Mean cross-entropy, weighted by class, and accuracy of each head on `tune`, (G,) float64."""
     losses = torch.zeros(theta.shape[1], dtype=torch.float64, device=theta.device)
-    correct, count = torch.zeros_like(losses), 0
+    correct, count, total = torch.zeros_like(losses), 0, 0.0
     rows = max(1, MAX_LOGITS // (theta.shape[0] * theta.shape[1]))
     for batch_x, batch_y in tune(0):
         for x, y in zip(batch_x.split(rows), batch_y.split(rows), strict=True):
             logits = logits_of(theta, with_ones(x))
             label_logits = logits[torch.arange(len(x), device=x.device), y]
-            losses += (logits.logsumexp(1) - label_logits).double().sum(0)
+            weights = x.new_ones(len(x)) if class_weights is None else class_weights[y]
+            losses += ((logits.logsumexp(1) - label_logits) * weights[:, None]).double().sum(0)
+            total += float(weights.double().sum())
             correct += (logits.argmax(1) == y[:, None]).sum(0)
             count += len(x)
-    return losses / count, correct / count
+    return losses / total, correct / count
 
 
 def diverged(points: list[Point], epoch: int) -> TrainingDiverged:

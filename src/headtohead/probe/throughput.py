@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from headtohead.core.executor import num_cores
 from headtohead.core.prefetch import prefetch
 from headtohead.models.backbones import FrozenBackbone
 
@@ -36,12 +37,12 @@ class Batching:
     @property
     def torch_threads(self) -> int:
         """Torch's threads within an operation, for each of `threads`."""
-        return max(1, torch.get_num_threads() // self.threads)
+        return max(1, num_cores() // self.threads)
 
 
 def candidates(device: torch.device) -> list[Batching]:
     """The batchings to try; the others must give the same bits as the first."""
-    cores = torch.get_num_threads()
+    cores = num_cores()
     if device.type != "cpu":  # the cores decode, the accelerator computes
         return [Batching(cores, size) for size in (64, 256)]
     return [Batching(cores, 8), Batching(cores, 4), Batching(cores, 16), Batching(1, 8 * cores)]

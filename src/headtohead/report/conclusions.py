@@ -17,7 +17,7 @@ from headtohead.report.text import (
     profiled_name,
     seconds,
 )
-from headtohead.report.time_to_accuracy import by_seconds, name_of
+from headtohead.report.time_to_accuracy import faster, to_common_accuracy
 from headtohead.settings.contenders import is_vit_tiny
 
 
@@ -78,37 +78,17 @@ def floor(r: Results, say: Say) -> str:
 
 
 def convergence(r: Results, say: Say) -> str:
-    """Who converges faster, in epochs and in seconds."""
-    c, p = r.contender("cnn")["convergence"], r.contender("probe")["convergence"]
-    average = lambda rows, key: mean(row[key] for row in rows)  # noqa: E731
-    c_epochs, p_epochs = average(c, "epochs"), average(p, "epochs")
-    c_s, p_s, features = average(c, "seconds"), average(p, "seconds"), r.features_s()
-    faster = say("the probe", "голове") if p_epochs < c_epochs else say("the CNN", "CNN")
-    by_epochs = say(f"both need {c_epochs:.1f} epochs", f"обеим нужно {c_epochs:.1f} эпохи")
-    if c_epochs != p_epochs:
-        fewer, more = f"{min(c_epochs, p_epochs):.1f}", f"{max(c_epochs, p_epochs):.1f}"
-        by_epochs = say(
-            f"{faster} needs fewer: {fewer} against {more} epochs",
-            f"{faster} нужно меньше: {fewer} против {more} эпохи",
-        )
-    total = p_s + features
-    first = name_of("probe" if total < c_s else "cnn", say)
+    """Who converges faster: to common accuracies, and as a whole."""
+    c, p = (r.contender(name)["trainings"] for name in ("cnn", "probe"))
     c_best, p_best = (", ".join(str(seed["best_epoch"] + 1) for seed in seeds) for seeds in (c, p))
-    text = say(
-        f"**Who converges faster?** To 90 % of its own final accuracy on `tune` ({average(c, 'final'):.3f} the CNN, "
-        f"{average(p, 'final'):.3f} the probe; means over the seeds): {by_epochs}. In the loop this is {seconds(c_s, say)} for "
-        f"the CNN and {seconds(p_s, say)} for the head; the head's features cost {seconds(features, say)} before, once for all "
-        f"seeds. Counting them in full for one seed, {first} is there first ({seconds(c_s, say)} CNN, {seconds(total, say)} probe). "
+    title, times = say("**Who converges faster?**", "**Кто сходится быстрее?**"), r.comparison["time"]
+    best_epochs = say(
         f"The best epoch by `tune` loss was, over the seeds, {c_best} of {c[0]['num_epochs']} for the CNN and {p_best} of "
         f"{p[0]['num_epochs']} for the probe.",
-        f"**Кто сходится быстрее?** До 90 % собственной конечной точности на `tune` ({average(c, 'final'):.3f} у CNN, "
-        f"{average(p, 'final'):.3f} у головы; средние по зёрнам): {by_epochs}. В цикле это {seconds(c_s, say)} у CNN и "
-        f"{seconds(p_s, say)} у головы; признаки для головы стоят до того {seconds(features, say)}, один раз на все зёрна. Если "
-        f"отнести их целиком на одно зерно, первой приходит {first} ({seconds(c_s, say)} CNN, {seconds(total, say)} голова). "
-        f"Лучшая эпоха по потерям на `tune`, по зёрнам: {c_best} из {c[0]['num_epochs']} у CNN и {p_best} из "
-        f"{p[0]['num_epochs']} у головы.",
+        f"Лучшая эпоха по loss на `tune`, по seed: {c_best} из {c[0]['num_epochs']} у CNN и {p_best} из "
+        f"{p[0]['num_epochs']} у linear probe.",
     )
-    return text + unfinished(c, say) + by_seconds(r, say)
+    return f"{title} {to_common_accuracy(times, say)} {faster(times, say)} {best_epochs}{unfinished(c, say)}"
 
 
 def unfinished(rows: list[Json], say: Say) -> str:
@@ -217,7 +197,7 @@ def bottleneck(r: Results, say: Say) -> str:
 def price(r: Results, say: Say) -> str:
     """The total cost of each contender."""
     k = len(r.comparison["seeds"])
-    loop_s = {c: sum(row["seconds_all"] for row in r.contender(c)["convergence"]) for c in ("cnn", "probe")}
+    loop_s = {c: sum(row["seconds"] for row in r.contender(c)["trainings"]) for c in ("cnn", "probe")}
     parts = [r.features_s(), r.timings.get("probe sweep", 0.0), loop_s["probe"]]
     cnn, probe = seconds(loop_s["cnn"], say), seconds(sum(parts), say)
     features, sweep, heads = (seconds(part, say) for part in parts)

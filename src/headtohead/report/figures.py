@@ -33,6 +33,7 @@ def draw_comparison(run: RunDir, settings: Settings, comparison: Json) -> None:
     logs = {name: [run.seed(name, seed).read_log() for seed in settings.seeds] for name in names}
     curves(logs, titles, folder / "curves.png")
     scores(results, titles, folder / "scores.png")
+    against_seconds(comparison["time"], folder / "accuracy-against-seconds.png")
     step_parts(read_json(run.cost)["models"], folder / "step-parts.png")
     for name in names:
         classes, matrix = tuple(results[name]["per_class"]), np.array(results[name]["confusion"])
@@ -42,9 +43,8 @@ def draw_comparison(run: RunDir, settings: Settings, comparison: Json) -> None:
 
 
 def draw_budget(run: RunDir, budget: Json) -> None:
-    """Both figures of the budget stage, from the content of budget.json."""
+    """The figure of the budget stage, from the content of budget.json."""
     budget_curve(budget["points"], run.figures / "label-budget.png")
-    against_seconds(budget["seconds"], run.figures / "accuracy-against-seconds.png")
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -185,7 +185,7 @@ def against_seconds(times: Json, path: Path) -> None:
             legend = TITLES[name] if number == 0 else None
             axis.step(seconds, accuracy, where="post", color=SHOWN[name], lw=1.2, alpha=0.8, label=legend)
         if row["start"]:
-            axis.axvline(row["start"], color=SHOWN[name], ls=":", lw=1.2, label="its features and sweep are done")
+            axis.axvline(row["start"], color=SHOWN[name], ls=":", lw=1.2, label="its loop begins")
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.xaxis.set_minor_formatter(NullFormatter())

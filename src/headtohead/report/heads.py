@@ -7,16 +7,25 @@ from headtohead.report.text import Say, Section, contender_name, pct, pct_interv
 
 
 def alarm_lines(r: Results, say: Say) -> str:
-    """The alarms for the top of the report, a line each; empty if none fires."""
-    return "\n".join(
-        f"- **{say('Alarm', 'Тревога')} `{alarm['alarm']}`** ({contender_name(r.settings, name, say)}): {evidence(alarm, say)}."
-        for name, panel in r.comparison["panel"].items()
-        for alarm in panel["alarms"]
-    )
+    """The alarms of panels and trainings for the top of the report, a line each; empty if none fires."""
+    panels = ((name, panel["alarms"]) for name, panel in r.comparison["panel"].items())
+    found = [*panels, *r.comparison["training_alarms"].items()]
+    return "\n".join(alarm_line(r, name, alarm, say) for name, alarms in found for alarm in alarms)
+
+
+def alarm_line(r: Results, name: str, alarm: Json, say: Say) -> str:
+    """An alarm of the contender called `name`."""
+    title = f"{say('Alarm', 'Тревога')} `{alarm['alarm']}`"
+    return f"- **{title}** ({contender_name(r.settings, name, say)}): {evidence(alarm, say)}."
+
+
+def advice(alarm: Json, say: Say) -> str:
+    """What to do about an alarm."""
+    return say(ALARMS[alarm["alarm"]].en, ALARMS[alarm["alarm"]].ru)
 
 
 def evidence(alarm: Json, say: Say) -> str:
-    """The numbers behind an alarm."""
+    """The numbers behind an alarm; for one of a training also what to do."""
     e: Json = alarm["evidence"]
     gap = points_interval(e, "difference") if "difference" in e else ""
     match alarm["case"]:
@@ -56,6 +65,22 @@ def evidence(alarm: Json, say: Say) -> str:
             )
             instead = say("another, converged, is shown", "показан другой, сошедшийся")
             return cut_off if e["taken"] else f"{cut_off}; {instead}"
+        case "early":
+            best, warmup = e["best_epochs"], e["warmup_epochs"]
+            early, epochs = sum(epoch < warmup for epoch in best), ", ".join(str(epoch + 1) for epoch in best)
+            never_acted = say(
+                f"{early} of {len(best)} seeds are best in the warm-up of the learning rate, the first {warmup:g} epochs "
+                f"(best epochs {epochs} of {e['num_epochs']}), so that the schedule never acted on the weights that are kept",
+                f"у {early} из {len(best)} seed лучшая эпоха приходится на warm-up, первые {warmup:g} эпохи (лучшие эпохи "
+                f"{epochs} из {e['num_epochs']}): расписание learning rate на взятые веса не подействовало",
+            )
+            return f"{never_acted}; {advice(alarm, say)}"
+        case "last":
+            may_gain = say(
+                f"every seed is best in its last epoch ({e['num_epochs']}): a longer training may be better",
+                f"у каждого seed лучшая эпоха последняя ({e['num_epochs']}): более долгое обучение может дать больше",
+            )
+            return f"{may_gain}; {advice(alarm, say)}"
     raise AssertionError(alarm["case"])
 
 
@@ -102,10 +127,10 @@ def heads(r: Results, say: Say) -> Section:
     for name, panel in r.comparison["panel"].items():
         rows = [row(variant, panel, say) for variant in r.panels[name]["variants"]]
         body += [opinion(contender_name(r.settings, name, say), panel, say), table(header, rows)]
-        fired = dict.fromkeys(alarm["alarm"] for alarm in panel["alarms"])
+        fired = {alarm["alarm"]: advice(alarm, say) for alarm in panel["alarms"]}
         if fired:
-            body.append(alarm_lines(r, say))
-            body.append("\n".join(f"- `{name}`: {say(ALARMS[name].en, ALARMS[name].ru)}." for name in fired))
+            body.append("\n".join(alarm_line(r, name, alarm, say) for alarm in panel["alarms"]))
+            body.append("\n".join(f"- `{name}`: {what_to_do}." for name, what_to_do in fired.items()))
         else:
             body.append(say("No alarm.", "Тревог нет."))
     if body:

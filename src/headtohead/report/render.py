@@ -6,7 +6,7 @@ from headtohead.report.sections import SECTIONS
 from headtohead.report.text import speaker
 from headtohead.settings.rundir import RunDir
 
-LANGUAGES = ("en", "ru")  # the report in the last language marks the run as finished
+LANGUAGES = ("en", "ru")
 
 
 def write_reports(run: RunDir) -> None:

@@ -1,42 +1,58 @@
-"""The section on training: curves, how fast each contender converges, and the sweeps."""
+"""The section on training: curves, best epochs, time to accuracy, and the sweeps."""
 
 from statistics import mean
 
 from headtohead.core.files import Json
+from headtohead.report.heads import alarm_line
 from headtohead.report.results import Results
-from headtohead.report.text import Say, Section, contender_name, seconds, table
+from headtohead.report.text import Say, Section, capital, contender_name, pct, seconds, table
+from headtohead.report.time_to_accuracy import after_the_other, faster, goals_table, leads, what_is_timed
 
 
 def training(r: Results, say: Say) -> Section:
-    """Curves, convergence and the sweeps."""
-    body = ["![](figures/curves.png)", *convergence_table(r, say)]
+    """Curves, best epochs, time to accuracy and the sweeps."""
+    times = r.comparison["time"]
+    body = [
+        "![](figures/curves.png)",
+        *trainings_table(r, say),
+        *goals_table(times, say),
+        f"**{say('Who is faster?', 'Кто быстрее?')}** {faster(times, say)} {capital(leads(times, say))}. {after_the_other(times, say)}",
+        "![](figures/accuracy-against-seconds.png)",
+        what_is_timed(times, say),
+    ]
     for name, sweep in r.sweeps.items():
         body += sweep_table(sweep, "" if len(r.sweeps) == 1 else contender_name(r.settings, name, say), say)
     return Section(say("Training", "Обучение"), "\n\n".join(body))
 
 
-def convergence_table(r: Results, say: Say) -> list[str]:
-    """Epochs and seconds to 90 % of the final accuracy on `tune`, and seconds spent before the loop."""
+def trainings_table(r: Results, say: Say) -> list[str]:
+    """Best epochs and time of every contender's trainings, and the alarms on them."""
     rows = []
     for name in r.contenders:
-        seeds: list[Json] = r.contender(name)["convergence"]
-        before = [r.features_s(name), r.timings[f"{name} sweep"]] if name in r.sweeps else [None, None]
+        seeds: list[Json] = r.contender(name)["trainings"]
+        features = r.features_s(name) if name in r.features else None
+        choice = r.timings.get(f"{name} sweep", r.timings.get(f"{name} search"))
         rows.append(
             (
                 contender_name(r.settings, name, say),
-                f"{mean(seed['final'] for seed in seeds):.3f}",
-                f"{mean(seed['epochs'] for seed in seeds):.1f}",
-                seconds(mean(seed["seconds"] for seed in seeds), say),
+                pct(mean(seed["tune_accuracy"] for seed in seeds)),
                 ", ".join(str(seed["best_epoch"] + 1) for seed in seeds) + f" / {seeds[0]['num_epochs']}",
-                seconds(sum(seed["seconds_all"] for seed in seeds), say),
-                *("" if spent is None else seconds(spent, say) for spent in before),
+                seconds(sum(seed["seconds"] for seed in seeds), say),
+                *("" if spent is None else seconds(spent, say) for spent in (features, choice)),
             )
         )
     header = say(
-        " | final tune accuracy | epochs to 90 % of it | time in the loop | best epochs | whole loop, all seeds | features | sweep",
-        " | конечная точность на tune | эпох до 90 % её | время в цикле | лучшие эпохи | весь цикл, все зёрна | признаки | перебор",
+        " | `tune` accuracy | best epochs | loop, all seeds | features | choice of hyperparameters",
+        " | точность на `tune` | лучшие эпохи | цикл, все seed | признаки | выбор гиперпараметров",
     )
-    return [say("Convergence, means over the seeds:", "Сходимость, средние по зёрнам:"), table(header, rows)]
+    alarms = [
+        alarm_line(r, name, alarm, say) for name, alarms in r.comparison["training_alarms"].items() for alarm in alarms
+    ]
+    intro = say(
+        "Of each seed the epoch with the lowest loss on `tune` is taken; its accuracy is a mean over the seeds:",
+        "Для каждого seed берётся эпоха с наименьшим loss на `tune`; её точность дана в среднем по seed:",
+    )
+    return [intro, table(header, rows), *(["\n".join(alarms)] if alarms else [])]
 
 
 def sweep_table(sweep: Json, title: str, say: Say) -> list[str]:

@@ -13,7 +13,7 @@ from headtohead.core.files import Json, read_json, write_json, write_text
 from headtohead.settings.schema import Settings
 from headtohead.settings.toml import differing, parse, read_toml, to_toml
 
-FORMAT = 2  # format of the run folder, kept in `data.json`; raise it when files change their names or contents
+FORMAT = 3  # format of the run folder, kept in `data.json`; raise it when files change their names or contents
 
 Log = list[Json]  # one entry for each epoch of a training
 
@@ -65,10 +65,14 @@ class RunDir:
         self.metrics = path / "metrics.csv"
         self.predictions_table = path / "predictions.csv"
         self.figures = path / "figures"
-        self.budget = path / "budget" / "budget.json"  # accuracy by training-set size, and by seconds
+        self.budget = path / "budget" / "budget.json"  # accuracy by training-set size
         self.budget_table = path / "budget" / "budget.csv"
         self.budget_predictions = path / "budget" / "predictions.npz"  # of every training, with what it chose
         self.budget_parts = path / "budget" / "parts"  # one file per training, until all are done
+        self.untrained = path / "untrained.json"  # the probe on random weights
+        self.splits = path / "splits.json"  # the comparison on other splits
+        self.split_parts = path / "splits"  # one file per training, until all are done
+        self.finished = path / "finished.json"  # the seconds of the whole run; its last file
         self.normalisation = path / "normalisation.json"  # the cost of a wrong mean and standard deviation
 
     def backbone(self, contender: str = "probe") -> Path:
@@ -98,6 +102,22 @@ class RunDir:
     def seed(self, contender: str, seed: int) -> SeedDir:
         """The folder of one training."""
         return SeedDir(self.path / contender / f"seed-{seed}")
+
+    def refit(self, contender: str, seed: int) -> SeedDir:
+        """The folder of one training on `train` and `tune` together."""
+        return SeedDir(self.path / contender / f"refit-{seed}")
+
+    def search(self, contender: str) -> Path:
+        """The search for a contender's recipe: every trial and the choice."""
+        return self.path / contender / "search.json"
+
+    def trials(self, contender: str) -> Path:
+        """A file per trial, until the search is done."""
+        return self.path / contender / "trials"
+
+    def search_tensorboard(self, contender: str) -> Path:
+        """Event files of a search."""
+        return self.path / contender / "search-tensorboard"
 
     def features(self, contender: str, split: str) -> Path:
         """Features of the backbone for a split; their cost is in a .json file beside them."""
@@ -129,8 +149,8 @@ class RunDir:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the Russian report exists, the last file of a run."""
-        return self.report("ru").exists()
+        """Whether the run is finished, its last report written."""
+        return self.finished.exists()
 
     def clear_unfinished(self) -> None:
         """Delete the half-written files of processes of this machine that were killed."""

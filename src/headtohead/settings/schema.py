@@ -15,6 +15,7 @@ AtLeastOne = Annotated[int, Ge(1)]
 NotNegative = Annotated[int, Ge(0)]
 BatchSize = Annotated[int, Ge(2)]  # BatchNorm needs two images
 Share = Annotated[float, Interval(gt=0, lt=1)]
+Area = Annotated[float, Interval(gt=0, le=1)]
 Positive = Annotated[float, Gt(0)]
 Decay = Annotated[float, Ge(0)]
 
@@ -56,8 +57,10 @@ class Data(Strict):
     """CSV with columns `file` and `group`: images of a group stay on one side."""
     keep_split: str = ""
     """`data.json` or `manifest.json` of an earlier split, whose images stay where they were."""
-    min_crop: Annotated[float, Interval(gt=0, le=1)] = 0.5
-    """Smallest share of the image's area that RandomResizedCrop keeps."""
+    min_crop: Area = 0.5
+    """Smallest share of the image's area that RandomResizedCrop keeps in views for a pretrained backbone."""
+    flip: bool = True
+    """Whether a random view may be mirrored; `--no-data.flip` for letters and arrows. The CNN's search tries both."""
     on_bad: Literal["stop", "leave-out"] = "stop"
     """What to do with images that cannot be decoded, after all have been listed."""
     leave_out: tuple[ImageFindingName, ...] = ()
@@ -78,23 +81,37 @@ class Training(Strict):
     """Share of the steps in which the learning rate rises linearly; a cosine to zero follows."""
     clip_norm: Positive = 5.0
     """Gradients are scaled down to this L2 norm."""
+    class_weights: bool = False
+    """Weight the loss of each image by the inverse number of images of its class, for all trained models."""
+    refit: bool = True
+    """Train every model again on `train` and `tune` after the choices, for the chosen number of epochs."""
 
 
 @dataclass(frozen=True)
 class Cnn(Strict):
-    """The small CNN, trained from scratch."""
+    """The small CNN, trained from scratch. Where a setting has several values, the search chooses on `tune`."""
 
     name: str = "small"
     """Which CNN of `models/cnn.py`."""
-    side: Annotated[int, Ge(16)] = 64  # the three poolings need 16 px
-    """Side of its square input, px."""
+    search: Literal["halving", "none"] = "halving"
+    """`halving`: recipes of the values below are tried, the better ones longer; `none`: the first value of each."""
+    trials: AtLeastOne = 16
+    """Recipes that the search begins with."""
     epochs: NotNegative = 0
-    """Passes over the training images; 0: as many as make about 70,000 image passes, at least 10."""
-    learning_rate: Positive = 3e-3
-    """Peak learning rate of AdamW."""
-    weight_decay: Decay = 0.05
-    """Weight decay of AdamW."""
-    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.1
+    """Passes over the training images; 0: as many as make about 50,000 image passes, at least 10."""
+    sides: tuple[Annotated[int, Ge(16)], ...] = ()  # the three poolings need 16 px
+    """Sides of the square input to choose from, px; none given: 48, 32 and 64, none beyond the images' own size."""
+    poolings: Annotated[tuple[Annotated[int, Interval(ge=1, le=8)], ...], MinLen(1)] = (4, 1)
+    """Sides of the grid to which the last feature map is averaged; 1 is the mean, which forgets place."""
+    learning_rates: Annotated[tuple[Positive, ...], MinLen(1)] = (3e-3, 1e-3)
+    """Peak learning rates of AdamW to choose from."""
+    weight_decays: Annotated[tuple[Decay, ...], MinLen(1)] = (0.05, 0.5)
+    """Weight decays of AdamW to choose from."""
+    min_crops: Annotated[tuple[Area, ...], MinLen(1)] = (0.5, 0.25)
+    """Smallest shares of the image's area that RandomResizedCrop keeps, to choose from."""
+    smoothings: Annotated[tuple[Annotated[float, Interval(ge=0, lt=1)], ...], MinLen(1)] = (0.0, 0.1)
+    """Label smoothings to choose from."""
+    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.3
     """Dropout before the classifier."""
 
 
@@ -143,11 +160,11 @@ class Budget(Strict):
     """The label budget: accuracy of trainings on parts of `train`, by number of images."""
 
     sizes: Annotated[tuple[AtLeastOne, ...], MinLen(1)] = (5, 10, 20, 50, 100, 200, 500)
-    """Training images per class, up to the size of the set; the full set is always the last point."""
-    draws: AtLeastOne = 3
+    """Labels per class, of which a part is for choices; the main training is always the last point."""
+    draws: AtLeastOne = 5
     """Draws of the images at each size, the same for every model."""
-    cnn_passes: AtLeastOne = 16_000
-    """Most image passes per CNN training, which otherwise has as many epochs as the main one; at least 10 epochs."""
+    passes: AtLeastOne = 6_000
+    """Image passes of each training, of the CNN and of the head; at least 10 epochs."""
 
 
 @dataclass(frozen=True)
@@ -188,10 +205,16 @@ class Settings(Strict):
     """`auto` (an accelerator where there is one), `cpu`, `cuda`, `cuda:1`, `mps`."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision of the CNN and the backbone; `auto`: bf16 autocast where the processor computes in it."""
+    threads: AtLeastOne = 1
+    """Torch threads of one training on a CPU, which its bits depend on; several trainings run at once instead."""
+    processes: NotNegative = 0
+    """Processes for trainings, trials and checks; 0: one per core on a CPU, one on an accelerator. No bit changes."""
     on_failed_check: Literal["stop", "warn"] = "stop"
     """What a failed sanity check does."""
     quick: bool = False
-    """Leave out the label budget, which takes minutes, and accuracy against seconds."""
+    """Answer in minutes: the CNN's fixed recipe without a search, no refit, no label budget."""
+    splits: NotNegative = 0
+    """Repeat the comparison on this many random splits of all images, 2 or more; 0: only the run's own split."""
     data: Data = field(default_factory=Data)
     """The images."""
     training: Training = field(default_factory=Training)
@@ -208,3 +231,13 @@ class Settings(Strict):
     """The profiler."""
     evaluation: Evaluation = field(default_factory=Evaluation)
     """The evaluation."""
+
+    @property
+    def searches(self) -> bool:
+        """Whether the CNN's recipe is searched for."""
+        return self.cnn.search != "none" and not self.quick
+
+    @property
+    def refits(self) -> bool:
+        """Whether every model is trained again on `train` and `tune`."""
+        return self.training.refit and not self.quick

@@ -1,16 +1,15 @@
-"""The label budget: CNN, linear head and nearest neighbours trained on few images per class, for several draws.
+"""The label budget: CNN, linear head and nearest neighbours with few labels per class, for several draws.
 
-All of them use the same draws and choose on the whole of `tune`, as in the main training: the CNN its epoch, the head
-optimizer, learning rate, weight decay and epoch for every draw (what suits 870 images need not suit 50), the neighbours
-their number. The CNN is trained for as many epochs as in the main training, within `budget.cnn_passes`, the head for as
-many image passes. With all images, CNN and head are those of the main training.
+All of them get the same draws of the images of `train` and `tune`. A stratified part of a draw is its own small `tune`,
+on which everything is chosen, and all labels of the draw are counted. CNN and head choose among the same number of
+recipes, fixed in advance, train each for the same number of image passes, and are then trained once more on the whole
+draw. With all labels, CNN and head are those of the main training.
 """
 
-import copy
 import hashlib
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,132 +17,176 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from headtohead.contenders.base import EVALUATION_BATCH, Job, image_batches
-from headtohead.contenders.cnn import cnn_images, cnn_plan, cnn_preprocess, new_cnn, num_epochs
+from headtohead.contenders.base import Job, open_job
+from headtohead.contenders.cnn import (
+    cnn_batches,
+    cnn_images,
+    cnn_plan,
+    default_recipe,
+    new_cnn,
+    num_epochs,
+    plain_batches,
+)
 from headtohead.contenders.probe import features, head_plan, new_head
-from headtohead.core.files import write_json
-from headtohead.core.progress import track
+from headtohead.contenders.seeds import Counted
+from headtohead.core.executor import Task
+from headtohead.core.files import Json, write_json
 from headtohead.dataset.batches import Batches, FeatureBatches
-from headtohead.dataset.few_shot import Repeated, draw, even_batch
+from headtohead.dataset.few_shot import Repeated, cut_classes, draw, even_batch
 from headtohead.dataset.index import SPLITS
 from headtohead.evaluation.budget import ALL, Training, join_trainings, save_training, summarise_budget, trainings
-from headtohead.images.decoded import DecodedImages, ImageFiles
 from headtohead.probe.heads import HEADS
-from headtohead.probe.solver import Moments, Task
-from headtohead.probe.sweep import sweep
+from headtohead.probe.solver import Moments
+from headtohead.probe.solver import Task as HeadTask
 from headtohead.report.figures import draw_budget
 from headtohead.training.checkpoint import TrainState
 from headtohead.training.diagnostics import accuracy
-from headtohead.training.loop import predict, train
+from headtohead.training.loop import Plan, predict, train
 
-MAX_EVALUATIONS = 20  # on `tune` per training of the CNN: with few images an evaluation costs more than an epoch
+LABELLED = "train+tune"  # the images of which draws are made
+BATCH = 64  # images per step, at most
+MAX_EVALUATIONS = 20  # on `tune` per training: with few images an evaluation costs more than an epoch
+# The head's recipes: weak and strong decay.
+HEAD_RECIPES: tuple[Json, ...] = (
+    {"optimizer": "sgd", "learning_rate": 0.03, "weight_decay": 0.01},
+    {"optimizer": "sgd", "learning_rate": 0.03, "weight_decay": 0.3},
+)
 
-Result = tuple[NDArray[Any], dict[str, Any]]  # class probabilities (N, C) for `val`; the choices made on `tune`
+Result = tuple[NDArray[Any], Json]  # class probabilities (N, C) for `val`; what was chosen
+# A net and its plan for a recipe; batches of some images, shuffled and augmented for training or plain.
+Build = Callable[[Json], tuple[nn.Module, Plan]]
+Feed = Callable[[Json, Sequence[int], bool], Batches]
 
 
-@dataclass(frozen=True)
-class RunData:
-    """Images and features of a run, by split, loaded once for all trainings. `val` is only predicted."""
+def few_shot(
+    recipes: Sequence[Json], images: Sequence[int], tune: Sequence[int], passes: int, build: Build, feed: Feed
+) -> tuple[nn.Module, Json]:
+    """Choose recipe and epoch by trainings on `images`, then train on all. Returns the net and the choices.
 
-    job: Job
-    images: dict[str, DecodedImages]
-    features: dict[str, torch.Tensor]  # (V, N, D)
-
-
-def better_epoch(state: TrainState, tune: Batches, bf16: bool = False) -> tuple[nn.Module, str]:
-    """The model of the epoch with the lowest loss on `tune`, or of the last epoch if its accuracy there is higher.
-
-    Also returns which, "lowest loss" or "last". With few images the loss is often lowest while the net has learned
-    little; later it makes fewer errors, but confident ones.
+    The recipe with the highest accuracy on `tune` is taken, of equal ones that with the lowest loss. The epoch is that
+    of its lowest loss if it makes fewer errors there than the last epoch does, else the last: with few images the loss
+    is often lowest while the net has learned little.
     """
+    everything = [*images, *tune]
+    num_evaluations = min(MAX_EVALUATIONS, num_epochs(len(everything), passes))
 
-    def tune_accuracy() -> float:
-        return accuracy(*predict(state.model, tune, bf16)[1:])
+    def run(recipe: Json, of: Sequence[int], on: Batches | None, stop_after: int = 0) -> TrainState:
+        """Train on `of`; an epoch here is as many passes over the images as lie between two evaluations."""
+        net, plan = build(recipe)
+        times = max(1, round(num_epochs(len(of), passes) / num_evaluations))
+        plan = replace(plan, epochs=num_evaluations, stop_after=stop_after)
+        return train(net, Repeated(feed(recipe, of, True), times), on, plan)
 
-    last_weights, last_accuracy = copy.deepcopy(state.model.state_dict()), tune_accuracy()
-    state.model.load_state_dict(state.best_weights)
-    if tune_accuracy() >= last_accuracy:
-        return state.model, "lowest loss"
-    state.model.load_state_dict(last_weights)
-    return state.model, "last"
-
-
-def few_shot_cnn(data: RunData, chosen: list[int], seed: int) -> Result:
-    """The CNN, trained from scratch on the training images with the indices `chosen`."""
-    job, images, preprocess = data.job, data.images["train"], cnn_preprocess(data.job)
-    files = ImageFiles(images.files.root, [images.files.samples[i] for i in chosen])
-    subset = DecodedImages(files, images.short_side, [images.stored[i] for i in chosen])
-    plan = cnn_plan(job, seed)
-    epochs = min(plan.epochs, num_epochs(len(chosen), job.settings.budget.cnn_passes))
-    times = -(-epochs // MAX_EVALUATIONS)
-    plan = replace(plan, epochs=-(-epochs // times))
-    batch_size = even_batch(len(chosen), job.settings.training.batch_size)
-    batches = Repeated(image_batches(job, subset, preprocess, batch_size, seed), times)
-    tune, val = (image_batches(job, data.images[split], preprocess, EVALUATION_BATCH) for split in ("tune", "val"))
-    state = train(new_cnn(job, seed), batches, tune, plan)
-    model, taken = better_epoch(state, tune, plan.bf16)
-    _, logits, _ = predict(model, val, plan.bf16)
-    choice = {"epochs": plan.epochs * times, "best_epoch": (state.best_epoch + 1) * times - 1, "taken": taken}
-    return torch.softmax(logits, dim=1).numpy(), choice
+    trials = []
+    for recipe in recipes:
+        plain = feed(recipe, tune, False)
+        state = run(recipe, images, plain)
+        last = accuracy(*predict(state.model, plain)[1:])
+        trials.append((max(last, state.best_accuracy), -state.best_loss, state.best_accuracy > last, state, recipe))
+    _, _, early, state, recipe = max(trials, key=lambda trial: trial[:2])
+    refit = run(recipe, everything, None, state.best_epoch + 1 if early else 0)
+    choice: Json = {"recipe": recipe, "trials": len(recipes), "passes": (len(recipes) + 1) * passes}
+    choice |= {"epochs": num_evaluations, "best_epoch": state.best_epoch, "taken": "lowest loss" if early else "last"}
+    return refit.model, choice
 
 
-def few_shot_probe(data: RunData, chosen: list[int], seed: int) -> Result:
-    """The linear head on features of all views of the training images with the indices `chosen`."""
-    job = data.job
-    x, y = data.features["train"][:, chosen], job.labels("train")[chosen]
-    times = max(1, round(len(job.files("train")) / len(chosen)))
-    batch_size = even_batch(len(chosen), job.settings.training.batch_size)
-    batches = Repeated(FeatureBatches(x, y, batch_size=batch_size, seed=seed), times)
-    tune, val = (FeatureBatches(data.features[split], job.labels(split)) for split in ("tune", "val"))
-    plan = head_plan(job, seed)
-    best = sweep(batches, tune, plan, len(job.index.classes), job.settings.probe.grids()).best
-    choice = {key: best[key] for key in ("optimizer", "learning_rate", "weight_decay")}
-    state = train(new_head(job, x.shape[-1], seed), batches, tune, plan.with_choice(**choice))
-    model, taken = better_epoch(state, tune)
-    _, logits, _ = predict(model, val)
-    choice |= {"epochs": plan.epochs * times, "best_epoch": (state.best_epoch + 1) * times - 1, "taken": taken}
-    return torch.softmax(logits, dim=1).numpy(), choice
+def few_shot_cnn(job: Job, images: list[int], tune: list[int], seed: int) -> Result:
+    """The CNN, trained from scratch on the images with these indices.
+
+    It chooses between a grid that keeps place and the mean, which suits textures.
+    """
+    pool = cnn_images(job, LABELLED)
+    recipes = [default_recipe(job) | {"pooling": pooling} for pooling in (*job.settings.cnn.poolings, 1)[:2]]
+
+    def build(recipe: Json) -> tuple[nn.Module, Plan]:
+        return new_cnn(job, recipe, seed), cnn_plan(job, recipe, seed)
+
+    def feed(recipe: Json, chosen: Sequence[int], training: bool) -> Batches:
+        subset = pool.subset(chosen)
+        if not training:
+            return plain_batches(job, recipe, subset)
+        return Counted(cnn_batches(job, recipe, subset, even_batch(len(chosen), BATCH), seed))
+
+    net, choice = few_shot(recipes, images, tune, job.settings.budget.passes, build, feed)
+    val = plain_batches(job, choice["recipe"], cnn_images(job, "val"))
+    return probabilities(net, val, job.bf16), choice
 
 
-def few_shot_knn(data: RunData, chosen: list[int], seed: int) -> Result:
-    """Nearest neighbours, by cosine of the raw features, among the training images with the indices `chosen`."""
-    job, num_classes = data.job, len(data.job.index.classes)
-    x, y = data.features["train"][:1, chosen], job.labels("train")[chosen]
-    moments, plan, grids = Moments.of(x[0], y, num_classes), head_plan(job, seed), job.settings.probe.grids()
-    x_tune, y_tune, batch_size = data.features["tune"][0], job.labels("tune"), job.settings.training.batch_size
-    fit = HEADS["knn"].fit(Task(x, y, x_tune, y_tune, num_classes, moments, False, plan, grids, batch_size))
-    probabilities = HEADS["knn"].predict(fit.arrays, data.features["val"][0], x[0], y)
-    return probabilities, {"k": fit.best["k"]}
+def few_shot_probe(job: Job, images: list[int], tune: list[int], seed: int) -> Result:
+    """The linear head on features of the images with these indices."""
+    x = torch.cat([features(job, "probe", split) for split in LABELLED.split("+")], dim=1)
+    y = job.labels(LABELLED)
+
+    def build(recipe: Json) -> tuple[nn.Module, Plan]:
+        return new_head(job, x.shape[-1], seed), head_plan(job, seed).with_choice(**recipe)
+
+    def feed(_: Json, chosen: Sequence[int], training: bool) -> Batches:
+        if not training:
+            return FeatureBatches(x[:, chosen], y[chosen])
+        return FeatureBatches(x[:, chosen], y[chosen], batch_size=even_batch(len(chosen), BATCH), seed=seed)
+
+    net, choice = few_shot(HEAD_RECIPES, images, tune, job.settings.budget.passes, build, feed)
+    return probabilities(net, FeatureBatches(features(job, "probe", "val"), job.labels("val"))), choice
 
 
-FEW_SHOT: dict[str, Callable[[RunData, list[int], int], Result]]
+def few_shot_knn(job: Job, images: list[int], tune: list[int], seed: int) -> Result:
+    """Nearest neighbours, by cosine of the raw features, among the images with these indices."""
+    x = torch.cat([features(job, "probe", split)[:1] for split in LABELLED.split("+")], dim=1)
+    y, num_classes, plan = job.labels(LABELLED), len(job.index.classes), head_plan(job, seed)
+    moments, grids = Moments.of(x[0, images], y[images], num_classes), job.settings.probe.grids()
+    task = HeadTask(x[:, images], y[images], x[0, tune], y[tune], num_classes, moments, False, plan, grids, BATCH)
+    fit, everything = HEADS["knn"].fit(task), [*images, *tune]
+    predicted = HEADS["knn"].predict(fit.arrays, features(job, "probe", "val")[0], x[0, everything], y[everything])
+    return predicted, {"k": fit.best["k"]}
+
+
+def probabilities(net: nn.Module, batches: Batches, bf16: bool = False) -> NDArray[Any]:
+    """Class probabilities (N, C)."""
+    return torch.softmax(predict(net, batches, bf16)[1], dim=1).numpy()
+
+
+FEW_SHOT: dict[str, Callable[[Job, list[int], list[int], int], Result]]
 FEW_SHOT = {"cnn": few_shot_cnn, "probe": few_shot_probe, "knn": few_shot_knn}
 
 
-def train_one(data: RunData, training: Training, path: Path) -> None:
-    """Run one training and write its predictions and choices to `path`."""
-    index, seeds, size = data.job.index, data.job.settings.seeds, training.size
-    samples = index.of("train")
-    chosen = draw(samples, len(samples) if size == ALL else size, training.draw, seeds[0])
+def train_one(run: str, training: Training, out: str) -> None:
+    """Run one training and write its predictions and choices to `out`."""
+    job = open_job(run)
+    samples, seeds, share = job.samples(LABELLED), job.settings.seeds, job.settings.data.tune_share
+    drawn = draw(samples, len(samples) if training.size == ALL else training.size, training.draw, seeds[0])
+    images, tune = cut_classes(samples, drawn, share)
     seed = seeds[training.draw % len(seeds)]
-    probabilities, choice = FEW_SHOT[training.contender](data, chosen, seed)
-    digests = "".join(samples[i].digest for i in chosen)
-    drawn = hashlib.sha256(digests.encode()).hexdigest()[:16]  # equal for all contenders with the same images
-    save_training(path, index, probabilities, {"images": len(chosen), "drawn": drawn, "seed": seed} | choice)
+    predicted, choice = FEW_SHOT[training.contender](job, images, tune, seed)
+    digests = "".join(samples[i].digest for i in drawn)
+    # `drawn` is equal for all contenders with the same images.
+    header: Json = {"images": len(drawn), "tune_images": len(tune), "seed": seed}
+    header |= {"drawn": hashlib.sha256(digests.encode()).hexdigest()[:16]}
+    save_training(Path(out), job.index, predicted, header | choice)
+
+
+def image_passes(job: Job, training: Training) -> int:
+    """Image passes of the CNN's trainings, about; 0 for the other contenders, which take next to no time."""
+    num_images = len(job.index.classes) * training.size
+    passes = num_images * num_epochs(num_images, job.settings.budget.passes) if num_images else 0
+    return (len(HEAD_RECIPES) + 1) * passes if training.contender == "cnn" else 0
 
 
 def label_budget(job: Job) -> None:
     """Run every missing training, then compute scores and draw figures; `budget.json` is the last file."""
     run = job.run
     if not run.budget_predictions.exists():
-        planned = trainings(job.settings, job.index.counts()["train"])
+        counts = job.index.counts()
+        planned = trainings(job.settings, [a + b for a, b in zip(counts["train"], counts["tune"], strict=True)])
         paths = {training.name: run.budget_parts / f"{training.name}.npz" for training in planned}
-        missing = [training for training in planned if not paths[training.name].exists()]
-        if missing:
-            images = {split: cnn_images(job, split) for split in SPLITS}
-            data = RunData(job, images, {split: features(job, "probe", split) for split in SPLITS})
-            for training in track(missing, "few-shot trainings", len(missing)):
-                train_one(data, training, paths[training.name])
+        for split in SPLITS:
+            features(job, "probe", split)  # computed here, not by every worker
+            cnn_images(job, split)
+        tasks = [
+            Task(train_one, (str(run.path), training, str(paths[training.name])), image_passes(job, training))
+            for training in planned
+            if not paths[training.name].exists()
+        ]
+        job.run_tasks(tasks, "label budget")
         join_trainings(paths, run.budget_predictions, job.index)
     shutil.rmtree(run.budget_parts, ignore_errors=True)
     budget = summarise_budget(run, job.settings)

@@ -4,6 +4,7 @@ import dataclasses
 
 from headtohead.audit.audit import audit_folder
 from headtohead.contenders.base import Job
+from headtohead.contenders.cnn import sides
 from headtohead.core.files import write_json
 from headtohead.core.progress import console, say
 from headtohead.dataset.index import index_of
@@ -21,9 +22,9 @@ def prepare_data(job: Job) -> None:
     index = index_of(audit, job.settings.data)
     for warning in index.split_warnings:
         say(f"  warning: {warning}")
-    side = job.settings.cnn.side
+    largest = max(sides(job.settings.cnn.sides, min(index.sides["height_min"], index.sides["width_min"])))
     files = ImageFiles(job.root, index.of("train"))  # `job.files` reads `data.json`, which is written below
-    preprocess = own_preprocess(decoded(files, 2 * side, "decoding train"), side)
+    preprocess = own_preprocess(decoded(files, 2 * largest, "decoding train"), largest)
     index = dataclasses.replace(index, mean=preprocess.mean, std=preprocess.std)
     totals = ", ".join(f"{sum(counts)} {split}" for split, counts in index.counts().items())
     say(f"  {len(index.classes)} classes; images: {totals}")

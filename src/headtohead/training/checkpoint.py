@@ -21,7 +21,7 @@ class TrainState:
 
     >>> state = TrainState(model := nn.Linear(1, 1), torch.optim.SGD(model.parameters()))
     >>> for state.epoch, tune_loss in enumerate([0.9, 0.5, 0.7]):
-    ...     state.keep_if_best(tune_loss)
+    ...     state.keep_if_best(tune_loss, tune_accuracy=0.8)
     >>> state.best_epoch, state.best_loss
     (1, 0.5)
     """
@@ -32,13 +32,19 @@ class TrainState:
     step: int = 0  # completed gradient steps
     best_epoch: int = -1
     best_loss: float = float("inf")  # lowest loss on `tune`
+    best_accuracy: float = 0.0  # on `tune`, in that epoch
     best_weights: Tensors = field(default_factory=dict)
 
-    def keep_if_best(self, tune_loss: float) -> None:
+    def keep_if_best(self, tune_loss: float, tune_accuracy: float) -> None:
         """Copy the weights if this epoch's loss on `tune` is the lowest so far."""
         if tune_loss < self.best_loss:
-            self.best_epoch, self.best_loss = self.epoch, tune_loss
-            self.best_weights = {name: t.detach().cpu().clone() for name, t in self.model.state_dict().items()}
+            self.best_loss, self.best_accuracy = tune_loss, tune_accuracy
+            self.keep()
+
+    def keep(self) -> None:
+        """Copy the weights of this epoch."""
+        self.best_epoch = self.epoch
+        self.best_weights = {name: t.detach().cpu().clone() for name, t in self.model.state_dict().items()}
 
     def save(self, path: Path) -> None:
         """Write the complete state atomically."""

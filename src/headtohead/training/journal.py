@@ -1,7 +1,9 @@
-"""The record of a training: `log.jsonl` is the reference, TensorBoard and the progress bar are views of it."""
+"""The record of a training: `log.jsonl` is the reference, TensorBoard is a view of it."""
 
 import json
 import shutil
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -9,8 +11,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 from torchvision.utils import make_grid
 
-from headtohead.core.files import write_text
-from headtohead.core.progress import bar
+from headtohead.core.files import Json, write_text
 from headtohead.settings.rundir import SeedDir
 
 MAX_HISTOGRAMS = 40  # per layer and training: more make the files larger, not the picture clearer
@@ -24,13 +25,13 @@ class Journal:
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder, Journal(SeedDir(Path(folder)), "cnn", num_epochs=1) as journal:
+    >>> with TemporaryDirectory() as folder, Journal(SeedDir(Path(folder)), num_epochs=1) as journal:
     ...     journal.epoch({"epoch": 0, "accuracy/tune": 0.5}, {"train": 1.5}, nn.Linear(1, 1))
     ...     SeedDir(Path(folder)).read_log()
     [{'epoch': 0, 'accuracy/tune': 0.5, 'seconds/train': 1.5}]
     """
 
-    def __init__(self, folder: SeedDir, title: str, num_epochs: int, first_epoch: int = 0):
+    def __init__(self, folder: SeedDir, num_epochs: int, first_epoch: int = 0):
         folder.path.mkdir(parents=True, exist_ok=True)
         kept = [entry for entry in folder.read_log() if entry["epoch"] < first_epoch]
         write_text(folder.log, "".join(json.dumps(entry) + "\n" for entry in kept))
@@ -38,17 +39,13 @@ class Journal:
             shutil.rmtree(folder.tensorboard, ignore_errors=True)
         self._log = folder.log.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(folder.tensorboard), purge_step=first_epoch or None)
-        self._bar = bar()
-        self._task = self._bar.add_task(title, total=num_epochs, completed=first_epoch)
-        self._title, self._num_epochs = title, num_epochs
+        self._num_epochs = num_epochs
         self._histogram_every = -(-num_epochs // MAX_HISTOGRAMS)
 
     def __enter__(self) -> Self:
-        self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
         self._board.close()
         self._log.close()
 
@@ -70,7 +67,6 @@ class Journal:
                 self._histogram(f"weights/{name}", parameter, epoch)
                 self._histogram(f"gradients/{name}", parameter.grad, epoch)
         self._board.flush()
-        self._bar.update(self._task, advance=1, description=f"{self._title}  tune {scalars['accuracy/tune']:.3f}")
 
     def _histogram(self, tag: str, values: torch.Tensor | None, epoch: int) -> None:
         if values is None:
@@ -79,3 +75,28 @@ class Journal:
         self._board.add_scalar(f"non_finite/{tag}", values.numel() - finite.numel(), epoch)
         if finite.numel():  # TensorBoard cannot take an empty histogram
             self._board.add_histogram(tag, finite.cpu(), epoch, bins=NUM_BINS)
+
+
+def log_search(folder: Path, table: Sequence[Json]) -> None:
+    """Write a search to TensorBoard: loss and accuracy on `tune` of every trial, the best so far, and all recipes.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> row = {"recipe": {"side": 32}, "round": 0, "tune_loss": 0.5, "tune_accuracy": 0.9}
+    >>> with TemporaryDirectory() as temporary:
+    ...     log_search(folder := Path(temporary, "search"), [row])
+    ...     len([*folder.iterdir()])
+    1
+    """
+    if not table:
+        return
+    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed here
+    with SummaryWriter(str(folder)) as board:
+        best = 0.0
+        for number, row in enumerate(table):
+            best = max(best, row["tune_accuracy"])
+            board.add_scalar("search/loss/tune", row["tune_loss"], number)
+            board.add_scalar("search/accuracy/tune", row["tune_accuracy"], number)
+            board.add_scalar("search/best_accuracy_so_far/tune", best, number)
+        columns = ["round", *table[0]["recipe"], "tune_loss", "tune_accuracy"]
+        lines = [" | ".join(str((row | row["recipe"])[key]) for key in columns) for row in table]
+        board.add_text("search", "\n".join([" | ".join(columns), " | ".join("---" for _ in columns), *lines]), 0)

@@ -36,6 +36,9 @@ class Plan:
     clip_norm: float  # gradients with a larger norm are scaled down to it
     bf16: bool = False
     optimizer: str = "adamw"  # a key of OPTIMIZERS
+    smoothing: float = 0.0  # share of each label that is spread over all classes in training
+    class_weights: tuple[float, ...] = ()  # (C,) of the loss, in training and on `tune`; () for equal ones
+    stop_after: int = 0  # end after this epoch of the schedule; 0: at its end
 
     def with_choice(self, optimizer: str, learning_rate: float, weight_decay: float) -> "Plan":
         """The same plan with the hyperparameters chosen on `tune`.
@@ -49,12 +52,12 @@ class Plan:
 def train(
     model: nn.Module,
     batches: Batches,
-    tune: Batches,
+    tune: Batches | None,
     plan: Plan,
     folder: SeedDir | None = None,
     journal: Journal | None = None,
 ) -> TrainState:
-    """Train `model` on `batches`; the best epoch is the one with the lowest loss on `tune`.
+    """Train `model` on `batches`; the best epoch is the one with the lowest loss on `tune`, without `tune` the last.
 
     With a `folder` the state is saved after every epoch; the same call continues there, to bit-identical weights.
     Raises TrainingDiverged if the loss or its gradient is not finite.
@@ -72,7 +75,7 @@ def train(
         state.restore(folder.last)
     num_steps = plan.epochs * len(batches)  # the schedule is a function of the step, without state of its own
 
-    for epoch in range(state.epoch, plan.epochs):
+    for epoch in range(state.epoch, plan.stop_after or plan.epochs):
         started = perf_counter()
         # Dropout draws from torch's global generator. Seeding it by (seed, epoch) makes resuming exact.
         torch.manual_seed(dropout_seed(plan.seed, epoch))
@@ -89,16 +92,22 @@ def train(
             state.step += 1
         trained = perf_counter()
 
-        # All of `tune`, not augmented, in eval mode. Without gradients an image costs about a third of a training one.
-        tune_loss, tune_logits, tune_labels = predict(model, tune, plan.bf16)
-        if not math.isfinite(tune_loss):
-            raise _diverged(model, next(iter(tune(0)))[0], epoch, state.step, lr)
-        state.keep_if_best(tune_loss)  # by loss, not accuracy: on a few hundred images accuracy moves in coarse steps
+        scores = {"epoch": epoch, "lr": lr} | stats.scores()
+        if tune is None:
+            state.keep()
+        else:
+            # All of `tune`, not augmented, in eval mode: without gradients a third of the cost of training on it.
+            tune_loss, tune_logits, tune_labels = predict(model, tune, plan.bf16, plan.class_weights)
+            if not math.isfinite(tune_loss):
+                raise _diverged(model, next(iter(tune(0)))[0], epoch, state.step, lr)
+            tune_accuracy = accuracy(tune_logits, tune_labels)
+            # By loss, not accuracy: on a few hundred images accuracy moves in coarse steps.
+            state.keep_if_best(tune_loss, tune_accuracy)
+            scores |= {"loss/tune": tune_loss, "accuracy/tune": tune_accuracy}
+            scores |= {"macro_f1/tune": macro_f1(tune_logits, tune_labels)}
         evaluated = perf_counter()
 
         if journal:
-            scores = {"epoch": epoch, "loss/tune": tune_loss, "accuracy/tune": accuracy(tune_logits, tune_labels)}
-            scores |= {"macro_f1/tune": macro_f1(tune_logits, tune_labels), "lr": lr} | stats.scores()
             journal.epoch(scores, {"train": trained - started, "tune": evaluated - trained}, model)
         state.epoch = epoch + 1
         if folder:
@@ -122,7 +131,9 @@ def train_step(
     with record_function("forward"), torch.autocast(x.device.type, torch.bfloat16, enabled=plan.bf16):
         logits = model(x)
     with record_function("loss"):
-        loss = cross_entropy(logits.float(), y)  # in fp32, outside autocast: bf16 keeps 2 to 3 digits
+        # In fp32, outside autocast: bf16 keeps 2 to 3 digits.
+        weights = as_tensor(plan.class_weights, x)
+        loss = cross_entropy(logits.float(), y, weight=weights, label_smoothing=plan.smoothing)
     with record_function("backward"):
         optimizer.zero_grad()  # otherwise gradients accumulate
         loss.backward()
@@ -135,7 +146,9 @@ def train_step(
 
 
 @torch.no_grad()
-def predict(model: nn.Module, batches: Batches, bf16: bool = False) -> tuple[float, torch.Tensor, torch.Tensor]:
+def predict(
+    model: nn.Module, batches: Batches, bf16: bool = False, class_weights: tuple[float, ...] = ()
+) -> tuple[float, torch.Tensor, torch.Tensor]:
     """Mean loss, logits (N, C) float32 and labels (N,) over all of `batches`, in eval mode.
 
     >>> batch = torch.zeros(2, 3), torch.tensor([0, 1])
@@ -150,7 +163,17 @@ def predict(model: nn.Module, batches: Batches, bf16: bool = False) -> tuple[flo
             logits.append(model(x).float())
         labels.append(y)
     all_logits, all_labels = torch.cat(logits), torch.cat(labels)
-    return cross_entropy(all_logits, all_labels).item(), all_logits.cpu(), all_labels.cpu()
+    loss = cross_entropy(all_logits, all_labels, weight=as_tensor(class_weights, all_logits))
+    return loss.item(), all_logits.cpu(), all_labels.cpu()
+
+
+def as_tensor(class_weights: tuple[float, ...], like: torch.Tensor) -> torch.Tensor | None:
+    """Class weights as (C,) float32 on the device of `like`; None for ().
+
+    >>> as_tensor((0.5, 2.0), torch.zeros(1)), as_tensor((), torch.zeros(1))
+    (tensor([0.5000, 2.0000]), None)
+    """
+    return torch.tensor(class_weights, device=like.device) if class_weights else None
 
 
 def learning_rate(step: int, num_steps: int, peak: float, warmup_share: float) -> float:
@@ -192,5 +215,5 @@ def _diverged(model: nn.Module, x: torch.Tensor, epoch: int, step: int, lr: floa
         f"The loss or its gradient is not a finite number at epoch {epoch}, step {step}: "
         f"first seen in {first_non_finite(model, x)}.",
         where=f"learning rate {lr:.3g}",
-        fix="lower cnn.learning_rate, the probe's learning rates or training.clip_norm, and start a new run with --out",
+        fix="lower cnn.learning_rates, the probe's learning rates or training.clip_norm, and start a new run (--out)",
     )

@@ -1,0 +1,33 @@
+"""What pretraining brings: the linear probe on the same architecture with random weights, by the same protocol."""
+
+from headtohead.contenders.base import Job
+from headtohead.contenders.probe import choose_head, features, fit_head, new_head
+from headtohead.contenders.seeds import predict_seeds, train_seeds, write_search
+from headtohead.core.files import write_json
+from headtohead.dataset.batches import FeatureBatches
+from headtohead.evaluation.compare import difference, scores
+from headtohead.evaluation.predictions import load_predictions
+from headtohead.models.backbones import untrained_like
+
+NAME = "untrained"  # its folder in the run
+
+
+def untrained(job: Job) -> None:
+    """Train a probe on random features; `untrained.json` is the last file."""
+    settings, run = job.settings, job.run
+    backbone = untrained_like(job.backbone(), settings.seeds[0])
+    job.loaded[NAME] = backbone
+    write_json(run.backbone(NAME), backbone.to_json())
+    choose_head(job, NAME)
+    write_search(job, NAME, 0, {}, passes=0, seconds=0.0)
+    train_seeds(job, NAME, fit_head, settings.probe.epochs)
+    batches = {"val": FeatureBatches(features(job, NAME, "val"), job.labels("val"))}
+    predict_seeds(job, NAME, lambda seed: new_head(job, backbone.num_features, seed), batches)
+    headline = run.refit if settings.refits else run.seed
+    probe, random = (
+        [load_predictions(headline(name, seed).predictions("val")) for seed in settings.seeds]
+        for name in ("probe", NAME)
+    )
+    level, resamples = settings.evaluation.confidence, settings.evaluation.resamples
+    result = {"scores": scores(random, level, resamples), "difference": difference(random, probe, level, resamples)}
+    write_json(run.untrained, result)
