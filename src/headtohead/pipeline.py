@@ -19,6 +19,7 @@ from headtohead.settings.schema import Settings
 from headtohead.stages.budget import label_budget
 from headtohead.stages.check import check, enforce_checks
 from headtohead.stages.data import prepare_data
+from headtohead.stages.estimate import estimate
 from headtohead.stages.evaluate import evaluate
 from headtohead.stages.profile import profile
 from headtohead.stages.search import search
@@ -66,6 +67,15 @@ def stages_of(settings: Settings) -> list[Stage]:
     return [stage for stage in STAGES if stage.name not in left_out]
 
 
+def plan_line(requested: list[Stage], job: Job) -> str:
+    """What a run is about to do: "7 stages to do, about 6 minutes: check, search, ..."."""
+    names = [stage.name for stage in requested if not stage.is_done(job)]
+    seconds = estimate(job) if names else {}
+    minutes = sum(seconds.get(name, 3.0) for name in names) / 60
+    time = f", about {max(1, round(minutes))} min" if seconds else ""
+    return f"{len(names)} stages to do{time}: {', '.join(names)}"
+
+
 def start_job(settings: Settings, run: RunDir) -> Job:
     """A job whose images are audited and split, for commands that need no other stage."""
     make_deterministic()
@@ -101,6 +111,7 @@ def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
     weights = {name: announced(file) for name, file in job.weights.items()}
     backbones = {name: {"name": w.name, "source": w.source, "notice": w.notice} for name, w in weights.items()}
     write_json(run.environment, environment(job.device, job.bf16) | {"backbones": backbones})
+    say(plan_line(requested, job))
     for number, stage in enumerate(requested, 1):
         label = f"[{number}/{len(stages)}] {stage.name}"
         if stage.is_done(job):

@@ -5,6 +5,7 @@ torch is imported only inside commands, so that `--help` and error messages appe
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from headtohead.cli.data import data_app
 from headtohead.cli.tools import cache_app, explain_app, init, weights_app
 from headtohead.core.errors import RunFolderMismatch, UserError
 from headtohead.core.progress import console, say
+from headtohead.settings.contenders import CONTENDERS
 from headtohead.settings.schema import Settings
 
 app = App(
@@ -45,6 +47,11 @@ def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, o
         from headtohead.images.folder import locate
 
         locate(chosen.data.folder)  # a misspelt name must not leave a run folder behind
+    if not chosen.contenders and not run.data.exists():
+        from headtohead.core.device import choose_device
+
+        if choose_device(chosen.device).type != "cpu":  # cheap enough there
+            chosen = replace(chosen, contenders=tuple(CONTENDERS))
     run.adopt(chosen)
     if run.is_finished:
         from headtohead.dataset.index import warn_of_changes

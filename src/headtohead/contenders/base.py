@@ -30,7 +30,7 @@ from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
 from headtohead.training.loop import Plan
 
-NUM_CHECKED = 64  # images for the sanity checks
+NUM_CHECKED = 32  # images for the sanity checks
 NUM_PROFILED = 256  # images for the profiled steps
 EVALUATION_BATCH = 256
 

@@ -26,6 +26,9 @@ CONTENDERS = {
 }
 
 
+ALWAYS = ("cnn", "probe")
+
+
 def probe_backbones(settings: Settings) -> dict[str, str]:
     """Probe -> backbone: `probe` uses the first backbone of the settings, `probe-2` the second, and so on."""
     return {"probe" if n == 1 else f"probe-{n}": backbone for n, backbone in enumerate(settings.backbone, 1)}
@@ -34,7 +37,7 @@ def probe_backbones(settings: Settings) -> dict[str, str]:
 def contender_names(settings: Settings) -> tuple[str, ...]:
     """All contenders of a run, in the order of its tables. The first two are the pair that the report compares."""
     probes = tuple(probe_backbones(settings))
-    competing = [kind for kind in CONTENDERS if kind in settings.contenders]
+    competing = [kind for kind in CONTENDERS if kind in (settings.contenders or ALWAYS)]
     return tuple(name for kind in competing for name in (probes if kind == "probe" else (kind,)))
 
 

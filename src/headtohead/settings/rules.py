@@ -5,7 +5,7 @@ import re
 
 from headtohead.core.errors import BadSettings
 from headtohead.core.printable import is_raw_byte, printable
-from headtohead.settings.contenders import CONTENDERS
+from headtohead.settings.contenders import ALWAYS, CONTENDERS
 from headtohead.settings.schema import BUILTIN, Settings
 from headtohead.settings.toml import flatten, misfits
 
@@ -19,7 +19,7 @@ def problems(settings: Settings) -> list[str]:
     both = sorted({*data.leave_out} & {*data.stop_at})
     rules = [
         (not unknown, f"contenders: {', '.join(unknown)} is none of {', '.join(CONTENDERS)}"),
-        ({"cnn", "probe"} <= {*settings.contenders}, "contenders: `cnn` and `probe` are compared, both are required"),
+        ({*ALWAYS} <= {*(settings.contenders or ALWAYS)}, "contenders: `cnn` and `probe` are both required"),
         (not settings.weights or settings.backbone != (BUILTIN,), "weights: the built-in backbone brings its own"),
         (is_pattern(regex), f"data.group_pattern: `{regex}` is not a regular expression with exactly one group (...)"),
         (not both, f"data.leave_out and data.stop_at: both name {', '.join(both)}"),

@@ -195,8 +195,8 @@ class Settings(Strict):
     """Seeds, fixed in advance, the same for both models."""
     backbone: Annotated[tuple[str, ...], MinLen(1)] = ("vit_tiny_patch16_224.augreg_in21k_ft_in1k",)
     """Frozen backbones, a probe each, the first in the headline: a timm or torchvision model, a path, or `builtin`."""
-    contenders: tuple[str, ...] = ("cnn", "probe")
-    """Who competes: `cnn` and `probe` always, `finetune` (all of the first backbone is trained) if named."""
+    contenders: tuple[str, ...] = ()
+    """Who competes: `cnn probe`, or `cnn probe finetune` (all of the backbone is trained), the default on a GPU."""
     weights: str = ""
     """File or folder with the backbones' weights; else HEADTOHEAD_WEIGHTS, the hub's cache, the hub."""
     fallback: bool = True

@@ -1,0 +1,114 @@
+"""How long a run takes, about: the work of every stage by its images, and the speed of both nets on this machine."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter
+
+import torch
+from PIL import Image
+from torch import nn
+
+from headtohead.contenders.base import Job
+from headtohead.contenders.cnn import IMAGE_PASSES, SEARCH_SHARE, num_epochs, sides
+from headtohead.core.errors import BadData
+from headtohead.core.executor import choose_processes
+from headtohead.dataset.index import SPLITS
+from headtohead.images.folder import scan
+from headtohead.models.cnn import build_cnn
+from headtohead.settings.schema import Settings
+from headtohead.training.loop import Plan, build_optimizer, train_step
+from headtohead.training.search import rounds
+
+MEASURED_S = 0.3  # per net
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Images per second of one process."""
+
+    cnn: float  # training steps of the CNN, by the mean time over the sides that it may have
+    backbone: float  # forward passes
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the work depends on besides the settings."""
+
+    images: Mapping[str, int]  # by split
+    classes: int
+    largest_class: int  # images of `train` and `tune`
+    side: int  # short side of an image, px
+
+
+def size_of_folder(job: Job) -> Size:
+    """The size of the data set, from its file names alone: before the audit, which may leave images out."""
+    data, folder = job.settings.data, scan(job.root)
+    total = len(folder.files)
+    val = sum(path.split == "val" for path in folder.files) or round(data.val_share * total)
+    tune = round(data.tune_share * (total - val))
+    largest = max(Counter(path.cls for path in folder.files).values(), default=0)
+    images = {"train": total - val - tune, "tune": tune, "val": val}
+    with Image.open(job.root / folder.files[0].file) as first:
+        side = min(first.size)
+    return Size(images, len(folder.classes), round(largest * (total - val) / max(1, total)), side)
+
+
+def seconds_of_stages(settings: Settings, size: Size, speed: Speed, processes: int) -> dict[str, float]:
+    """Seconds of every stage with several steps of work; the others take a few seconds."""
+    train, tune, val = (size.images[split] for split in SPLITS)
+    passes = train * (settings.cnn.epochs or num_epochs(max(1, train), IMAGE_PASSES))
+    plan = rounds(settings.cnn.trials, round(SEARCH_SHARE * passes)) if settings.searches else []
+    searched = sum(this.trials * this.passes for this in plan)
+    seeds, views = len(settings.seeds), 1 + settings.probe.views
+    of_refit = (train + tune) / max(1, train) if settings.refits else 0.0
+    labels = [n for n in settings.budget.sizes if n < size.largest_class]
+    drawn = sum(n * size.classes * num_epochs(n * size.classes, settings.budget.passes) for n in labels)
+    cnn, backbone = speed.cnn * processes, speed.backbone * processes
+    return {
+        "data": 2 + 0.004 * (train + tune + val),
+        "check": 5 + 300 * 64 / speed.cnn + 400 / speed.backbone,
+        "search": searched / cnn + (train + (tune if settings.refits else 0)) * views / backbone + 5,
+        "train": seeds * passes * (1 + of_refit) / cnn + 5,
+        "profile": 75 * settings.profile.batch_size * (1 / speed.cnn + 1 / speed.backbone) + 10,
+        "evaluate": val / backbone + 15,
+        "untrained": (train + tune + val) * views / backbone + 5,
+        "budget": 3 * settings.budget.draws * drawn / cnn + 10,
+        "splits": settings.splits * 2 * passes * 2 / cnn,
+    }
+
+
+def measure(job: Job, side: int) -> Speed:
+    """A short measurement of both nets, of one process on a quiet machine."""
+    rates = [_cnn_rate(job, side) for side in sides(job.settings.cnn.sides, side)]
+    preprocess, net = job.backbone().preprocess, job.backbone().net
+    x = torch.zeros(8, 3, preprocess.size, preprocess.size, device=job.device)
+    net.pooled(x)
+    started, count = perf_counter(), 0
+    while perf_counter() - started < MEASURED_S:
+        count += len(net.pooled(x).cpu())
+    return Speed(len(rates) / sum(1 / rate for rate in rates), count / (perf_counter() - started))
+
+
+def _cnn_rate(job: Job, side: int) -> float:
+    net: nn.Module = build_cnn(job.settings.cnn.name, 10, 4, 0.0, 0).to(job.device).train()
+    plan = Plan(0, 1, 1e-3, 0.0, 0.0, 5.0, bf16=job.bf16)
+    optimizer = build_optimizer(net, plan)
+    x, y = torch.zeros(64, 3, side, side, device=job.device), torch.zeros(64, dtype=torch.int64, device=job.device)
+    x = x.to(memory_format=torch.channels_last)
+    train_step(net, optimizer, x, y, 1e-3, plan)
+    started, count = perf_counter(), 0
+    while perf_counter() - started < MEASURED_S:
+        train_step(net, optimizer, x, y, 1e-3, plan)
+        count += len(x)
+    return count / (perf_counter() - started)
+
+
+def estimate(job: Job) -> dict[str, float]:
+    """Seconds of the stages, about; empty where the folder cannot be read, which the data stage reports in full."""
+    processes = choose_processes(job.settings.processes, job.device)
+    try:
+        size = size_of_folder(job)
+    except (BadData, OSError, IndexError):
+        return {}
+    return seconds_of_stages(job.settings, size, measure(job, size.side), processes)
