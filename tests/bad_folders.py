@@ -146,8 +146,8 @@ def empty_class(folder: Path) -> str:
 
 
 def unequal(folder: Path) -> str:
-    """Ten more images in one class."""
-    for number in range(10):
+    """Ten times the images of the other class in one."""
+    for number in range(27):
         (folder / "class-1" / f"more-{number}.jpg").write_bytes(encoded(picture(500 + number), "JPEG"))
     return "class-1"
 

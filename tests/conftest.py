@@ -1,10 +1,12 @@
 """Small worlds for the tests: image folders, a tiny backbone's weights, finished runs."""
 
 import dataclasses
+import hashlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -93,7 +95,9 @@ def small_settings(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path)
         backbone=(BACKBONE,),
         weights=str(tiny_weights),
         precision="fp32",
+        processes=2,
         on_failed_check="warn",
+        splits=2,
         data=Data(folder=str(paint(folder / "<b>pictures", classes=2, per_class=8)), val_share=0.3),
         training=Training(batch_size=4),
         cnn=Cnn(sides=(16, 24), epochs=3, trials=3),
@@ -106,7 +110,7 @@ def small_settings(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path)
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory, small_settings: "Settings") -> "RunDir":
-    """A finished run of every stage. Not to be changed.
+    """A finished run of every stage, in two processes. Not to be changed.
 
     Only 5 steps of each model are recorded, fewer than settings allow: torch takes 0.1 s to write each.
     """
@@ -116,15 +120,35 @@ def small_run(tmp_path_factory: pytest.TempPathFactory, small_settings: "Setting
 
     run = RunDir(tmp_path_factory.mktemp("small-run") / "out")
     run.adopt(small_settings)
-    execute(dataclasses.replace(small_settings, profile=Profile(steps=5, batch_size=2)), run, "report", only=False)
+    execute(dataclasses.replace(small_settings, profile=Profile(steps=5, batch_size=2)), run, "finish", only=False)
     return run
+
+
+def without_seconds(content: Any) -> Any:
+    """The content of a JSON file without the times in it."""
+    if isinstance(content, dict):
+        return {key: without_seconds(value) for key, value in content.items() if key not in ("seconds", "parts")}
+    return [without_seconds(value) for value in content] if isinstance(content, list) else content
+
+
+def outcome(run: "RunDir") -> dict[str, str]:
+    """SHA-256 of every result of a run that depends on neither time nor place; of a search without its times."""
+    patterns = (
+        "*/*/best.safetensors", "*/*/predictions-*.npz", "*/features-*.npy", "*/sweep.json", "*/panel*",
+        "baselines.npz", "budget/predictions.npz", "budget/budget.*", "metrics.csv", "predictions.csv", "data.json",
+        "checks.json", "splits.json", "untrained.json",
+    )  # fmt: skip
+    contents = {path: path.read_bytes() for pattern in patterns for path in run.path.glob(pattern)}
+    for path in run.path.glob("*/search.json"):
+        contents[path] = json.dumps(without_seconds(json.loads(path.read_text()))).encode()
+    return {str(path.relative_to(run.path)): hashlib.sha256(content).hexdigest() for path, content in contents.items()}
 
 
 def quick(images: Path, weights: Path, out: Path, *, budget: bool = False) -> list[str]:
     """A command line that does everything on a small folder in seconds; with `budget` the small trainings too."""
     flags = {
-        "--out": out, "--weights": weights, "--backbone": BACKBONE, "--seeds": "0 1", "--cnn.sides": 24,
-        "--cnn.epochs": 12,
+        "--out": out, "--weights": weights, "--backbone": BACKBONE, "--seeds": "0 1", "--cnn.sides": "16 24",
+        "--cnn.epochs": 12, "--cnn.trials": 4, "--processes": 2,
         "--training.batch-size": 8, "--probe.views": 1, "--probe.epochs": 8, "--probe.learning-rates": "0.001 0.01 0.1",
         "--probe.weight-decays": 0.0, "--profile.steps": 50, "--profile.batch-size": 4, "--evaluation.resamples": 200,
         "--data.val-share": 0.3, "--on-failed-check": "warn", "--precision": "fp32",

@@ -2,21 +2,24 @@
 
 import csv
 import gzip
-import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import timm
 import torch
-from conftest import BACKBONE, paint, quick
+from conftest import BACKBONE, outcome, paint, quick
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from headtohead.cli.app import main
@@ -30,19 +33,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tu
     folder = tmp_path_factory.mktemp("run")
     images = paint(folder / "<b>pictures")
     (images / "class-0" / "000.png").rename(images / "class-0" / "caf\udce9\n<b>.png")
-    command = quick(images, tiny_weights, folder / "out", budget=True)
+    command = [*quick(images, tiny_weights, folder / "out", budget=True), "--splits", "2"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         main(["run", *command])
     return RunDir(folder / "out"), command
-
-
-def outcome(run: RunDir) -> dict[str, str]:
-    """SHA-256 of every file that depends on neither time nor place."""
-    paths = [*run.path.glob("*/seed-*/best.safetensors"), *run.path.glob("*/seed-*/predictions-*.npz"), run.sweep()]
-    paths += [run.panel("probe"), run.panel_heads("probe"), run.panel_predictions("probe"), run.baselines]
-    paths += [run.budget_predictions, run.budget_table, run.metrics, run.predictions_table, run.data]
-    return {str(p.relative_to(run.path)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 
 def test_a_finished_run_is_reported_as_finished_and_stays_unchanged(
@@ -139,7 +134,7 @@ def test_the_label_budget_has_the_same_draws_for_all_and_ends_with_the_main_trai
     run, _ = finished
     points = json.loads(run.budget.read_text())["points"]
     assert [point["images_per_class"] for point in points] == [2, 4, "all"]
-    assert [point["images"] for point in points] == [6, 12, 18]
+    assert [point["images"] for point in points] == [6, 12, 24]  # `train` and `tune`: 8 of 12 images a class
     for point in points[:2]:
         drawn = [[choice["drawn"] for choice in scores["chosen"]] for scores in point["contenders"].values()]
         assert drawn[0] == drawn[1] == drawn[2]
@@ -165,7 +160,7 @@ def test_accuracy_against_seconds_is_that_of_the_logs(finished: tuple[RunDir, li
     num_tune = sum(json.loads(run.data.read_text())["counts"]["tune"])
     # Of `tune` the loop reads the plain view only; the others are for the refit.
     features = train["seconds_from_scratch"] + tune["seconds_from_scratch"] * num_tune / tune["views"]
-    start = features + json.loads(run.timings.read_text())["probe sweep"]
+    start = features * train["cores"] + json.loads(run.timings.read_text())["probe sweep"]
     assert probe["start"] == pytest.approx(start)
     log = run.seed("probe", 1).read_log()
     total = start + sum(entry["seconds/train"] + entry["seconds/tune"] for entry in log)
@@ -180,38 +175,85 @@ def test_the_backbone_is_proven_frozen(finished: tuple[RunDir, list[str]]) -> No
     assert frozen["hash_before"] == frozen["hash_after"] == json.loads(run.backbone().read_text())["fingerprint"]
 
 
+# The main process is killed when the NUMBERth file that matches PATTERN was written, in the order of a run.
+KILLS = (
+    ("*/cnn/trials/round-0-*", 1),  # by a worker process, while another one trains
+    ("*/cnn/trials/round-1-*", 1),
+    ("*/cnn/search.json", 1),  # `trials/` is still there
+    ("*/probe/sweep.json", 1),
+    ("*/cnn/seed-1/last.pt", 3),  # by a worker process, after the third epoch
+    ("*/cnn/refit-0/last.pt", 2),
+    ("*/probe/refit-1/best.safetensors", 1),
+    ("*/untrained/seed-0/last.pt", 1),
+    ("*/budget/parts/cnn-4-draw-*", 1),
+    ("*/splits/cnn-*", 1),
+    ("*/splits.json", 1),  # its parts are still there
+)
+BY_MAIN = ("*/cnn/search.json", "*/probe/sweep.json", "*/splits.json")  # the others are written by worker processes
+
+
+def still_running(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    running = []
+    for process in processes:
+        try:
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                running.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return running
+
+
+def run_until_killed(line: list[str], env: dict[str, str]) -> set[psutil.Process]:
+    """Run a command that kills itself; returns the processes that it had started."""
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+    seen: set[psutil.Process] = set()
+    while process.poll() is None:
+        with suppress(psutil.NoSuchProcess):
+            seen |= {*psutil.Process(process.pid).children(recursive=True)}
+        time.sleep(0.05)
+    assert process.returncode == -signal.SIGKILL, line
+    return seen
+
+
+@pytest.mark.timeout(1800)  # a dozen starts, each of three processes that import torch
 def test_killed_and_resumed_anywhere_gives_the_same_bits(finished: tuple[RunDir, list[str]], tmp_path: Path) -> None:
-    """kill -9 during the training of the CNN, of the probe and of the label budget; the same command then resumes."""
+    """kill -9 in the search, the trainings, the refits, the budget, the splits; the same command then resumes."""
     run, command = finished
     again = RunDir(tmp_path / "out")
     command = [str(again.path) if part == str(run.path) else part for part in command]
-    line = [sys.executable, "-m", "headtohead", "run", *command]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, "HF_HUB_OFFLINE": "1"}}
-    landmarks = (again.seed("cnn", 0).last, again.seed("probe", 0).last, again.budget_parts / "cnn-4-draw-0.npz")
-    for landmark in landmarks:
-        process = subprocess.Popen(line, **quiet)
-        # Another process cannot be stopped at an exact line, so poll for a file that it writes midway. The result must
-        # be the same wherever the kill hits.
-        while process.poll() is None and not landmark.exists():
-            time.sleep(0.01)
-        process.kill()
-        process.wait()
-        assert landmark.exists()
-    assert not again.is_finished
-    for folder, writer in ((again.path / "cnn", process.pid), (again.path / "probe", os.getpid())):
+    env = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    for pattern, number in KILLS:
+        line = [sys.executable, str(Path(__file__).with_name("kill_at.py")), pattern, str(number), "run", *command]
+        workers = run_until_killed(line, env)
+        assert not again.is_finished
+        assert [*again.path.parent.glob(f"out{pattern.removeprefix('*')}")], pattern
+        if pattern not in BY_MAIN:
+            assert len(workers) >= 2
+        # They end by themselves: nobody is left to end them.
+        deadline = time.monotonic() + 120
+        while (orphans := still_running(workers)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not orphans, pattern
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for folder, writer in ((again.path / "cnn", dead.pid), (again.path / "probe", os.getpid())):
         (folder / f".tmp-{writer}-half.npz").write_bytes(b"half")  # like a file whose writer was killed
     (again.path / ".tmp-folder").mkdir()
     (again.path / f".tmp-{10**30}-x").write_bytes(b"")
-    # The number of workers must not matter either.
-    subprocess.run([*line, "--data.workers", "2"], check=True, **quiet)
+    # The number of workers and of processes must not matter either.
+    line = [sys.executable, "-m", "headtohead", "run", *command, "--data.workers", "2", "--processes", "1"]
+    subprocess.run(line, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+    assert again.is_finished
     assert outcome(again) == outcome(run)
     kept = {".tmp-folder", f".tmp-{10**30}-x", f".tmp-{os.getpid()}-half.npz"}  # foreign names, or the writer is alive
     assert {path.name for path in again.path.rglob(".tmp-*")} == kept
+    names = {path.relative_to(run.path) for path in run.path.rglob("*") if "tfevents" not in path.name}
+    names |= {path.relative_to(again.path) for path in again.path.rglob(".tmp-*")}
+    assert {path.relative_to(again.path) for path in again.path.rglob("*") if "tfevents" not in path.name} == names
     for contender in ("cnn", "probe"):
-        epochs = [entry["epoch"] for entry in again.seed(contender, 0).read_log()]
-        assert epochs == list(range(len(epochs)))
-    left, right = (load_file(r.seed("cnn", 1).best) for r in (run, again))
-    assert all((left[name] == right[name]).all() for name in left)
+        for folder in (again.seed(contender, 0), again.seed(contender, 1), again.refit(contender, 0)):
+            epochs = [entry["epoch"] for entry in folder.read_log()]
+            assert epochs == list(range(len(epochs)))
 
 
 def test_a_run_does_not_continue_with_other_weights(
@@ -220,12 +262,12 @@ def test_a_run_does_not_continue_with_other_weights(
     run, _ = finished
     torch.manual_seed(1)
     save_file(timm.create_model("test_vit", num_classes=1000).state_dict(), tmp_path / f"{BACKBONE}.safetensors")
-    run.comparison.rename(run.path / "kept.json")
-    run.report("ru").unlink()
+    for file in (run.comparison, run.finished):
+        file.rename(run.path / f"kept-{file.name}")
     with pytest.raises(SystemExit):
         main(["evaluate", str(run.path), "--weights", str(tmp_path)])
-    (run.path / "kept.json").rename(run.comparison)
-    main(["report", str(run.path)])
+    for file in (run.comparison, run.finished):
+        (run.path / f"kept-{file.name}").rename(file)
     assert "differ from those that this run started with" in capsys.readouterr().err
 
 
@@ -238,7 +280,7 @@ def test_a_run_folder_of_another_version_gets_one_clear_message(
     data = json.loads(run.data.read_text())
     del data["format"]
     run.data.write_text(json.dumps(data))
-    for last_file in (run.comparison, run.report("ru")):  # like a finished run
+    for last_file in (run.comparison, run.report("ru"), run.finished):  # like a finished run
         last_file.write_text("{}")
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     for arguments in (["run", *command], ["check", *command], ["report", str(run.path)]):
@@ -354,6 +396,7 @@ def test_near_leaks_of_a_given_split_are_scored_with_and_without(leaky: RunDir) 
 
 
 def test_a_quick_run_has_no_label_budget_and_reports_that(leaky: RunDir) -> None:
+    assert leaky.is_finished
     assert not leaky.budget.exists()
     assert "quick = true" in leaky.settings.read_text()
     assert "left out (`--quick`)" in leaky.report("en").read_text()
@@ -362,9 +405,12 @@ def test_a_quick_run_has_no_label_budget_and_reports_that(leaky: RunDir) -> None
 def test_a_diverging_training_ends_with_a_message(
     tmp_path: Path, images: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = [*quick(images, tiny_weights, tmp_path / "out"), "--cnn.learning-rate", "1e30"]
+    command = [*quick(images, tiny_weights, tmp_path / "out"), "--cnn.learning-rates", "1e30"]
     main(["check", *command])
+    main(["search", *command])
     with pytest.raises(SystemExit) as stop:
         main(["train", *command])
     assert stop.value.code == 2
-    assert "not a finite number" in capsys.readouterr().err
+    message = capsys.readouterr().err  # of a worker process, through the pool
+    assert "not a finite number" in message
+    assert "lower cnn.learning_rates" in message

@@ -12,7 +12,9 @@ from headtohead.core.files import read_json, write_json
 from headtohead.core.progress import say
 from headtohead.dataset.index import warn_of_changes
 from headtohead.models.weights import announced
+from headtohead.report.answer import answer
 from headtohead.report.render import write_reports
+from headtohead.report.results import read_results
 from headtohead.settings.contenders import contender_names
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
@@ -30,11 +32,20 @@ from headtohead.stages.untrained import untrained
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage, and the test whether it is done."""
+    """A stage, and the test whether it is done. One without a command runs along with the command of a later one."""
 
     name: str
     work: Callable[[Job], None]
     is_done: Callable[[Job], bool]
+    has_command: bool = True
+
+
+def report(job: Job) -> None:
+    """Write the first reports, and print the answer if the end is minutes away."""
+    write_reports(job.run)
+    if not job.settings.quick:
+        more = "The label budget follows; this report will be completed."
+        say("\n".join([*answer(read_results(job.run), job.run), more]))
 
 
 def finish(job: Job) -> None:
@@ -46,17 +57,17 @@ def finish(job: Job) -> None:
 
 
 STAGES = (
-    Stage("data", prepare_data, lambda job: job.run.data.exists()),
+    Stage("data", prepare_data, lambda job: job.run.data.exists(), has_command=False),
     Stage("check", check, lambda job: job.run.checks.exists()),
     Stage("search", search, lambda job: all(job.run.search(name).exists() for name in contender_names(job.settings))),
     Stage("train", train, lambda job: all(job.run.scores(name).exists() for name in contender_names(job.settings))),
     Stage("profile", profile, lambda job: job.run.cost.exists()),
     Stage("evaluate", evaluate, lambda job: job.run.comparison.exists()),
-    Stage("report", lambda job: write_reports(job.run), lambda job: job.run.report("ru").exists()),
-    Stage("untrained", untrained, lambda job: job.run.untrained.exists()),
+    Stage("report", report, lambda job: job.run.report("ru").exists()),
+    Stage("untrained", untrained, lambda job: job.run.untrained.exists(), has_command=False),
     Stage("budget", label_budget, lambda job: job.run.budget.exists()),
-    Stage("splits", repeat_splits, lambda job: job.run.splits.exists()),
-    Stage("finish", finish, lambda job: job.run.is_finished),
+    Stage("splits", repeat_splits, lambda job: job.run.splits.exists(), has_command=False),
+    Stage("finish", finish, lambda job: job.run.is_finished, has_command=False),
 )
 
 
@@ -102,8 +113,7 @@ def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
     job = Job.of(settings, run)
     if job.device.type == "cpu":
         limit_threads(settings.threads)  # as in the workers: the bits of a training depend on it
-    # The data stage has no command of its own; it may always run.
-    missing = [stage.name for stage in requested[:-1] if not stage.is_done(job) and stage.name != "data"]
+    missing = [stage.name for stage in requested[:-1] if stage.has_command and not stage.is_done(job)]
     if only and missing:
         what, fix = f"`{upto}` needs the results of `{missing[0]}`.", f"run `headtohead {missing[0]}` first"
         raise RunFolderMismatch(what, where=str(run.path), fix=fix)

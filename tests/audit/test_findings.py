@@ -17,6 +17,7 @@ from bad_folders import (
     picture,
     seeds,
     small,
+    unequal,
 )
 
 from headtohead.audit.audit import audit_folder
@@ -52,6 +53,17 @@ def test_a_finding_fires_on_what_was_planted_and_only_there(name: str, tmp_path:
         assert [case[0] for case in after[name]] == [subject]
     # The broken EXIF block also rotates the image; no other plant has two findings.
     assert set(after) - set(before) - {name} <= ({"exif-rotated"} if name == "decoder-warning" else set())
+
+
+def test_ten_times_the_images_are_an_imbalance_with_a_remedy(tmp_path: Path) -> None:
+    folder = small(tmp_path / "x")
+    unequal(folder)
+    assert cases_by_finding(folder)["imbalanced"] == (("class-1", "30 images"), ("class-0", "3 images"))
+    [finding] = [found for found in audit_folder(folder, "x", Data()).findings if found.name == "imbalanced"]
+    assert "--training.class-weights" in finding.sentence()
+    assert "--training.class-weights" in FINDINGS["imbalanced"].ru
+    (folder / "class-1" / "more-0.jpg").unlink()
+    assert "imbalanced" not in cases_by_finding(folder)
 
 
 def test_nothing_is_found_in_a_clean_folder(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def index(*samples: Sample) -> Index:
 
 def context(**changes: object) -> CheckContext:
     torch.manual_seed(0)
-    build = lambda: build_cnn("small", 4, 0.1, 0)  # noqa: E731
+    build = lambda: build_cnn("small", 4, 2, 0.1, 0)  # noqa: E731
     sound = CheckContext(
         "cnn",
         index(Sample("a/1", 0, "train", "x"), Sample("a/2", 0, "val", "y")),
@@ -73,7 +73,7 @@ class Memorised(nn.Module):
 
 def test_an_unused_layer_and_a_dead_one_are_named() -> None:
     def unused() -> nn.Module:
-        net = build_cnn("small", 4, 0.0, 0)
+        net = build_cnn("small", 4, 2, 0.0, 0)
         net.spare = nn.Linear(2, 2)
         return net
 
@@ -82,7 +82,7 @@ def test_an_unused_layer_and_a_dead_one_are_named() -> None:
     assert "spare.weight gets no gradient" in result.evidence
 
     def dead() -> nn.Module:
-        net = build_cnn("small", 4, 0.0, 0)
+        net = build_cnn("small", 4, 2, 0.0, 0)
         nn.init.zeros_(net.classifier.weight)
         return net
 
@@ -197,7 +197,7 @@ def test_a_net_from_scratch_has_no_published_normalisation() -> None:
 
 
 def loud() -> nn.Module:
-    net = build_cnn("small", 4, 0.0, 0)
+    net = build_cnn("small", 4, 2, 0.0, 0)
     nn.init.normal_(net.classifier.weight, std=20)
     return net
 
@@ -207,7 +207,7 @@ def drifting() -> nn.Module:
 
 
 def dead() -> nn.Module:
-    net = build_cnn("small", 4, 0.0, 0)
+    net = build_cnn("small", 4, 2, 0.0, 0)
     nn.init.zeros_(net.classifier.weight)
     return net
 

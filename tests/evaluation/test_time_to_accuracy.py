@@ -115,23 +115,27 @@ def test_an_accuracy_is_reached_when_its_epoch_has_the_lowest_loss() -> None:
 
 
 def test_features_count_by_view_and_a_run_without_a_search_pays_nothing() -> None:
-    # 100 training images in 5 views for 50 s, 20 of tune in 2 views for 4 s: the second of these is for the refit.
+    # 100 training images in 5 views, 20 of tune in 2 views, of which the second is for the refit; on two cores.
     features = {
-        "train": {"seconds_from_scratch": 50.0, "views": 500},
-        "tune": {"seconds_from_scratch": 4.0, "views": 40},
+        "train": {"seconds_from_scratch": 25.0, "cores": 2, "views": 500},
+        "tune": {"seconds_from_scratch": 2.0, "cores": 2, "views": 40},
     }
     counts = {"train": 100, "tune": 20}
-    before = before_the_loop(features, counts, {"probe sweep": 3.0})
+    before = before_the_loop(features, counts, 0.0, 3.0)
     assert before == {"cnn": FREE, "probe": {"plain_features": 12.0, "features": 52.0, "choice": 3.0}}
-    assert before_the_loop(features, counts, {"probe sweep": 3.0, "cnn search": 60.0})["cnn"]["choice"] == 60
+    assert before_the_loop(features, counts, 60.0, 3.0)["cnn"]["choice"] == 60
 
 
 def test_a_run_folder_gives_its_courses_and_costs(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     write_json(run.data, {"counts": {"train": [6, 4], "tune": [1, 1], "val": [3, 3]}})
-    write_json(run.timings, {"probe sweep": 2.0, "cnn search": 7.0})
+    write_json(run.search("cnn"), {"seconds": 7.0})
+    write_json(run.search("probe"), {"parts": {"sweep": 2.0}})
     for split, views in (("train", 20), ("tune", 2)):
-        write_json(run.features("probe", split).with_suffix(".json"), {"seconds_from_scratch": 10.0, "views": views})
+        write_json(
+            run.features("probe", split).with_suffix(".json"),
+            {"seconds_from_scratch": 10.0, "cores": 1, "views": views},
+        )
     logs = {"cnn": log((2, 0.3), (1, 0.52), seconds=5), "probe": log((1, 0.6))}
     for name, entries in logs.items():
         folder = run.seed(name, 0)

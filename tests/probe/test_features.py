@@ -75,7 +75,7 @@ def test_cached_features_are_the_online_ones(
     rows = values(backbone, files, tmp_path / "a.npy")
     digests = [sample.digest for sample in files.samples]
     for number in range(3):
-        pixels = view([files[i] for i in range(len(files))], digests, backbone.preprocess, number, 0.5)
+        pixels = view([files[i] for i in range(len(files))], digests, backbone.preprocess, number, 0.5, True)
         online = torch.stack([backbone.net.pooled(normalise(p[None], backbone.preprocess))[0] for p in pixels])
         torch.testing.assert_close(torch.from_numpy(rows[number]), online, rtol=0, atol=2e-2 if bf16 else 1e-5)
     assert not np.array_equal(rows[1], rows[2])
@@ -122,10 +122,10 @@ def test_the_plain_view_is_that_of_evaluation_and_is_pooled_as_by_timm(
 def test_a_view_depends_on_the_image_alone(files: ImageFiles, backbone: Backbone) -> None:
     """Not on the other images of its batch, nor on its position."""
     digests, preprocess = [sample.digest for sample in files.samples], backbone.preprocess
-    batch = view([files[i] for i in range(6)], digests[:6], preprocess, 3, 0.5)
-    assert torch.equal(view([files[4]], [digests[4]], preprocess, 3, 0.5)[0], batch[4])
-    assert not torch.equal(view([files[4]], [digests[4]], preprocess, 2, 0.5)[0], batch[4])
-    assert torch.equal(view([files[4]], [digests[4]], preprocess, 0, 0.5), plain_views([files[4]], 1, preprocess))
+    batch = view([files[i] for i in range(6)], digests[:6], preprocess, 3, 0.5, True)
+    assert torch.equal(view([files[4]], [digests[4]], preprocess, 3, 0.5, True)[0], batch[4])
+    assert not torch.equal(view([files[4]], [digests[4]], preprocess, 2, 0.5, True)[0], batch[4])
+    assert torch.equal(view([files[4]], [digests[4]], preprocess, 0, 0.5, True), plain_views([files[4]], 1, preprocess))
 
 
 def test_more_views_are_added_to_the_cached_ones(

@@ -2,22 +2,28 @@
 
 import dataclasses
 from pathlib import Path
+from shutil import copytree
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from headtohead import pipeline
+from headtohead.cli.app import main
+from headtohead.core.files import read_json
 from headtohead.evaluation.agreement import alarm
 from headtohead.report.answer import answer, duration
-from headtohead.report.results import Results, read_results
+from headtohead.report.results import Results
 from headtohead.settings.rundir import RunDir
+from headtohead.settings.schema import BUILTIN
 
-RUN = RunDir(Path(__file__).parents[2] / "runs" / "clothing")
+RUN = RunDir(Path("runs") / "clothing")
 
 
 @pytest.fixture(scope="module")
-def sound() -> Results:
-    """The showcase with made-up scores that nothing speaks against: the probe is ahead."""
-    r = read_results(RUN)
+def sound(results: Results) -> Results:
+    """The small run with made-up scores that nothing speaks against: the probe is ahead."""
+    r = results
     scores = {"cnn": (0.5, 0.45, 0.55), "probe": (0.9, 0.85, 0.92), "pixels": (0.3, 0.25, 0.35)}
     contenders = {
         name: {"accuracy": dict(zip(("mean", "low", "high"), row, strict=True))} for name, row in scores.items()
@@ -25,7 +31,7 @@ def sound() -> Results:
     check = {"check": "overfits_few_images", "contender": "cnn", "passed": True, "advice": "look at the loss"}
     r = dataclasses.replace(
         r,
-        settings=dataclasses.replace(r.settings, quick=False),
+        settings=dataclasses.replace(r.settings, backbone=(BUILTIN,)),
         checks={"results": [check] * 16},
         data=r.data | {"name": "clothing", "duplicates": {"pairs": []}},
         backbones={"probe": {"source": "given", "notice": ""}},
@@ -63,6 +69,11 @@ def contradicting(r: Results) -> Results:
 
 def standing_in(r: Results, notice: str) -> Results:
     return dataclasses.replace(r, backbones={"probe": r.backbones["probe"] | {"source": "built-in", "notice": notice}})
+
+
+def unsearched(r: Results) -> Results:
+    searches = r.comparison["searches"]
+    return compared(r, searches=searches | {"cnn": searches["cnn"] | {"trials": 0}})
 
 
 def lines(r: Results, start: str) -> list[str]:
@@ -128,6 +139,7 @@ def test_other_cautions_leave_the_first_step_to_the_difference(sound: Results) -
     cases = [
         (compared(sound, panel={"probe": {"alarms": [fired]}}), ["Alarm learning-rate (ViT-Tiny, linear probe)"]),
         (dataclasses.replace(sound, settings=dataclasses.replace(sound.settings, quick=True)), ["A quick run"]),
+        (unsearched(sound), ["The CNN's recipe is fixed, not chosen on these images"]),
         (standing_in(sound, ""), ["The probe stands on the built-in backbone"]),
         (compared(sound, contenders=low), ["The CNN is not clearly better", "The probe is not clearly better"]),
     ]
@@ -150,7 +162,37 @@ def test_durations() -> None:
     assert [duration(s) for s in (0.2, 59.6, 372, 7325)] == ["0 s", "1 min", "6 min 12 s", "2 h 2 min 5 s"]
 
 
-def test_a_run_ends_with_its_answer(small_run: RunDir) -> None:
-    printed = answer(read_results(small_run), small_run, 60)
-    assert printed[-1] == "Done in 1 min."
-    assert any(line.startswith("First: ") for line in printed)
+def test_while_a_run_goes_on_no_duration_is_given(sound: Results) -> None:
+    assert answer(sound, RUN) == answer(sound, RUN, 372.4)[:-1]
+
+
+def test_a_finished_run_prints_its_answer_again(small_run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["run", str(small_run.path)])
+    printed = capsys.readouterr().err
+    assert printed.startswith("This run is finished.\nAccuracy on 4 val images")
+    assert "First: " in printed
+    assert f"Done in {duration(read_json(small_run.finished)['seconds'])}." in printed
+
+
+def test_a_run_ends_with_its_answer(small_run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunDir(Path(copytree(small_run.path, tmp_path / "out")))
+    run.finished.unlink()
+    main(["run", str(run.path)])
+    printed = capsys.readouterr().err
+    assert "finish\nAccuracy on 4 val images" in printed
+    assert printed.rstrip().endswith(f"Done in {duration(read_json(run.finished)['seconds'])}.")
+
+
+def test_the_first_report_comes_with_the_answer_if_more_follows(
+    small_run: RunDir, results: Results, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pipeline, "write_reports", lambda _: None)
+    job: Any = SimpleNamespace(run=small_run, settings=results.settings)
+    pipeline.report(job)
+    printed = capsys.readouterr().err
+    assert printed.startswith("Accuracy on 4 val images")
+    assert printed.endswith("The label budget follows; this report will be completed.\n")
+    assert "Done in" not in printed
+    job.settings = dataclasses.replace(results.settings, quick=True)
+    pipeline.report(job)
+    assert capsys.readouterr().err == ""

@@ -123,10 +123,12 @@ def test_the_protocol_tells_the_terms(say: Any) -> None:
     text = protocol(budget(points), refits=True, say=say)
     assert say("2 recipes, fixed in advance, and make about 18,000 image passes", "около 18\xa0000") in text
     assert say("trained again on `train` and `tune`", "с повторным обучением на `train` и `tune`") in text
+    assert say("dashed line", "пунктир") in text
     assert say("trained again on `train`", "с повторным обучением") not in protocol(budget(points), False, say)
     only_all = protocol(budget(points[-1:]), refits=True, say=say)
     assert say("The last row", "Последняя строка") in only_all
     assert "18" not in only_all
+    assert say("dashed", "пунктир") not in only_all
 
 
 def test_the_terms_of_each_side_are_told() -> None:

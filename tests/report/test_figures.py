@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from headtohead.report import figures
+from headtohead.report.results import Results
 from headtohead.settings.contenders import CONTENDERS
+from headtohead.settings.rundir import RunDir
 
 PARTS = ("data", "forward", "loss", "backward", "optimizer", "other")
 
@@ -69,21 +71,46 @@ def test_parts_of_a_step_are_shares_of_it(drawn: list[Figure]) -> None:
     assert [bar.get_width() for bar in drawn[0].axes[0].patches] == pytest.approx([1 / 8, 3 / 8, *[1 / 8] * 4])
 
 
-def test_the_budget_curve_breaks_where_the_main_training_is_longer(drawn: list[Figure]) -> None:
-    def point(images: int, epochs: int) -> dict[str, object]:
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_dashed_line_leads_to_the_main_training(drawn: list[Figure], number: int) -> None:
+    def point(images: int) -> dict[str, object]:
         scores = {m: row(images / 100, [images / 100]) for m in ("accuracy", "macro_f1")}
-        chosen = {"chosen": [{"epochs": epochs}]}
-        return {
-            "images": images,
-            "images_per_class": images,
-            "contenders": dict.fromkeys(figures.SHOWN, scores | chosen),
-        }
+        return {"images": images, "images_per_class": images, "contenders": dict.fromkeys(figures.SHOWN, scores)}
 
-    for epochs, joined in ((3, 2), (9, 3)):
-        points = [point(10, epochs), point(20, epochs), point(40, 9)]
-        assert figures.is_cut_short(points) == (epochs < 9)
-        figures.budget_curve(points, Path("x.png"))
-        assert len(lines(drawn[-1], 0)[0]) == joined
+    figures.budget_curve([point(images) for images in (10, 20, 40)[-number:]], Path("x.png"))
+    joined = {
+        (line.get_color(), line.get_linestyle()): list(line.get_ydata())
+        for line in drawn[0].axes[0].lines
+        if line.get_linewidth() == 1.2
+    }
+    means = [0.1, 0.2, 0.4][-number:]
+    for name, color in figures.SHOWN.items():
+        assert joined[color, "-"] == (means if name == "knn" else means[:-1])
+        assert joined[color, "--"] == (means[-1:] if name == "knn" else means[-2:])
+
+
+def test_the_search_shows_the_best_so_far_against_the_seconds(drawn: list[Figure]) -> None:
+    trials = [{"seconds": s, "tune_accuracy": a} for s, a in ((1.0, 0.4), (2.0, 0.3), (4.0, 0.6))]
+    probe = {"parts": {"features": 5.0, "sweep": 0.5}, "best": {"tune_accuracy": 0.9}}
+    figures.search({"cnn": {"table": trials}, "probe": probe}, Path("x.png"))
+    x = [list(line.get_xdata()) for line in drawn[0].axes[0].lines]
+    assert x == [[1.0, 3.0, 7.0, 7.0], [5.0, 5.5, 7.0]]
+    assert lines(drawn[0], 0) == [[0.4, 0.4, 0.6, 0.6], [0.0, 0.9, 0.9]]
+
+
+def test_without_a_search_there_is_no_figure_of_it(
+    results: Results, small_run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[str] = []
+    monkeypatch.setattr(figures, "save", lambda _, path: saved.append(path.name))
+    searches = results.comparison["searches"]
+    figures.draw_comparison(small_run, results.settings, results.comparison)
+    assert "search.png" in saved
+    saved.clear()
+    fixed = searches | {"cnn": searches["cnn"] | {"trials": 0, "table": []}}
+    figures.draw_comparison(small_run, results.settings, results.comparison | {"searches": fixed})
+    assert "scores.png" in saved
+    assert "search.png" not in saved
 
 
 def test_accuracy_against_seconds_steps_and_ends_together(drawn: list[Figure]) -> None:

@@ -1,19 +1,16 @@
 """The report shows the panel's table, its verdict and its alarms; without a panel there is no section."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headtohead.evaluation.agreement import ALARMS, alarm
 from headtohead.report.heads import alarm_lines, heads
-from headtohead.report.results import Results, read_results
+from headtohead.report.results import Results
 from headtohead.report.sections import summary
 from headtohead.report.text import speaker
-from headtohead.settings.rundir import RunDir
 
-RUN = RunDir(Path(__file__).parents[2] / "runs" / "clothing")
 GAP = {"difference": 0.123, "low": 0.05, "high": 0.2}
 CASES = [
     alarm("learning-rate", "solved", {"variant": "logreg-cls-raw"} | GAP),
@@ -32,7 +29,7 @@ def variant(head: str, best: dict[str, Any], **more: Any) -> dict[str, Any]:
     return row | {"best": best, "table": [best, best | {"tune_loss": 9.0}]} | more
 
 
-def with_panel(alarms: list[dict[str, Any]], *, agrees: bool = True) -> Results:
+def with_panel(results: Results, alarms: list[dict[str, Any]], *, agrees: bool = True) -> Results:
     row = {"mean": 0.654, "low": 0.6, "high": 0.7}
     variants = [
         variant("sgd", {"optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 0.1}, at_edge=["learning_rate"]),
@@ -50,7 +47,6 @@ def with_panel(alarms: list[dict[str, Any]], *, agrees: bool = True) -> Results:
         "differences": {name: {"mean": -0.02, "low": -0.05, "high": 0.01} for name in names},
         "alarms": alarms,
     }
-    results = read_results(RUN)
     return dataclasses.replace(
         results,
         comparison=results.comparison | {"panel": {"probe": panel}, "training_alarms": {}},
@@ -59,8 +55,8 @@ def with_panel(alarms: list[dict[str, Any]], *, agrees: bool = True) -> Results:
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_every_variant_is_a_row_with_its_choice_and_intervals(language: str) -> None:
-    body = heads(with_panel([]), speaker(language)).body
+def test_every_variant_is_a_row_with_its_choice_and_intervals(results: Results, language: str) -> None:
+    body = heads(with_panel(results, []), speaker(language)).body
     rows = {line.split("`")[1]: line for line in body.splitlines() if line.startswith("| `")}
     assert rows.keys() == {"sgd", "logreg", "ridge", "knn"}
     for line in rows.values():
@@ -81,9 +77,9 @@ def test_every_variant_is_a_row_with_its_choice_and_intervals(language: str) -> 
 @pytest.mark.parametrize("language", ["en", "ru"])
 @pytest.mark.parametrize("fired", CASES, ids=lambda fired: fired["case"])
 def test_an_alarm_stands_in_the_first_lines_with_its_evidence_and_in_the_section_with_advice(
-    fired: dict[str, Any], language: str
+    results: Results, fired: dict[str, Any], language: str
 ) -> None:
-    say, r = speaker(language), with_panel([fired], agrees=False)
+    say, r = speaker(language), with_panel(results, [fired], agrees=False)
     advice = ALARMS[fired["alarm"]]
     line = alarm_lines(r, say)
     assert f"`{fired['alarm']}`" in line
@@ -102,8 +98,8 @@ def test_an_alarm_stands_in_the_first_lines_with_its_evidence_and_in_the_section
     assert say("does NOT agree", "НЕ согласна") in body
 
 
-def test_without_a_panel_there_is_neither_section_nor_alarm() -> None:
-    r = dataclasses.replace(read_results(RUN), panels={})
+def test_without_a_panel_there_is_neither_section_nor_alarm(results: Results) -> None:
+    r = dataclasses.replace(results, panels={})
     r = dataclasses.replace(r, comparison=r.comparison | {"panel": {}, "training_alarms": {}})
     assert heads(r, speaker("en")).body == ""
     assert alarm_lines(r, speaker("en")) == ""

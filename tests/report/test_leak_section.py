@@ -1,19 +1,15 @@
 """The first lines of the report name leaks, with both scores; names are escaped."""
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 
 from headtohead.report.data import duplicates, leak_line
-from headtohead.report.results import Results, read_results
+from headtohead.report.results import Results
 from headtohead.report.text import speaker
-from headtohead.settings.rundir import RunDir
-
-RUN = RunDir(Path(__file__).parents[2] / "runs" / "clothing")
 
 
-def leaky(num_clean: int = 250) -> Results:
+def leaky(results: Results, num_clean: int = 250) -> Results:
     row = {"mean": 0.9, "low": 0.8, "high": 0.95}
     scores = {"all": row, "without": row | {"mean": 0.7}, "difference": row | {"mean": 0.2}}
     contenders = (
@@ -21,7 +17,6 @@ def leaky(num_clean: int = 250) -> Results:
     )
     pair = {"kind": "near", "a": "<i>a", "b": "b|b", "distance": 1.5, "evidence": "", "where": "across splits"}
     near = {"a": "<u>", "b": "y", "similarity": 0.97, "where": "across classes"}
-    results = read_results(RUN)
     return dataclasses.replace(
         results,
         comparison=results.comparison | {"leaks": {"num_leaked": 20, "num_clean": num_clean, "contenders": contenders}},
@@ -31,9 +26,9 @@ def leaky(num_clean: int = 250) -> Results:
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_leaks_are_named_with_both_scores_and_escaped_names(language: str) -> None:
+def test_leaks_are_named_with_both_scores_and_escaped_names(results: Results, language: str) -> None:
     say = speaker(language)
-    line, body = leak_line(leaky(), say), duplicates(leaky(), say).body
+    line, body = leak_line(leaky(results), say), duplicates(leaky(results), say).body
     assert "20" in line
     assert "70.0 %" in line
     assert "+20.0" in body
@@ -43,7 +38,7 @@ def test_leaks_are_named_with_both_scores_and_escaped_names(language: str) -> No
     assert "&lt;u&gt;" in body
 
 
-def test_all_leaked_and_none() -> None:
+def test_all_leaked_and_none(results: Results) -> None:
     say = speaker("en")
-    assert "the scores say nothing" in duplicates(leaky(num_clean=0), say).body
-    assert leak_line(read_results(RUN), say) == ""
+    assert "the scores say nothing" in duplicates(leaky(results, num_clean=0), say).body
+    assert leak_line(results, say) == ""

@@ -1,15 +1,13 @@
 """Sentences follow the numbers; names cannot break the page."""
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 
 from headtohead.audit.findings import FINDINGS
 from headtohead.report.data import data, findings
-from headtohead.report.results import read_results, winner
+from headtohead.report.results import Results, winner
 from headtohead.report.text import code, count, esc, pct, points, seconds, speaker, table
-from headtohead.settings.rundir import RunDir
 
 
 @pytest.mark.parametrize(
@@ -27,6 +25,7 @@ def test_names_are_escaped() -> None:
 def test_numbers() -> None:
     assert (pct(0.1234), points(-0.05), points(0.05)) == ("12.3 %", "-5.0", "+5.0")
     assert (count(5_526_346), count(2.15e9), count(94_762), count(12)) == ("5.53 M", "2.15 G", "94.76 k", "12")
+    assert [seconds(value, speaker("en")) for value in (0, 0.00821, 0.037)] == ["0 s", "0.0082 s", "0.037 s"]
     for language, expected in (("en", ("0.50 s", "45 s", "10.0 min")), ("ru", ("0.50 с", "45 с", "10.0 мин"))):
         assert tuple(seconds(value, speaker(language)) for value in (0.5, 45, 600)) == expected
 
@@ -53,8 +52,7 @@ def test_the_report_lists_the_findings_of_the_audit() -> None:
     assert "|" not in findings({"findings": []}, speaker("en"))
 
 
-def test_the_report_lists_warnings_about_the_split_and_leaves_those_of_the_audit_to_its_table() -> None:
-    results = read_results(RunDir(Path(__file__).parents[2] / "runs" / "clothing"))
+def test_the_report_lists_warnings_about_the_split_and_leaves_those_of_the_audit_to_its_table(results: Results) -> None:
     content = results.data | {"warnings": ["few images"], "split_warnings": ["no <b> in val"]}
     body = data(dataclasses.replace(results, data=content, audit={"findings": []}), speaker("en")).body
     assert "Warnings about the split (1): no &lt;b&gt; in val" in body

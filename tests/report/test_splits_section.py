@@ -1,11 +1,13 @@
 """The section on repeated splits follows from its numbers, in both languages."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from headtohead.report.splits import answer, parts, repeated_splits
 from headtohead.report.text import speaker
+from headtohead.settings.rundir import RunDir
 
 EN, RU = speaker("en"), speaker("ru")
 
@@ -31,10 +33,21 @@ def splits(cnn: list[float], probe: list[float], half: float = 0.02) -> dict[str
 
 @pytest.mark.parametrize("say", [EN, RU])
 def test_the_section_has_every_number(say: Any) -> None:
-    body = repeated_splits(splits([0.7, 0.6], [0.8, 0.9]), say).body
+    measured: Any = SimpleNamespace(splits=splits([0.7, 0.6], [0.8, 0.9]))
+    body = repeated_splits(measured, say).body
     for part in ("1080", "270", "+20.0 [+18.0, +22.0]", "65.0 % [63.0, 67.0]", "60.0 %, 70.0 %"):
         assert part in body
     assert body.count("| 2.0 (80 %) | 0.0 (0 %) | 1.0 (20 %) | 2.2 |") == 3
+
+
+def test_without_repeated_splits_there_is_no_section() -> None:
+    not_asked_for: Any = SimpleNamespace(splits=None)
+    assert repeated_splits(not_asked_for, EN).body == ""
+
+
+def test_the_report_has_it(small_run: RunDir) -> None:
+    assert "## Repeated splits\n\n**Would another split" in small_run.report("en").read_text(encoding="utf-8")
+    assert "## Повторные разбиения\n\n**Изменит" in small_run.report("ru").read_text(encoding="utf-8")
 
 
 def test_who_is_ahead() -> None:

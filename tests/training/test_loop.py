@@ -31,7 +31,7 @@ TUNE = ImageBatches(IMAGES, LABELS, TO, batch_size=16)
 
 
 def net() -> nn.Module:
-    return build_cnn("small", 2, 0.2, seed=3)
+    return build_cnn("small", 2, pooling=2, dropout=0.2, seed=3)
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -81,7 +81,7 @@ def test_stopped_after_any_epoch_it_resumes_to_the_same_bits(tmp_path: Path) -> 
 
 def test_the_best_epoch_is_that_of_the_lowest_tune_loss(tmp_path: Path) -> None:
     folder = SeedDir(tmp_path)
-    with Journal(folder, "x", PLAN.epochs) as journal:
+    with Journal(folder, PLAN.epochs) as journal:
         state = train(net(), TRAIN, TUNE, PLAN, folder, journal)
     log = folder.read_log()
     assert state.best_epoch == min(range(len(log)), key=lambda i: log[i]["loss/tune"])
@@ -91,11 +91,11 @@ def test_the_best_epoch_is_that_of_the_lowest_tune_loss(tmp_path: Path) -> None:
 
 def test_the_journal_drops_what_was_written_beyond_the_checkpoint(tmp_path: Path) -> None:
     folder = SeedDir(tmp_path)
-    with Journal(folder, "x", PLAN.epochs) as journal:
+    with Journal(folder, PLAN.epochs) as journal:
         train(net(), TRAIN, TUNE, PLAN, None, journal)
     with folder.log.open("a") as stream:
         stream.write('{"epoch": 4, "cut off')
-    Journal(folder, "x", PLAN.epochs, first_epoch=2).__exit__(None, None, None)
+    Journal(folder, PLAN.epochs, first_epoch=2).__exit__(None, None, None)
     assert [json.loads(line)["epoch"] for line in folder.log.read_text().splitlines()] == [0, 1]
 
 

@@ -16,7 +16,7 @@ from headtohead.images.folder import EXTENSIONS, Folder
 from headtohead.settings.schema import Data
 
 MIN_CLASSES, MIN_PER_CLASS = 5, 100  # the assignment's minimum
-MAX_IMBALANCE = 3.0  # largest class / smallest class
+MIN_IMBALANCE = 10.0  # largest class / smallest class, at which a warning is due
 TINY_PX = 16  # short side that the three poolings of the CNN need
 MAX_ASPECT = 4.0  # long side / short side
 MAX_NAME_BYTES = 150  # of a file or folder name; some file systems allow no more than 143
@@ -161,10 +161,10 @@ def class_counts(scene: Scene) -> dict[str, int]:
 
 
 def imbalanced(scene: Scene) -> list[Case]:
-    """Largest and smallest class, if their sizes differ too much."""
+    """Largest and smallest class, if their sizes differ so much that the small one hardly counts in the loss."""
     counts = class_counts(scene)
     extremes = [extreme(counts, key=counts.__getitem__) for extreme in (max, min)] if counts else []
-    fires = extremes and counts[extremes[0]] > MAX_IMBALANCE * counts[extremes[1]]
+    fires = extremes and counts[extremes[0]] >= max(1, MIN_IMBALANCE * counts[extremes[1]])
     return [(cls, f"{counts[cls]} images") for cls in extremes] if fires else []
 
 
@@ -183,9 +183,11 @@ FOLDER_FINDINGS: dict[str, Kind] = {
     "few-images": Kind("warning", f"fewer images of a class than the assignment's minimum of {MIN_PER_CLASS}",
         f"изображений в классе меньше, чем требует задание: {MIN_PER_CLASS}",
         lambda scene: [(cls, f"{num} images") for cls, num in class_counts(scene).items() if num < MIN_PER_CLASS]),
-    "imbalanced": Kind("warning", f"the largest class has more than {MAX_IMBALANCE:g} times the images of the smallest",
-        f"в самом большом классе более чем в {MAX_IMBALANCE:g} раза больше изображений, чем в самом малом",
-        imbalanced),
+    "imbalanced": Kind("warning",
+        f"the largest class has {MIN_IMBALANCE:g} times the images of the smallest or more: look at macro-F1, "
+        "and consider --training.class-weights",
+        f"в самом большом классе изображений в {MIN_IMBALANCE:g} и более раз больше, чем в самом малом: "
+        "смотрите на macro-F1, может помочь --training.class-weights", imbalanced),
     "empty-class": Kind("warning", "class folders without an image", "папки классов без изображений",
         lambda scene: [(name, "") for name in scene.folder.empty]),
     "absent-in-val": Kind("warning", "classes that val/ lacks, so that their recall is undefined",

@@ -16,8 +16,10 @@ from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, fill
 from headtohead.cli.data import data_app
 from headtohead.cli.tools import cache_app, explain_app, init, weights_app
 from headtohead.core.errors import RunFolderMismatch, UserError
+from headtohead.core.files import read_json
 from headtohead.core.progress import console, say
 from headtohead.settings.contenders import CONTENDERS
+from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
 
 app = App(
@@ -31,9 +33,10 @@ app = App(
 
 # Command -> (its last stage, its help).
 STAGE_COMMANDS = {
-    "run": ("report", "Do all stages, up to the report. The same command again continues where it stopped."),
+    "run": ("finish", "Do all stages. The same command again continues where it stopped."),
     "check": ("check", "Open and split the images, and do the sanity checks."),
-    "train": ("train", "Train the CNN, compute the features, choose and train the head."),
+    "search": ("search", "Choose the CNN's recipe and the head on `tune`."),
+    "train": ("train", "Train the CNN and the head with every seed, then again on `train` and `tune`."),
     "profile": ("profile", "Trace training steps of both models and measure their cost."),
     "evaluate": ("evaluate", "Predict the `val` images and compare the models."),
     "budget": ("budget", "Train on few images per class, several draws: accuracy by training-set size and by time."),
@@ -56,13 +59,25 @@ def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, o
     if run.is_finished:
         from headtohead.dataset.index import warn_of_changes
 
-        say(f"This run is finished: {run.report('en')} and {run.report('ru')}")
+        say("This run is finished.")
         warn_of_changes(run, chosen.data.folder)
+        show_answer(run)
         return
     from headtohead.pipeline import execute
 
     execute(chosen, run, upto, only)
-    say(f"{upto} is done: {run.report('en') if run.is_finished else run.path}")
+    if run.is_finished:
+        show_answer(run)
+    else:
+        say(f"{upto} is done: {run.path}")
+
+
+def show_answer(run: RunDir) -> None:
+    """Print the answer of a finished run."""
+    from headtohead.report.answer import answer
+    from headtohead.report.results import read_results
+
+    say("\n".join(answer(read_results(run), run, read_json(run.finished)["seconds"])))
 
 
 def stage_command(name: str, upto: str) -> Callable[..., None]:

@@ -42,8 +42,10 @@ from headtohead.training.journal import log_search
 from headtohead.training.loop import Plan, train
 from headtohead.training.search import Recipe, chosen, rounds, sample, successive_halving
 
-IMAGE_PASSES = 50_000  # training length if `cnn.epochs` is not set: small sets need more epochs than large ones
-SEARCH_SHARE = 0.7  # of the passes of a training, for each recipe of the search's last round
+# Image passes of a training, by the cube root of the number of images, if `cnn.epochs` is not set: small sets need more
+# epochs, large ones more passes. Measured on `tune` of two sets, see benchmarks/README.md.
+PASSES_FACTOR = 4_200
+SEARCH_SHARE = 0.6  # of the passes of a training, for each recipe of the search's last round
 SIDES = (48, 32, 64)  # px, where the settings name none
 
 
@@ -54,6 +56,15 @@ def num_epochs(num_images: int, image_passes: int) -> int:
     (80, 10)
     """
     return max(10, round(image_passes / num_images))
+
+
+def training_epochs(job_epochs: int, num_images: int) -> int:
+    """Number of epochs of a training: `job_epochs`, or where it is 0 a number by the size of the set.
+
+    >>> training_epochs(0, 870), training_epochs(0, 2_400), training_epochs(0, 50_000), training_epochs(5, 870)
+    (46, 23, 10, 5)
+    """
+    return job_epochs or num_epochs(num_images, round(PASSES_FACTOR * num_images ** (1 / 3)))
 
 
 def sides(given: Sequence[int], smallest_image: int) -> tuple[int, ...]:
@@ -91,7 +102,7 @@ def recipe(job: Job) -> Recipe:
 
 def cnn_plan(job: Job, recipe: Recipe, seed: int) -> Plan:
     """The training plan of the CNN."""
-    epochs = job.settings.cnn.epochs or num_epochs(len(job.samples("train")), IMAGE_PASSES)
+    epochs = training_epochs(job.settings.cnn.epochs, len(job.samples("train")))
     plan = job.plan(seed, epochs, recipe["learning_rate"], recipe["weight_decay"], bf16=job.bf16)
     return replace(plan, smoothing=recipe["smoothing"])
 

@@ -93,7 +93,7 @@ def choose_head(job: Job, name: str) -> None:
             first, num_classes, grids = settings.seeds[0], len(job.index.classes), settings.probe.grids()
             batches = FeatureBatches(x, job.labels("train"), batch_size=settings.training.batch_size, seed=first)
             result = sweep(batches, tune, head_plan(job, first), num_classes, grids, "sweep on tune")
-            write_json(job.run.sweep(name), result.to_json())
+        write_json(job.run.sweep(name), result.to_json())  # after its time, which is read from a run that has it
 
 
 def search_probe(job: Job, name: str) -> None:
@@ -105,7 +105,7 @@ def search_probe(job: Job, name: str) -> None:
     # All points of the grid are trained in one pass over the same batches.
     passes = settings.probe.epochs * len(job.samples("train"))
     costs = [read_json(job.run.features(name, split).with_suffix(".json")) for split in ("train", "tune")]
-    seconds = {"features": sum(cost["seconds_from_scratch"] for cost in costs)}
+    seconds = {"features": sum(cost["seconds_from_scratch"] * cost["cores"] for cost in costs)}
     seconds |= {"sweep": read_json(job.run.timings)[f"{name} sweep"]}
     total = sum(seconds.values())
     write_search(job, name, len(content["table"]), content["best"], passes=passes, seconds=total, parts=seconds)

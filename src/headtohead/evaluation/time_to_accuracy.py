@@ -165,25 +165,27 @@ def costs_of_goals(logs: dict[str, list[Log]], before: dict[str, Json], num_imag
     ]
 
 
-def before_the_loop(features: dict[str, Json], counts: dict[str, int], timings: Json) -> dict[str, Json]:
+def before_the_loop(features: dict[str, Json], counts: dict[str, int], search: float, sweep: float) -> dict[str, Json]:
     """Seconds of CNN and probe before their loops: features as if none had been cached, and the choice on `tune`.
+
+    Seconds of one core, as in the loops: features count for each core that computed them. `search` and `sweep` are the
+    seconds of the CNN's and the head's choice.
 
     `features` is the probe's cost by split (`probe.features.Cost`), `counts` the number of images by split. The loop
     reads the plain view of `tune` alone: its augmented ones, if any, are for the training on `train` and `tune`.
 
-    >>> cost = {"seconds_from_scratch": 10.0, "views": 500}
-    >>> timings = {"probe sweep": 2.0}
-    >>> before_the_loop({"train": cost, "tune": cost | {"views": 50}}, {"train": 100, "tune": 50}, timings)["probe"]
+    >>> cost = {"seconds_from_scratch": 5.0, "cores": 2, "views": 500}
+    >>> before_the_loop({"train": cost, "tune": cost | {"views": 50}}, {"train": 100, "tune": 50}, 0.0, 2.0)["probe"]
     {'plain_features': 12.0, 'features': 20.0, 'choice': 2.0}
     """
-    seconds = {split: float(cost["seconds_from_scratch"]) for split, cost in features.items()}
+    seconds = {split: float(cost["seconds_from_scratch"] * cost["cores"]) for split, cost in features.items()}
     plain = {split: seconds[split] * counts[split] / cost["views"] for split, cost in features.items()}
     return {
-        "cnn": {"plain_features": 0.0, "features": 0.0, "choice": timings.get("cnn search", 0.0)},  # absent: no search
+        "cnn": {"plain_features": 0.0, "features": 0.0, "choice": search},
         "probe": {
             "plain_features": plain["train"] + plain["tune"],
             "features": seconds["train"] + plain["tune"],
-            "choice": timings["probe sweep"],
+            "choice": sweep,
         },
     }
 
@@ -198,7 +200,8 @@ def time_to_accuracy(run: RunDir, seeds: tuple[int, ...]) -> Json:
     """
     features = {split: read_json(run.features("probe", split).with_suffix(".json")) for split in ("train", "tune")}
     counts = {split: sum(numbers) for split, numbers in read_json(run.data)["counts"].items()}
-    before = before_the_loop(features, counts, read_json(run.timings))
+    search, sweep = read_json(run.search("cnn"))["seconds"], read_json(run.search("probe"))["parts"]["sweep"]
+    before = before_the_loop(features, counts, search, sweep)
     starts = {name: spent["features"] + spent["choice"] for name, spent in before.items()}
     logs = {name: [run.seed(name, seed).read_log() for seed in seeds] for name in before}
     goals = costs_of_goals(logs, before, counts["train"])

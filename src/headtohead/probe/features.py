@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from headtohead.core.array_store import Array, Store
 from headtohead.core.cache import FEATURES, bound, cache_folder
+from headtohead.core.executor import num_cores
 from headtohead.core.files import read_json, write_atomically, write_json
 from headtohead.core.prefetch import prefetch
 from headtohead.core.progress import bar, say
@@ -65,6 +66,7 @@ class Cost:
     computed: int  # how many of them were computed in this call
     seconds: float  # of this call
     seconds_from_scratch: float  # for all of them without a cache
+    cores: int  # that computed at once, so that seconds can be compared with those of a training, which has one
     poolings: tuple[str, ...]
     batching: dict[str, Any]  # the `Measurement` as JSON; {} where everything was cached
 
@@ -168,7 +170,9 @@ def extract(
         seconds_per_view = float(record["seconds"] / record["views"]) if record else 0.0
         from_scratch = (len(keys) - len(missing)) * seconds_per_view + (seconds if missing else 0.0)
         content = asdict(measurement) if measurement else {}
-        cost = Cost(len(keys), len(missing), round(seconds, 3), round(from_scratch, 3), backbone.net.poolings, content)
+        cores = num_cores() if device.type == "cpu" else 1
+        spent = round(seconds, 3), round(from_scratch, 3)
+        cost = Cost(len(keys), len(missing), *spent, cores, backbone.net.poolings, content)
         write_json(out.with_suffix(".json"), asdict(cost))
 
     write_atomically(out, write)

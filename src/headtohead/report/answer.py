@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from headtohead.core.printable import printable
+from headtohead.report.choices import fixed_recipe
 from headtohead.report.data import leak_line
 from headtohead.report.heads import alarm_lines
 from headtohead.report.results import Results, winner
@@ -26,8 +27,8 @@ class Caution:
     fix: str = ""
 
 
-def answer(results: Results, run: RunDir, seconds: float) -> list[str]:
-    """The lines to print; `seconds` is the duration of the run."""
+def answer(results: Results, run: RunDir, seconds: float | None = None) -> list[str]:
+    """The lines to print; `seconds` is the duration of the run, None while it goes on."""
     c = results.comparison
     found = cautions(results)
     fixes = [caution.fix for caution in found if caution.fix]
@@ -41,7 +42,7 @@ def answer(results: Results, run: RunDir, seconds: float) -> list[str]:
         f"First: {fixes[0] if fixes else next_step(results)}",
         f"Report: {printable(run.report('en'))}",
         f"Training curves: tensorboard --logdir {printable(logs)}",
-        f"Done in {duration(seconds)}.",
+        *([] if seconds is None else [f"Done in {duration(seconds)}."]),
     ]
 
 
@@ -82,8 +83,8 @@ def cautions(r: Results) -> list[Caution]:
     alarms = alarm_lines(r, SAY).splitlines()
     found = [*failed_checks(r), *leaks(r), *contradictions(r), *stand_ins(r), *floor(r)]
     found += [Caution(plain(line.removeprefix("- "))) for line in alarms]
-    if r.settings.quick:
-        found.append(Caution("A quick run: both models by a fixed recipe, without search and without refit."))
+    if line := plain(fixed_recipe(r, SAY)):
+        found.append(Caution(line))
     return found
 
 

@@ -198,9 +198,17 @@ def price(r: Results, say: Say) -> str:
     """The total cost of each contender."""
     k = len(r.comparison["seeds"])
     loop_s = {c: sum(row["seconds"] for row in r.contender(c)["trainings"]) for c in ("cnn", "probe")}
-    parts = [r.features_s(), r.timings.get("probe sweep", 0.0), loop_s["probe"]]
-    cnn, probe = seconds(loop_s["cnn"], say), seconds(sum(parts), say)
-    features, sweep, heads = (seconds(part, say) for part in parts)
+    searches = r.comparison["searches"]
+    search_s, parts = searches["cnn"]["seconds"], [*searches["probe"]["parts"].values(), loop_s["probe"]]
+    cnn, probe = seconds(search_s + loop_s["cnn"], say), seconds(sum(parts), say)
+    search, loop, features, sweep, heads = (seconds(part, say) for part in (search_s, loop_s["cnn"], *parts))
+    searched = say(f", of which {search} search and {loop} training", f", из них {search} поиск и {loop} обучение")
+    if not searches["cnn"]["trials"]:
+        searched = say(" without a search", " без поиска")
+    refits = say(
+        " The trainings on `train` and `tune` together are not counted.",
+        " Повторное обучение на `train` и `tune` не учтено.",
+    )
     d = r.comparison["pair"]["difference"]["accuracy"]
     gap = f"{abs(100 * d['mean']):.1f}"
     advice = {
@@ -213,10 +221,10 @@ def price(r: Results, say: Say) -> str:
     }[winner(d)]  # fmt: skip
     cnn_size, probe_size = (count(r.cost["models"][name]["parameters"]) for name in ("cnn", "vit"))
     return say(
-        f"**What does it cost?** {k} seeds of the CNN took {cnn}; {k} seeds of the probe {probe}, of which {features} features, "
-        f"{sweep} sweep and {heads} heads. In use, the CNN carries {cnn_size} parameters, the probe {probe_size}. {advice}",
-        f"**Чего это стоит?** CNN, зёрен {k}: {cnn}; голова, зёрен {k}: {probe}, из них {features} признаки, {sweep} перебор и "
-        f"{heads} головы. В применении у CNN {cnn_size} параметров, у {'ViT' if is_vit_tiny(r.settings.backbone[0]) else 'основы'} с "
+        f"**What does it cost?** {k} seeds of the CNN took {cnn}{searched}; {k} seeds of the probe {probe}, of which {features} features, "
+        f"{sweep} sweep and {heads} heads.{refits if r.settings.refits else ''} In use, the CNN carries {cnn_size} parameters, the probe {probe_size}. {advice}",
+        f"**Чего это стоит?** CNN, seed {k}: {cnn}{searched}; linear probe, seed {k}: {probe}, из них {features} признаки, {sweep} подбор "
+        f"гиперпараметров и {heads} обучение.{refits if r.settings.refits else ''} В применении у CNN {cnn_size} параметров, у {'ViT' if is_vit_tiny(r.settings.backbone[0]) else 'основы'} с "
         f"головой {probe_size}. {advice}",
     )
 

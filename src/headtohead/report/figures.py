@@ -35,6 +35,8 @@ def draw_comparison(run: RunDir, settings: Settings, comparison: Json) -> None:
     scores(results, titles, folder / "scores.png")
     against_seconds(comparison["time"], folder / "accuracy-against-seconds.png")
     step_parts(read_json(run.cost)["models"], folder / "step-parts.png")
+    if comparison["searches"]["cnn"]["trials"]:
+        search(comparison["searches"], folder / "search.png")
     for name in names:
         classes, matrix = tuple(results[name]["per_class"]), np.array(results[name]["confusion"])
         for kind in ("counts", "shares"):
@@ -138,16 +140,10 @@ SHOWN = {"cnn": CONTENDERS["cnn"].colour, "probe": CONTENDERS["probe"].colour, "
 TITLES = {"cnn": "small CNN", "probe": "linear probe", "knn": "nearest neighbours, same features"}
 
 
-def is_cut_short(points: list[Json]) -> bool:
-    """Whether any of the CNN's few-shot trainings has fewer epochs than the main one."""
-    epochs = [p["contenders"]["cnn"]["chosen"][0]["epochs"] for p in points]
-    return min(epochs) < epochs[-1]
-
-
 def budget_curve(points: list[Json], path: Path) -> None:
     """Accuracy and macro-F1 by images per class, with intervals and a dot per draw.
 
-    The CNN's last point is that of the main training. It is joined to the others only if these are not shorter.
+    The last point of CNN and probe is the main training, with its own choices and image passes: a dashed line leads to it.
     """
     figure = Figure(figsize=(10, 3.8))
     axes = figure.subplots(1, 2, sharey=True)
@@ -156,21 +152,43 @@ def budget_curve(points: list[Json], path: Path) -> None:
         for shift, (name, color) in zip((0.97, 1.0, 1.03), SHOWN.items(), strict=True):
             rows = [p["contenders"][name][metric] for p in points]
             x = [shift * value for value in at]
-            joined = len(x) - (name == "cnn" and is_cut_short(points))
-            axis.plot(x[:joined], [row["mean"] for row in rows[:joined]], "-", color=color, lw=1.2)
+            mean, alike = [row["mean"] for row in rows], len(x) - (name != "knn")  # points of one protocol
+            axis.plot(x[:alike], mean[:alike], "-", color=color, lw=1.2)
+            axis.plot(x[max(0, alike - 1) :], mean[max(0, alike - 1) :], "--", color=color, lw=1.2)
             for place, row in zip(x, rows, strict=True):
                 axis.plot([place, place], [row["low"], row["high"]], color=color, lw=2, alpha=0.6)
                 axis.plot([place] * len(row["per_draw"]), row["per_draw"], ".", color=color, ms=4)
-            axis.plot(x, [row["mean"] for row in rows], "o", color=color, ms=5, label=TITLES[name])
+            axis.plot(x, mean, "o", color=color, ms=5, label=TITLES[name])
         axis.set_xscale("log")
         axis.set_xticks(at, [str(p["images_per_class"]) for p in points])
         axis.minorticks_off()
-        axis.set_xlabel("training images per class")
+        axis.set_xlabel("labelled images per class")
         axis.set_title(f"{heading} on val")
         axis.set_ylim(0, 1.02)
         axis.grid(alpha=0.3)
     handles, titles = axes[0].get_legend_handles_labels()
     figure.legend(handles, titles, fontsize=8, ncols=len(titles), loc="upper center", bbox_to_anchor=(0.5, 0.0))
+    save(figure, path)
+
+
+def search(searches: dict[str, Json], path: Path) -> None:
+    """Best accuracy on `tune` so far against the seconds spent on choices; the probe's line begins with its features."""
+    trials, probe = searches["cnn"]["table"], searches["probe"]
+    spent = {"cnn": [row["seconds"] for row in trials], "probe": [*probe["parts"].values()]}
+    found = {"cnn": [row["tune_accuracy"] for row in trials], "probe": [0.0, probe["best"]["tune_accuracy"]]}
+    labels = {"cnn": "small CNN, trial by trial", "probe": "linear probe: features, then all trials"}
+    figure = Figure(figsize=(7, 3.4))
+    axis = figure.subplots()
+    end = max(map(sum, spent.values()))
+    for name, label in labels.items():
+        x, y = [*np.cumsum(spent[name]), end], [*np.maximum.accumulate(found[name]), max(found[name])]
+        axis.step(x, y, "o-", where="post", markevery=slice(0, -1), color=SHOWN[name], ms=3, lw=1.2, label=label)
+    axis.set_xlabel("seconds spent on choices")
+    axis.set_ylabel("best accuracy on tune so far")
+    axis.set_xlim(left=0)
+    axis.set_ylim(0, 1.02)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
     save(figure, path)
 
 

@@ -18,7 +18,6 @@ class Results:
     checks: Json
     backbones: dict[str, Json]  # by probe
     sweeps: dict[str, Json]
-    features: dict[str, dict[str, Json]]  # by probe and split (train and tune), the time they took
     frozen_proofs: dict[str, Json]
     cost: Json
     comparison: Json
@@ -26,11 +25,10 @@ class Results:
     audit: Json
     neighbours: list[Json]
     panels: dict[str, Json]  # by probe
-    budget: Json | None  # None if the label budget was left out
-
-    def features_s(self, contender: str = "probe") -> float:
-        """Seconds for the features of `train` and `tune` without a cache."""
-        return float(sum(split["seconds_from_scratch"] for split in self.features[contender].values()))
+    # What follows the first report: None until it is there, and where it is left out.
+    untrained: Json | None
+    budget: Json | None
+    splits: Json | None
 
     @property
     def contenders(self) -> tuple[str, ...]:
@@ -61,10 +59,6 @@ def read_results(run: RunDir) -> Results:
         checks=read_json(run.checks),
         backbones={name: read_json(run.backbone(name)) for name in probes},
         sweeps={name: read_json(run.sweep(name)) for name in probes},
-        features={
-            name: {split: read_json(run.features(name, split).with_suffix(".json")) for split in ("train", "tune")}
-            for name in probes
-        },
         frozen_proofs={name: read_json(run.scores(name))["frozen"] for name in probes},
         cost=read_json(run.cost),
         comparison=read_json(run.comparison),
@@ -72,5 +66,7 @@ def read_results(run: RunDir) -> Results:
         audit=read_json(run.audit),
         neighbours=read_json(run.neighbours)["neighbours"],
         panels={name: read_json(run.panel(name)) for name in probes},
+        untrained=read_json(run.untrained) if run.untrained.exists() else None,
         budget=read_json(run.budget) if run.budget.exists() else None,
+        splits=read_json(run.splits) if run.splits.exists() else None,
     )

@@ -1,22 +1,14 @@
 """The sections on the `val` images: metrics, pairs, generalisation, confusions."""
 
 from headtohead.core.files import Json
-from headtohead.report.results import Results
-from headtohead.report.text import Say, Section, contender_name, esc, pct, points, points_interval, table
+from headtohead.report.results import Results, winner
+from headtohead.report.text import Say, Section, backbone_name, contender_name, esc, pct, points, points_interval, table
 from headtohead.settings.contenders import is_vit_tiny
 
 
 def metrics(r: Results, say: Say) -> Section:
     """The metric table, the paired comparisons, and the scores of every class."""
     level = pct(r.comparison["confidence"])
-    rows = []
-    for name, scores in r.comparison["contenders"].items():
-        cells = [contender_name(r.settings, name, say)]
-        for metric in ("accuracy", "macro_f1"):
-            row = scores[metric]
-            spread = f" ± {100 * row['sd']:.1f}" if row["sd"] is not None else ""
-            cells.append(f"{100 * row['mean']:.1f}{spread} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]")
-        rows.append(cells)
     classes = [r.contender(name)["per_class"] for name in r.contenders]
     per_class = [
         (
@@ -43,7 +35,9 @@ def metrics(r: Results, say: Say) -> Section:
             f"зёрнам ({len(r.comparison['seeds'])}); в скобках бутстреп-интервал {level} "
             f"({r.comparison['resamples']} перевыборок изображений).",
         ),
-        table(["", say("accuracy", "точность"), "macro-F1"], rows),
+        score_table(r, say),
+        *refit(r, say),
+        *pretraining(r, say),
         *paired_scores(r.comparison["pair"], ("CNN", say("Probe", "Голова")), ("CNN", say("probe", "голова")), say),
         *further_pairs,
         *generalisation_table(r, say),
@@ -51,6 +45,68 @@ def metrics(r: Results, say: Say) -> Section:
         table([say("class", "класс"), *columns, "n"], per_class),
     ]
     return Section(say("Metrics", "Метрики"), "\n\n".join(body))
+
+
+def score_table(r: Results, say: Say) -> str:
+    """Accuracy and macro-F1 of contenders and baselines, of random weights, and of the trainings before the refit."""
+    rows = [(contender_name(r.settings, name, say), scores) for name, scores in r.comparison["contenders"].items()]
+    if r.untrained:
+        net = backbone_name(r.settings)
+        rows.append((say(f"{net} with random weights", f"{net} со случайными весами"), r.untrained["scores"]))
+    if before := r.comparison["without_refit"]:
+        alone = say("trained on `train` alone", "обучение только на `train`")
+        rows += [(f"{contender_name(r.settings, name, say)}, {alone}", s) for name, s in before["contenders"].items()]
+    header = ["", say("accuracy", "точность"), "macro-F1"]
+    return table(header, [(title, *(score(scores[m]) for m in ("accuracy", "macro_f1"))) for title, scores in rows])
+
+
+def score(row: Json) -> str:
+    """A score in per cent with its spread over the seeds, if there are several, and its interval.
+
+    >>> score({"mean": 0.5, "sd": 0.012, "low": 0.45, "high": 0.55})
+    '50.0 ± 1.2 % [45.0, 55.0]'
+    """
+    spread = f" ± {100 * row['sd']:.1f}" if row["sd"] is not None else ""
+    return f"{100 * row['mean']:.1f}{spread} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+
+
+def refit(r: Results, say: Say) -> list[str]:
+    """On what the models of the headline were trained, and the difference before that; nothing without a refit."""
+    if not r.comparison["without_refit"]:
+        return []
+    difference = r.comparison["without_refit"]["pair"]["difference"]
+    accuracy, macro_f1 = (points_interval(difference[metric]) for metric in ("accuracy", "macro_f1"))
+    return [
+        say(
+            "The models of the headline were trained again on `train` and `tune` together, for the chosen number of epochs. Recipe and "
+            "epochs were fixed before; `val` is seen once, after all choices. Trained on `train` alone (the last rows), probe minus CNN is "
+            f"{accuracy} points in accuracy and {macro_f1} in macro-F1.",
+            "Модели основного результата обучены заново на `train` и `tune` вместе, выбранное число эпох. Конфигурация и число эпох "
+            "зафиксированы до этого; `val` используется один раз, после всех выборов. При обучении только на `train` (последние строки) linear probe "
+            f"минус CNN: {accuracy} п. п. точности и {macro_f1} п. п. macro-F1.",
+        )
+    ]
+
+
+def pretraining(r: Results, say: Say) -> list[str]:
+    """What the pretrained weights bring, in one sentence; nothing until the untrained backbone was measured."""
+    if not r.untrained:
+        return []
+    row, net = r.untrained["difference"]["accuracy"], backbone_name(r.settings)
+    difference = points_interval(row)
+    outcome = {
+        "pretrained": "",
+        "tie": say(", which cannot be told from zero", ", неотличимо от нуля"),
+        "random": say(": **the random weights are better**", ": **случайные веса лучше**"),
+    }[winner(row, "random", "pretrained")]
+    return [
+        say(
+            f"**Pretraining brings** {difference} points of accuracy{outcome}: the probe minus a probe on {net} with random weights, "
+            "by the same protocol.",
+            f"**Предобучение даёт** {difference} п. п. точности{outcome}: разность linear probe и такого же probe на {net} со "
+            "случайными весами, по тому же протоколу.",
+        )
+    ]
 
 
 def confusions(r: Results, say: Say) -> Section:

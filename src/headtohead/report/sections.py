@@ -3,15 +3,16 @@
 from collections.abc import Callable
 
 from headtohead.report.budget import label_budget
+from headtohead.report.choices import choices, fixed_recipe
 from headtohead.report.conclusions import conclusions, verdict
 from headtohead.report.data import data, duplicates, leak_line
 from headtohead.report.heads import alarm_lines, heads
 from headtohead.report.resources import resources
 from headtohead.report.results import Results
 from headtohead.report.scores import confusions, metrics
-from headtohead.report.text import Say, Section, code, esc, seconds, table
+from headtohead.report.splits import repeated_splits
+from headtohead.report.text import Say, Section, backbone_name, code, esc, seconds, table
 from headtohead.report.training import training
-from headtohead.settings.contenders import is_vit_tiny, short_name
 from headtohead.settings.toml import flatten
 
 SOURCES = {"given": "дан", "hub cache": "кеш hub", "built-in": "встроенная"}  # of a backbone's weights, in Russian
@@ -26,9 +27,9 @@ def summary(r: Results, say: Say) -> Section:
             f"**{failed} of {total} sanity checks FAILED, and the run was told to go on.**",
             f"**Не пройдено проверок: {failed} из {total}; было велено продолжать.**",
         )
-    backbone = "ViT-Tiny" if is_vit_tiny(r.settings.backbone[0]) else esc(short_name(r.settings.backbone[0]))
+    backbone = backbone_name(r.settings)
     title = say(f"Small CNN against {backbone} on", f"Малая CNN против {backbone} на данных")
-    warnings = (leak_line(r, say), stand_in(r, say), alarm_lines(r, say))
+    warnings = (leak_line(r, say), stand_in(r, say), alarm_lines(r, say), fixed_recipe(r, say))
     body = [*filter(None, warnings), verdict(r, say), gate, "![](figures/scores.png)"]
     return Section(f"{title} {esc(r.data['name'])}", "\n\n".join(body))
 
@@ -84,7 +85,9 @@ def what_was_run(r: Results, say: Say) -> Section:
         (say("seeds", "зёрна"), ", ".join(map(str, r.settings.seeds))),
         *(row for name in r.backbones for row in backbone_rows(r, name, say)),
     ]
-    times = [(esc(stage), seconds(spent, say)) for stage, spent in r.timings.items() if stage != "report"]
+    times = [
+        (esc(stage), seconds(spent, say)) for stage, spent in r.timings.items() if stage not in ("report", "finish")
+    ]
     settings = [
         (code(key), code(list(value) if isinstance(value, tuple) else value))
         for key, value in flatten(r.settings).items()
@@ -131,8 +134,10 @@ SECTIONS: tuple[Callable[[Results, Say], Section], ...] = (
     checks,
     training,
     metrics,
+    choices,
     heads,
     label_budget,
+    repeated_splits,
     confusions,
     resources,
 )

@@ -3,17 +3,18 @@
 import math
 
 from headtohead.core.files import Json
-from headtohead.report.results import winner
+from headtohead.report.results import Results, winner
 from headtohead.report.text import Say, Section, pct, pct_interval, points_interval, table
 from headtohead.report.time_to_accuracy import name_of
 
 SOURCES = ("images", "split", "seed")
 
 
-def repeated_splits(splits: Json, say: Say) -> Section:
-    """Whether another split changes the answer, and where the spread comes from."""
-    title = say("Repeated splits", "Повторные разбиения")
-    return Section(title, "\n\n".join([answer(splits, say), scores_table(splits, say), *spread(splits, say)]))
+def repeated_splits(r: Results, say: Say) -> Section:
+    """Whether another split changes the answer, and where the spread comes from; empty if it was not asked for."""
+    splits = r.splits
+    body = [answer(splits, say), scores_table(splits, say), *spread(splits, say)] if splits else []
+    return Section(say("Repeated splits", "Повторные разбиения"), "\n\n".join(body))
 
 
 def answer(splits: Json, say: Say) -> str:

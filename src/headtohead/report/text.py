@@ -95,7 +95,9 @@ def count(number: float) -> str:
 
 
 def seconds(value: float, say: Say) -> str:
-    """A duration: two decimals below ten seconds, in minutes from two minutes on."""
+    """A duration: two decimals below ten seconds (two digits below a tenth), in minutes from two minutes on."""
+    if value < 0.1:
+        return f"{value:.2g} {say('s', 'с')}"
     if value < 10:
         return f"{value:.2f} {say('s', 'с')}"
     return f"{value:.0f} {say('s', 'с')}" if value < 120 else f"{value / 60:.1f} {say('min', 'мин')}"
@@ -104,6 +106,11 @@ def seconds(value: float, say: Say) -> str:
 def capital(text: str) -> str:
     """`text` with a capital first letter."""
     return text[:1].upper() + text[1:]
+
+
+def backbone_name(settings: Settings) -> str:
+    """The name of the first backbone in the report."""
+    return "ViT-Tiny" if is_vit_tiny(settings.backbone[0]) else esc(short_name(settings.backbone[0]))
 
 
 def contender_name(settings: Settings, name: str, say: Say) -> str:

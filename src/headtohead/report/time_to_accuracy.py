@@ -28,8 +28,8 @@ def whole_points(share: float) -> str:
 
 
 def thousands(number: float, say: Say) -> str:
-    """A large number in full, its thousands set apart by commas, in Russian by no-break spaces."""
-    return f"{number:,.0f}".replace(",", say(",", "\N{NO-BREAK SPACE}"))
+    """A large number with three digits, its thousands set apart by commas, in Russian by no-break spaces."""
+    return f"{float(f'{number:.3g}'):,.0f}".replace(",", say(",", "\N{NO-BREAK SPACE}"))
 
 
 def to_common_accuracy(times: Json, say: Say) -> str:
@@ -192,11 +192,11 @@ def what_is_timed(times: Json, say: Say) -> str:
     features, sweep = (seconds(before["probe"][part], say) for part in ("features", "choice"))
     search = seconds(before["cnn"]["choice"], say)
     return say(
-        "For one seed, means over the seeds: accuracy on `tune` of the epoch that would be taken if the training ended then. "
+        "For one seed, means over the seeds, in seconds of one core: accuracy on `tune` of the epoch that would be taken if the training ended then. "
         f"Before its first epoch the probe has spent {features} on the features of `train` and `tune`, "
         f"decoding included and as if no cache had held any, and {sweep} on its sweep; the CNN, whose images are decoded "
         f"beforehand, {search} on its search. These accuracies are for comparing times: `tune` has been chosen on.",
-        "Для одного seed, в среднем по всем seed: точность на `tune` той эпохи, которая была бы взята, если бы обучение "
+        "Для одного seed, в среднем по всем seed, в секундах одного ядра: точность на `tune` той эпохи, которая была бы взята, если бы обучение "
         f"закончилось в этот момент. До первой эпохи linear probe тратит {features} на признаки `train` и `tune`, с "
         f"декодированием и как если бы в кеше их не было, и {sweep} на перебор гиперпараметров; CNN, чьи изображения "
         f"декодированы заранее, {search} на поиск. Эти точности служат для сравнения времени: по `tune` делались выборы.",

@@ -30,20 +30,16 @@ def trainings_table(r: Results, say: Say) -> list[str]:
     rows = []
     for name in r.contenders:
         seeds: list[Json] = r.contender(name)["trainings"]
-        features = r.features_s(name) if name in r.features else None
-        choice = r.timings.get(f"{name} sweep", r.timings.get(f"{name} search"))
         rows.append(
             (
                 contender_name(r.settings, name, say),
                 pct(mean(seed["tune_accuracy"] for seed in seeds)),
                 ", ".join(str(seed["best_epoch"] + 1) for seed in seeds) + f" / {seeds[0]['num_epochs']}",
                 seconds(sum(seed["seconds"] for seed in seeds), say),
-                *("" if spent is None else seconds(spent, say) for spent in (features, choice)),
             )
         )
     header = say(
-        " | `tune` accuracy | best epochs | loop, all seeds | features | choice of hyperparameters",
-        " | точность на `tune` | лучшие эпохи | цикл, все seed | признаки | выбор гиперпараметров",
+        " | `tune` accuracy | best epochs | loop, all seeds", " | точность на `tune` | лучшие эпохи | цикл, все seed"
     )
     alarms = [
         alarm_line(r, name, alarm, say) for name, alarms in r.comparison["training_alarms"].items() for alarm in alarms

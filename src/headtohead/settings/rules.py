@@ -9,7 +9,10 @@ from headtohead.settings.contenders import ALWAYS, CONTENDERS
 from headtohead.settings.schema import BUILTIN, Settings
 from headtohead.settings.toml import flatten, misfits
 
-WITHOUT_DUPLICATES = ("seeds", "backbone", "contenders", "probe.optimizers", "budget.sizes")
+WITHOUT_DUPLICATES = (
+    "seeds", "backbone", "contenders", "probe.optimizers", "budget.sizes", "cnn.sides", "cnn.poolings",
+    "cnn.learning_rates", "cnn.weight_decays", "cnn.min_crops", "cnn.smoothings",
+)  # fmt: skip
 
 
 def problems(settings: Settings) -> list[str]:
@@ -23,6 +26,7 @@ def problems(settings: Settings) -> list[str]:
         (not settings.weights or settings.backbone != (BUILTIN,), "weights: the built-in backbone brings its own"),
         (is_pattern(regex), f"data.group_pattern: `{regex}` is not a regular expression with exactly one group (...)"),
         (not both, f"data.leave_out and data.stop_at: both name {', '.join(both)}"),
+        (settings.splits != 1, "splits: one split has no spread; 2 or more, or 0 for none"),
         (
             not any(map(is_raw_byte, data.folder)),
             f"data.folder: {printable(data.folder)} is not UTF-8 and cannot be saved; rename it, or run from inside it",

@@ -1,6 +1,7 @@
 """The run folder: the only module that knows its file names. A stage is done when its last file exists."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -153,11 +154,15 @@ class RunDir:
         return self.finished.exists()
 
     def clear_unfinished(self) -> None:
-        """Delete the half-written files of processes of this machine that were killed."""
+        """Delete what processes of this machine left when they were killed: half-written files, parts of results."""
         for path in self.path.rglob(".tmp-*"):
             with suppress(OSError, ValueError, OverflowError):  # not a name of ours
                 if path.is_file() and not psutil.pid_exists(int(path.name.split("-")[1])):
                     path.unlink()
+        trials = {path: path.with_name("search.json") for path in self.path.glob("*/trials")}
+        for parts, result in (trials | {self.split_parts: self.splits}).items():
+            if result.exists():
+                shutil.rmtree(parts, ignore_errors=True)
 
     def own_settings(self) -> Settings | None:
         """The settings that the folder was made with; None if the folder is new."""

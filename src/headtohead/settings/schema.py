@@ -60,7 +60,7 @@ class Data(Strict):
     min_crop: Area = 0.5
     """Smallest share of the image's area that RandomResizedCrop keeps in views for a pretrained backbone."""
     flip: bool = True
-    """Whether a random view may be mirrored; `--no-data.flip` for letters and arrows. The CNN's search tries both."""
+    """Whether a random view may be mirrored; `--data.no-flip` for letters and arrows. The CNN's search tries both."""
     on_bad: Literal["stop", "leave-out"] = "stop"
     """What to do with images that cannot be decoded, after all have been listed."""
     leave_out: tuple[ImageFindingName, ...] = ()
@@ -95,10 +95,10 @@ class Cnn(Strict):
     """Which CNN of `models/cnn.py`."""
     search: Literal["halving", "none"] = "halving"
     """`halving`: recipes of the values below are tried, the better ones longer; `none`: the first value of each."""
-    trials: AtLeastOne = 16
+    trials: AtLeastOne = 12
     """Recipes that the search begins with."""
     epochs: NotNegative = 0
-    """Passes over the training images; 0: as many as make about 50,000 image passes, at least 10."""
+    """Passes over the training images; 0: by the number of images, 46 for 870, 23 for 2,400, at least 10."""
     sides: tuple[Annotated[int, Ge(16)], ...] = ()  # the three poolings need 16 px
     """Sides of the square input to choose from, px; none given: 48, 32 and 64, none beyond the images' own size."""
     poolings: Annotated[tuple[Annotated[int, Interval(ge=1, le=8)], ...], MinLen(1)] = (4, 1)
@@ -107,7 +107,7 @@ class Cnn(Strict):
     """Peak learning rates of AdamW to choose from."""
     weight_decays: Annotated[tuple[Decay, ...], MinLen(1)] = (0.05, 0.5)
     """Weight decays of AdamW to choose from."""
-    min_crops: Annotated[tuple[Area, ...], MinLen(1)] = (0.5, 0.25)
+    min_crops: Annotated[tuple[Area, ...], MinLen(1)] = (0.5, 0.8)
     """Smallest shares of the image's area that RandomResizedCrop keeps, to choose from."""
     smoothings: Annotated[tuple[Annotated[float, Interval(ge=0, lt=1)], ...], MinLen(1)] = (0.0, 0.1)
     """Label smoothings to choose from."""

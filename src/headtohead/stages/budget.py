@@ -69,11 +69,14 @@ def few_shot(
     """
     everything = [*images, *tune]
     num_evaluations = min(MAX_EVALUATIONS, num_epochs(len(everything), passes))
+    made = 0  # image passes of all trainings, if none ended early
 
     def run(recipe: Json, of: Sequence[int], on: Batches | None, stop_after: int = 0) -> TrainState:
         """Train on `of`; an epoch here is as many passes over the images as lie between two evaluations."""
+        nonlocal made
         net, plan = build(recipe)
         times = max(1, round(num_epochs(len(of), passes) / num_evaluations))
+        made += num_evaluations * times * len(of)
         plan = replace(plan, epochs=num_evaluations, stop_after=stop_after)
         return train(net, Repeated(feed(recipe, of, True), times), on, plan)
 
@@ -85,7 +88,7 @@ def few_shot(
         trials.append((max(last, state.best_accuracy), -state.best_loss, state.best_accuracy > last, state, recipe))
     _, _, early, state, recipe = max(trials, key=lambda trial: trial[:2])
     refit = run(recipe, everything, None, state.best_epoch + 1 if early else 0)
-    choice: Json = {"recipe": recipe, "trials": len(recipes), "passes": (len(recipes) + 1) * passes}
+    choice: Json = {"recipe": recipe, "trials": len(recipes), "passes": made}
     choice |= {"epochs": num_evaluations, "best_epoch": state.best_epoch, "taken": "lowest loss" if early else "last"}
     return refit.model, choice
 
@@ -96,7 +99,8 @@ def few_shot_cnn(job: Job, images: list[int], tune: list[int], seed: int) -> Res
     It chooses between a grid that keeps place and the mean, which suits textures.
     """
     pool = cnn_images(job, LABELLED)
-    recipes = [default_recipe(job) | {"pooling": pooling} for pooling in (*job.settings.cnn.poolings, 1)[:2]]
+    poolings = [*dict.fromkeys((*job.settings.cnn.poolings, 1, 4))][:2]
+    recipes = [default_recipe(job) | {"pooling": pooling} for pooling in poolings]
 
     def build(recipe: Json) -> tuple[nn.Module, Plan]:
         return new_cnn(job, recipe, seed), cnn_plan(job, recipe, seed)

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from headtohead.contenders.base import Job
-from headtohead.contenders.cnn import IMAGE_PASSES, SEARCH_SHARE, num_epochs, sides
+from headtohead.contenders.cnn import SEARCH_SHARE, num_epochs, sides, training_epochs
 from headtohead.core.errors import BadData
 from headtohead.core.executor import choose_processes
 from headtohead.dataset.index import SPLITS
@@ -57,7 +57,7 @@ def size_of_folder(job: Job) -> Size:
 def seconds_of_stages(settings: Settings, size: Size, speed: Speed, processes: int) -> dict[str, float]:
     """Seconds of every stage with several steps of work; the others take a few seconds."""
     train, tune, val = (size.images[split] for split in SPLITS)
-    passes = train * (settings.cnn.epochs or num_epochs(max(1, train), IMAGE_PASSES))
+    passes = train * training_epochs(settings.cnn.epochs, max(1, train))
     plan = rounds(settings.cnn.trials, round(SEARCH_SHARE * passes)) if settings.searches else []
     searched = sum(this.trials * this.passes for this in plan)
     seeds, views = len(settings.seeds), 1 + settings.probe.views

@@ -1,0 +1,103 @@
+"""Tasks for the executor's tests, in a module of their own that worker processes can import."""
+
+import hashlib
+import inspect
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from headtohead.core import executor
+from headtohead.core.errors import UserError
+
+PATIENCE_S = 120.0  # a worker imports torch before its first task, on a busy machine
+
+
+def train_small_net(seed: int, out: str) -> int:
+    """Train a small CNN by the loop of all trainings; write the SHA-256 of its weights and tune loss to `out`."""
+    from headtohead.dataset.batches import ImageBatches
+    from headtohead.images.transforms import own_preprocess
+    from headtohead.models.backbones import state_hash
+    from headtohead.models.cnn import build_cnn
+    from headtohead.training.loop import Plan, train
+
+    rng = np.random.default_rng(0)
+    labels = np.arange(24) % 3
+    images = [np.clip(rng.integers(0, 120, (24, 24, 3)) + 60 * label, 0, 255).astype(np.uint8) for label in labels]
+    to = own_preprocess(images, 16)
+    batches = ImageBatches(images, labels, to, batch_size=8, seed=seed, shuffle=True, min_area=0.5)
+    plan = Plan(seed=seed, epochs=2, learning_rate=3e-3, weight_decay=0.01, warmup_share=0.1, clip_norm=5.0)
+    tune = ImageBatches(images, labels, to, batch_size=24)
+    state = train(build_cnn("small", 3, 4, 0.3, seed), batches, tune, plan)
+    digest = hashlib.sha256(state_hash(state.model.state_dict()).encode() + state.best_loss.hex().encode()).hexdigest()
+    Path(out).write_text(digest)
+    return seed
+
+
+def process_and_threads() -> tuple[int, int]:
+    """The process that runs this task, and its number of torch threads."""
+    return os.getpid(), torch.get_num_threads()
+
+
+def fail(error: type[UserError], what: str, where: str, fix: str) -> None:
+    """Raise an error of the package."""
+    raise error(what, where=where, fix=fix)
+
+
+def divide(a: float, b: float) -> float:
+    """Raises ZeroDivisionError for b = 0."""
+    return a / b
+
+
+def die() -> None:
+    """As if the system had killed this process for want of memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_with_the_lock() -> None:
+    """The same, in the middle of advancing the shared counter."""
+    inspect.getclosurevars(executor._advance).nonlocals["counter"].get_lock().acquire()
+    die()
+
+
+def wait_for(path: str) -> None:
+    """Wait until another process has written `path`."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not Path(path).exists():
+        assert time.monotonic() < deadline, path
+        time.sleep(0.01)
+
+
+def answer(value: int, after: str, done: str) -> int:
+    """`value`, once the file `after` exists; then write `done`."""
+    if after:
+        wait_for(after)
+    Path(done).write_text("")
+    return value
+
+
+def advance_and_answer(value: int, steps: list[int], then_wait_for: str = "") -> int:
+    """Advance the bar by `steps`, and wait for a file after the first of them."""
+    for number, units in enumerate(steps):
+        executor.advance(units)
+        if number == 0 and then_wait_for:
+            wait_for(then_wait_for)
+    return value
+
+
+def run_for_minutes(started: str) -> None:
+    """Write `started` and go on for longer than any test waits."""
+    Path(started).write_text(str(os.getpid()))
+    time.sleep(10 * PATIENCE_S)
+
+
+def interrupt_the_parent(others: list[str]) -> None:
+    """Once the other tasks have started: Ctrl-C, for this process and for the one that waits for it."""
+    for path in others:
+        wait_for(path)
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getppid(), signal.SIGINT)
+    time.sleep(10 * PATIENCE_S)
