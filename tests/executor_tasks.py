@@ -42,25 +42,18 @@ def process_and_threads() -> tuple[int, int]:
     return os.getpid(), torch.get_num_threads()
 
 
-def fail(error: type[UserError], what: str, where: str, fix: str) -> None:
-    """Raise an error of the package."""
+def fail(error: type[UserError], what: str, where: str, fix: str, after: str = "") -> None:
+    """Raise an error of the package, once the file `after` exists."""
+    if after:
+        wait_for(after)
     raise error(what, where=where, fix=fix)
 
 
-def divide(a: float, b: float) -> float:
-    """Raises ZeroDivisionError for b = 0."""
-    return a / b
-
-
-def die() -> None:
-    """As if the system had killed this process for want of memory."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def die_with_the_lock() -> None:
-    """The same, in the middle of advancing the shared counter."""
+def die_while_advancing(started: str) -> None:
+    """As if the system had killed this process, for want of memory, while it had the lock of the shared counter."""
+    wait_for(started)
     inspect.getclosurevars(executor._advance).nonlocals["counter"].get_lock().acquire()
-    die()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def wait_for(path: str) -> None:
@@ -88,16 +81,22 @@ def advance_and_answer(value: int, steps: list[int], then_wait_for: str = "") ->
     return value
 
 
+def write_number(path: str) -> None:
+    """Write the number of this process; the file is complete as soon as it exists."""
+    Path(f"{path}.part").write_text(str(os.getpid()))
+    Path(f"{path}.part").rename(path)
+
+
 def run_for_minutes(started: str) -> None:
-    """Write `started` and go on for longer than any test waits."""
-    Path(started).write_text(str(os.getpid()))
+    """Go on for longer than any test waits."""
+    write_number(started)
     time.sleep(10 * PATIENCE_S)
 
 
-def interrupt_the_parent(others: list[str]) -> None:
-    """Once the other tasks have started: Ctrl-C, for this process and for the one that waits for it."""
-    for path in others:
-        wait_for(path)
+def press_ctrl_c(started: str, ignored: str) -> None:
+    """Once another task has started: SIGINT for this process and for the one that waits for its tasks."""
+    wait_for(started)
     os.kill(os.getpid(), signal.SIGINT)
+    write_number(ignored)
     os.kill(os.getppid(), signal.SIGINT)
     time.sleep(10 * PATIENCE_S)

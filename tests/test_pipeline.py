@@ -241,7 +241,8 @@ def test_killed_and_resumed_anywhere_gives_the_same_bits(finished: tuple[RunDir,
     (again.path / ".tmp-folder").mkdir()
     (again.path / f".tmp-{10**30}-x").write_bytes(b"")
     # The number of workers and of processes must not matter either.
-    line = [sys.executable, "-m", "headtohead", "run", *command, "--data.workers", "2", "--processes", "1"]
+    command[command.index("--processes") + 1] = "1"
+    line = [sys.executable, "-m", "headtohead", "run", *command, "--data.workers", "2"]
     subprocess.run(line, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
     assert again.is_finished
     assert outcome(again) == outcome(run)

@@ -60,10 +60,11 @@ def test_a_view_depends_on_seed_epoch_and_number_of_the_image_alone() -> None:
         assert not any(torch.equal(a, b) for a, b in zip(all_views, other, strict=True))
 
 
-def test_views_are_torchvisions_crop_resized_and_mirrored() -> None:
+@pytest.mark.parametrize("flip", [True, False])
+def test_views_are_torchvisions_crop_resized_and_mirrored(flip: bool) -> None:
     """The views equal torchvision's operations at the boxes that the uniform numbers give."""
     index = np.arange(len(IMAGES))
-    views = random_views(IMAGES, TO, 0.3, index, CROP, 5, 7)
+    views = random_views(IMAGES, TO, 0.3, flip, index, CROP, 5, 7)
     u = uniforms(index, NUM_CROP + 1, CROP, 5, 7)
     boxes = crop_boxes(u[:, :NUM_CROP], np.array([image.shape[:2] for image in IMAGES]), 0.3)
     mirrored = u[:, NUM_CROP] < 0.5
@@ -71,7 +72,22 @@ def test_views_are_torchvisions_crop_resized_and_mirrored() -> None:
     for i, image in enumerate(IMAGES):
         tensor = torch.from_numpy(image).permute(2, 0, 1)
         crop = v2.functional.resized_crop(tensor, *boxes[i].tolist(), [16, 16], InterpolationMode.BILINEAR, True)
-        assert torch.equal(views[i], v2.functional.horizontal_flip(crop) if mirrored[i] else crop)
+        assert torch.equal(views[i], v2.functional.horizontal_flip(crop) if flip and mirrored[i] else crop)
+
+
+def test_without_flip_no_view_of_any_epoch_is_mirrored() -> None:
+    """Every image is darker on its left; without flip the crops are the same, but mirrored ones are turned back."""
+    ramp = np.repeat(np.linspace(0, 255, 30).astype(np.uint8)[None, :, None], 24, axis=0).repeat(3, axis=2)
+    options = {"batch_size": 4, "seed": 0, "min_area": 0.5}
+    as_they_are, flipped = (ImageBatches([ramp] * 11, LABELS, TO, **options, flip=flip) for flip in (False, True))
+    num_mirrored = 0
+    for epoch in range(20):
+        for a, b in zip(all_of(as_they_are, epoch), all_of(flipped, epoch), strict=True):
+            assert a[:, :, -1].mean() > a[:, :, 0].mean()
+            is_mirrored = bool(b[:, :, -1].mean() < b[:, :, 0].mean())
+            assert torch.equal(a, b.flip(2) if is_mirrored else b)
+            num_mirrored += is_mirrored
+    assert num_mirrored == pytest.approx(110, abs=30)  # of 220, four standard deviations
 
 
 def test_the_generator_is_splitmix64() -> None:
@@ -171,7 +187,7 @@ def test_plain_view_is_torchvisions_resize_and_centre_crop() -> None:
 
 
 def test_normalise_is_torchvisions() -> None:
-    views = random_views(IMAGES, TO, 0.5, np.arange(len(IMAGES)), 1)
+    views = random_views(IMAGES, TO, 0.5, True, np.arange(len(IMAGES)), 1)
     expected = v2.Normalize(TO.mean, TO.std)(views.float() / 255)
     torch.testing.assert_close(normalise(views, TO), expected)
     assert normalise(views, TO).is_contiguous(memory_format=torch.channels_last)

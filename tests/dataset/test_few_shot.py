@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headtohead.dataset.batches import FeatureBatches, batch_starts
-from headtohead.dataset.few_shot import Repeated, draw, even_batch
+from headtohead.dataset.few_shot import Repeated, cut_classes, draw, even_batch
 from headtohead.images.folder import Sample
 
 
@@ -49,6 +49,42 @@ def test_more_images_of_one_class_leave_the_draw_of_the_others() -> None:
     few, more = samples((9, 4)), samples((9, 40))
     first = lambda images: {images[i].digest for i in draw(images, 3, 0, 0) if images[i].label == 0}  # noqa: E731
     assert first(few) == first(more)
+
+
+@given(st.integers(1, 25), st.integers(0, 5), st.floats(0.01, 0.99))
+def test_a_cut_takes_its_share_of_each_class_and_splits_the_draw(size: int, number: int, share: float) -> None:
+    images = samples((9, 4, 20, 1))
+    drawn = draw(images, size, number, 0)
+    train, tune = cut_classes(images, drawn, share)
+    assert sorted([*train, *tune]) == sorted(drawn)
+    assert [i for i in drawn if i in {*train}] == train  # in the order of the draw
+    assert [i for i in drawn if i in {*tune}] == tune
+    of_class = lambda chosen: Counter(images[i].label for i in chosen)  # noqa: E731
+    for label, count in of_class(drawn).items():
+        # The nearest number to the share among those that leave both sides at least one; a single image is trained on.
+        allowed = range(1, count) if count > 1 else [0]
+        assert abs(of_class(tune)[label] - share * count) == min(abs(n - share * count) for n in allowed)
+
+
+def test_which_images_are_cut_off_depends_on_the_draw_and_not_on_their_place() -> None:
+    images = samples((9, 4, 20))
+    elsewhere = [samples((9, 4, 20), folder="z/y")[i] for i in np.random.default_rng(0).permutation(33)]
+    cuts = []
+    for number in range(4):
+        a, b = (
+            {pool[i].digest for i in cut_classes(pool, draw(pool, 8, number, 0), 0.25)[1]}
+            for pool in (images, elsewhere)
+        )
+        assert a == b
+        assert Counter(image.label for image in images if image.digest in a) == {0: 2, 1: 1, 2: 2}
+        cuts.append(frozenset(a))
+    assert len({*cuts}) == 4
+
+
+def test_a_draw_of_single_images_is_trained_on_whole() -> None:
+    images = samples((3, 1))
+    drawn = draw(images, 1, 0, 0)
+    assert cut_classes(images, drawn, 0.2) == (drawn, [])
 
 
 @pytest.mark.parametrize(("num_samples", "expected"), [(100, 50), (50, 50), (870, 62), (64, 64), (65, 32), (3, 3)])

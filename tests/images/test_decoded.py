@@ -79,6 +79,22 @@ def test_stored_images_equal_fresh_ones_and_are_decoded_once(
     assert same(decoded(part, SIDE, "x"), expected[5:2:-1])
 
 
+def test_a_subset_is_the_images_with_these_indices_stored_or_not(
+    cache: Path, files: ImageFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, chosen = fresh(files), [7, 0, 3, 3]
+    images = decoded(files, SIDE, "x")
+    images.stored[3] = None  # as if it had not fitted into the store: it is decoded at each access
+    subset = images.subset(chosen)
+    assert same(subset, [expected[i] for i in chosen])
+    assert [sample.file for sample in subset.files.samples] == ["7.jpg", "0.jpg", "3.jpg", "3.jpg"]
+    assert same(subset.subset([1, 2]), [expected[0], expected[3]])
+    assert len(images.subset([])) == 0
+    assert same(images, expected)  # the whole is as it was
+    forbid_decoding(monkeypatch)
+    assert same(images.subset([7, 0]), [expected[7], expected[0]])
+
+
 def test_images_are_not_cropped_and_keep_their_aspect(cache: Path, files: ImageFiles) -> None:
     images = decoded(files, SIDE, "x")
     for i, sample in enumerate(files.samples):

@@ -9,10 +9,19 @@ from conftest import BACKBONE
 from safetensors.torch import load_file, save_file
 from timm.data import create_transform, resolve_model_data_config
 from torch import nn
+from torchvision import models
 
 from headtohead.core.errors import BadSettings, WeightsNotFound
 from headtohead.images.transforms import normalise, plain_view
-from headtohead.models.backbones import FrozenBackbone, LinearProbe, build_head, load_backbone, state_hash
+from headtohead.models.backbones import (
+    Backbone,
+    FrozenBackbone,
+    LinearProbe,
+    build_head,
+    load_backbone,
+    state_hash,
+    untrained_like,
+)
 from headtohead.models.weights import WeightsFile, find_weights
 
 AUGREG = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
@@ -122,6 +131,73 @@ def test_a_file_named_after_another_model_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"")
     with pytest.raises(WeightsNotFound, match="named after deit_tiny_patch16_224"):
         find_weights(AUGREG, str(file))
+
+
+def pretrained(name: str, folder: Path, *, bf16: bool = False) -> Backbone:
+    """A backbone in which nothing has its initial value, as after training."""
+    generator = torch.Generator().manual_seed(1)
+    if name.startswith("torchvision/"):
+        state = models.get_model(name.removeprefix("torchvision/"), weights=None).state_dict()
+    else:
+        state = timm.create_model(name).state_dict()
+    for tensor in state.values():
+        if tensor.is_floating_point():
+            tensor += 0.1 * torch.rand(tensor.shape, generator=generator)
+        else:
+            tensor += 7
+    save_file({key: tensor.contiguous() for key, tensor in state.items()}, folder / "w.safetensors")
+    return load_backbone(WeightsFile(name, folder / "w.safetensors", "given"), bf16=bf16)
+
+
+@pytest.mark.parametrize(
+    # Some parameters belong to no layer that draws them: class token, position embedding, scales of residual branches.
+    "name",
+    [BACKBONE, "test_convnext.r160_in1k", "resnet10t.c3_in1k", "torchvision/mobilenet_v3_small"],
+)
+def test_nothing_pretrained_is_left_in_an_untrained_net(name: str, tmp_path: Path) -> None:
+    backbone = pretrained(name, tmp_path)
+    before = {key: tensor.clone() for key, tensor in backbone.net.body.state_dict().items()}
+    untrained, again, other = (untrained_like(backbone, seed) for seed in (0, 0, 1))
+    after = untrained.net.body.state_dict()
+    assert after.keys() == before.keys()
+    assert [key for key in before if torch.equal(before[key], after[key])] == []
+    # The original is as it was, and what is random is a function of the seed.
+    assert backbone.state_hash() == backbone.fingerprint == state_hash(before)
+    assert untrained.fingerprint == untrained.state_hash() == again.fingerprint
+    assert len({backbone.fingerprint, untrained.fingerprint, other.fingerprint}) == 3
+    random = [key for key, tensor in after.items() if tensor.unique().numel() > 1]
+    assert random
+    assert [key for key in random if torch.equal(after[key], other.net.body.state_dict()[key])] == []
+
+
+def test_an_untrained_net_is_used_as_the_pretrained_one(tmp_path: Path) -> None:
+    backbone = pretrained(BACKBONE, tmp_path, bf16=True)
+    rng = torch.get_rng_state()
+    untrained = untrained_like(backbone, 0)
+    assert torch.equal(torch.get_rng_state(), rng)
+    assert untrained.net.poolings == backbone.net.poolings == ("cls", "mean")
+    assert untrained.preprocess == backbone.preprocess
+    assert untrained.num_features == backbone.num_features
+    assert untrained.weights == backbone.weights
+    assert untrained.net.bf16
+    assert not any(parameter.requires_grad for parameter in untrained.net.parameters())
+    assert not any(module.training for module in untrained.net.train().modules())
+    fused = [[m.fused_attn for m in b.net.modules() if hasattr(m, "fused_attn")] for b in (backbone, untrained)]
+    assert fused[0] == fused[1] != []
+    x = torch.randn(2, 3, 160, 160)
+    assert untrained.net.pooled(x).shape == backbone.net.pooled(x).shape == (2, 2, backbone.num_features)
+    assert not torch.equal(untrained.net(x), backbone.net(x))
+
+
+def test_the_built_in_backbone_untrained_has_the_spread_that_timm_draws() -> None:
+    """The linear layers and the position embedding of a ViT begin with a truncated normal of 0.02."""
+    untrained = untrained_like(load_backbone(find_weights("builtin")), 0)
+    state = untrained.net.body.state_dict()
+    spreads = {key: tensor.std().item() for key, tensor in state.items() if key.endswith(("qkv.weight", "fc1.weight"))}
+    assert len(spreads) == 24
+    assert list(spreads.values()) == pytest.approx([0.02] * 24, rel=0.02)
+    assert state["pos_embed"].std().item() == pytest.approx(0.02, rel=0.02)
+    assert not any(tensor.any() for key, tensor in state.items() if key.endswith("qkv.bias"))
 
 
 @pytest.mark.shared

@@ -52,8 +52,8 @@ def files(images: Path) -> ImageFiles:
     return ImageFiles(images, build_index(images, "x", Data()).of("train"))
 
 
-def values(backbone: Backbone, files: ImageFiles, out: Path, num_views: int = 2) -> Any:
-    extract(backbone, files, out, num_views=num_views, min_area=0.5, label="train", device=CPU)
+def values(backbone: Backbone, files: ImageFiles, out: Path, num_views: int = 2, flip: bool = True) -> Any:
+    extract(backbone, files, out, num_views=num_views, min_area=0.5, flip=flip, label="train", device=CPU)
     return read_features(out).values
 
 
@@ -143,6 +143,26 @@ def test_more_views_are_added_to_the_cached_ones(
     assert recorded["views"] == 5 * len(files)
     from_scratch = 3 * len(files) * recorded["seconds"] / recorded["views"] + cost["seconds"]
     assert cost["seconds_from_scratch"] == pytest.approx(from_scratch, abs=2e-3)  # each is rounded to 1 ms
+
+
+def test_views_without_flip_are_cached_apart_from_those_with_it(
+    cache: Path, backbone: Backbone, files: ImageFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plain view is shared. Of the others those differ that a flip mirrors, and none without flip is mirrored."""
+    flipped = values(backbone, files, tmp_path / "flipped.npy")
+    plain = values(backbone, files, tmp_path / "plain.npy", flip=False)
+    assert read_json(tmp_path / "plain.json")["computed"] == 2 * len(files)  # of 3 views
+    assert np.array_equal(plain[0], flipped[0])
+    images, digests = [files[i] for i in range(len(files))], [sample.digest for sample in files.samples]
+    for number in (1, 2):
+        with_flip, without = (view(images, digests, backbone.preprocess, number, 0.5, flip) for flip in (True, False))
+        mirrored = [not torch.equal(a, b) for a, b in zip(with_flip, without, strict=True)]
+        assert 0 < sum(mirrored) < len(files)
+        assert all(torch.equal(a, b.flip(2)) for a, b, is_mirrored in zip(with_flip, without, mirrored) if is_mirrored)
+        assert [not np.array_equal(a, b) for a, b in zip(flipped[number], plain[number], strict=True)] == mirrored
+    forbid(monkeypatch)
+    assert np.array_equal(values(backbone, files, tmp_path / "again.npy"), flipped)
+    assert np.array_equal(values(backbone, files, tmp_path / "again.npy", flip=False), plain)
 
 
 def test_what_features_depend_on_separates_them(

@@ -33,13 +33,15 @@ def make_batches(views: int = 3) -> tuple[FeatureBatches, FeatureBatches]:
     return FeatureBatches(x, y, batch_size=64, seed=PLAN.seed), FeatureBatches(x_tune, y_tune)
 
 
-def test_every_point_of_the_grid_is_the_single_fit_of_the_loop() -> None:
+@pytest.mark.parametrize("class_weights", [(), (0.2, 4.0, 1.0, 0.7)])
+def test_every_point_of_the_grid_is_the_single_fit_of_the_loop(class_weights: tuple[float, ...]) -> None:
     batches, tune = make_batches()
-    result = sweep(batches, tune, PLAN, 4, GRIDS)
+    common = dataclasses.replace(PLAN, class_weights=class_weights)
+    result = sweep(batches, tune, common, 4, GRIDS)
     assert len(result.table) == 18
     assert len({row["best_epoch"] for row in result.table}) > 3, "the case does not test the best epoch"
     for row, ours in zip(result.table, result.weights, strict=True):
-        plan = PLAN.with_choice(row["optimizer"], row["learning_rate"], row["weight_decay"])
+        plan = common.with_choice(row["optimizer"], row["learning_rate"], row["weight_decay"])
         head = build_head(16, 4, PLAN.seed)
         state = train(head, batches, tune, plan)
         theirs = torch.cat([state.best_weights["weight"], state.best_weights["bias"][:, None]], 1)
@@ -49,6 +51,23 @@ def test_every_point_of_the_grid_is_the_single_fit_of_the_loop() -> None:
         head.load_state_dict(state.best_weights)
         _, logits, labels = predict(head, tune)
         assert row["tune_accuracy"] == pytest.approx(accuracy(logits, labels), abs=1e-7)
+
+
+def test_class_weights_change_the_heads_and_equal_ones_do_not() -> None:
+    plain, equal, skewed = (
+        sweep(*make_batches(), dataclasses.replace(PLAN, class_weights=weights), 4, GRIDS)
+        for weights in ((), (3.0,) * 4, (0.1, 1.0, 1.0, 8.0))
+    )
+    torch.testing.assert_close(plain.weights, equal.weights, rtol=1e-4, atol=1e-6 * float(plain.weights.abs().max()))
+    assert [row["best_epoch"] for row in plain.table] == [row["best_epoch"] for row in equal.table]
+    # A heavy class is predicted more often.
+    x, y = clouds(1, 90)
+    predicted = [
+        (torch.cat([x[0], torch.ones(90, 1)], 1) @ result.best_weights.T).argmax(1) for result in (plain, skewed)
+    ]
+    assert (predicted[1] == 3).sum() > (predicted[0] == 3).sum()
+    assert (predicted[1] == 0).sum() < (predicted[0] == 0).sum()
+    assert (predicted[0].numpy() == y).mean() > 0.5
 
 
 def test_gradients_are_clipped_for_each_head_alone() -> None:
@@ -83,9 +102,10 @@ def test_it_repeats_to_the_bit() -> None:
 
 
 def test_chunks_do_not_change_the_scores_on_tune(monkeypatch: pytest.MonkeyPatch) -> None:
-    unchunked = sweep(*make_batches(), PLAN, 4, GRIDS)
+    plan = dataclasses.replace(PLAN, class_weights=(0.2, 4.0, 1.0, 0.7))
+    unchunked = sweep(*make_batches(), plan, 4, GRIDS)
     monkeypatch.setattr("headtohead.probe.sweep.MAX_LOGITS", 7 * 4 * 18)  # seven rows
-    chunked = sweep(*make_batches(), PLAN, 4, GRIDS)
+    chunked = sweep(*make_batches(), plan, 4, GRIDS)
     assert torch.equal(unchunked.weights, chunked.weights)
     for a, b in zip(unchunked.table, chunked.table, strict=True):
         assert a["tune_loss"] == pytest.approx(b["tune_loss"], rel=1e-6)

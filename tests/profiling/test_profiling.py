@@ -71,7 +71,9 @@ def test_the_largest_part_is_the_bottleneck() -> None:
 def test_flops_of_a_linear_layer_and_of_a_convolution() -> None:
     assert cost.forward_flops(nn.Linear(6, 3), torch.zeros(1, 6)) == 2 * 6 * 3
     convolutions = 2 * 9 * (3 * 32 * 64**2 + 32 * 64 * 32**2 + 64 * 128 * 16**2)
-    assert cost.forward_flops(SmallCNN(10), torch.zeros(1, 3, 64, 64)) == convolutions + 2 * 128 * 10
+    for pooling in (1, 4):
+        flops = cost.forward_flops(SmallCNN(10, pooling), torch.zeros(1, 3, 64, 64))
+        assert flops == convolutions + 2 * 128 * pooling**2 * 10
 
 
 def test_flops_of_attention_are_counted() -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from headtohead.core.errors import TrainingDiverged
 from headtohead.dataset.batches import Batch, FeatureBatches, ImageBatches
 from headtohead.images.transforms import own_preprocess
-from headtohead.models.cnn import SmallCNN, build_cnn
+from headtohead.models.cnn import build_cnn
 from headtohead.settings.rundir import SeedDir
 from headtohead.training.checkpoint import load_weights, save_weights, saved_epoch
 from headtohead.training.diagnostics import first_non_finite, macro_f1, update_ratio
@@ -28,6 +28,15 @@ TO = own_preprocess(IMAGES, 16)
 PLAN = Plan(seed=3, epochs=4, learning_rate=3e-3, weight_decay=0.01, warmup_share=0.1, clip_norm=5.0)
 TRAIN = ImageBatches(IMAGES, LABELS, TO, batch_size=8, seed=3, shuffle=True, min_area=0.5)
 TUNE = ImageBatches(IMAGES, LABELS, TO, batch_size=16)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """As in a run: threads of so small a net wait for each other most of the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def net() -> nn.Module:
@@ -77,6 +86,47 @@ def test_stopped_after_any_epoch_it_resumes_to_the_same_bits(tmp_path: Path) -> 
         assert same(uninterrupted.model.state_dict(), resumed.model.state_dict())
         assert same(uninterrupted.best_weights, resumed.best_weights)
         assert uninterrupted.best_epoch == resumed.best_epoch
+
+
+def test_stopped_early_it_is_the_beginning_of_the_whole_schedule(tmp_path: Path) -> None:
+    for stop in range(1, PLAN.epochs):
+        folder = SeedDir(tmp_path / f"whole-{stop}")
+        folder.path.mkdir()
+        with pytest.raises(Killed):
+            train(net(), KilledBefore(stop), TUNE, PLAN, folder)
+        beginning = torch.load(folder.last, weights_only=True)
+        stopped = train(net(), TRAIN, TUNE, dataclasses.replace(PLAN, stop_after=stop))
+        assert stopped.epoch == stop
+        assert same(stopped.model.state_dict(), beginning["model"])
+        assert (stopped.best_epoch, stopped.best_loss) == (beginning["best_epoch"], beginning["best_loss"])
+        # A shorter schedule is another training: its learning rate falls sooner.
+        shorter = train(net(), TRAIN, TUNE, dataclasses.replace(PLAN, epochs=stop))
+        assert not same(stopped.model.state_dict(), shorter.model.state_dict())
+
+
+def test_a_training_that_stops_early_resumes_to_the_same_bits_and_trains_no_further(tmp_path: Path) -> None:
+    plan, folder = dataclasses.replace(PLAN, stop_after=3), SeedDir(tmp_path)
+    uninterrupted = train(net(), TRAIN, None, plan)
+    with pytest.raises(Killed):
+        train(net(), KilledBefore(1), None, plan, folder)
+    resumed = train(net(), TRAIN, None, plan, folder)
+    assert same(uninterrupted.best_weights, resumed.best_weights)
+    again = train(net(), KilledBefore(3), None, plan, folder)
+    assert again.epoch == 3
+    assert same(uninterrupted.best_weights, again.best_weights)
+
+
+def test_without_tune_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    folder = SeedDir(tmp_path)
+    with Journal(folder, PLAN.epochs) as journal:
+        state = train(net(), TRAIN, None, PLAN, folder, journal)
+    assert state.best_epoch == PLAN.epochs - 1
+    assert same(state.best_weights, state.model.state_dict())
+    # Scoring on `tune` does not touch the training.
+    assert same(state.best_weights, train(net(), TRAIN, TUNE, PLAN).model.state_dict())
+    log = folder.read_log()
+    assert [entry["epoch"] for entry in log] == list(range(PLAN.epochs))
+    assert not [key for entry in log for key in entry if key.endswith("/tune") and not key.startswith("seconds")]
 
 
 def test_the_best_epoch_is_that_of_the_lowest_tune_loss(tmp_path: Path) -> None:
@@ -149,6 +199,62 @@ def test_a_step_equals_that_of_torchs_optimizer(name: str, build: Callable[..., 
     assert same(ours.state_dict(), theirs.state_dict())
 
 
+WEIGHTS = (0.5, 2.0, 1.25)
+
+
+def smoothed_loss(logits: torch.Tensor, y: torch.Tensor, weights: tuple[float, ...], smoothing: float) -> float:
+    """The mean of -sum_c q_c w_c log p_c, divided by the mean weight of the labels; q is the smoothed label."""
+    z = logits.detach().double().numpy()
+    log_p = z - np.log(np.exp(z).sum(1, keepdims=True))
+    q = (1 - smoothing) * np.eye(z.shape[1])[y.numpy()] + smoothing / z.shape[1]
+    return float(-(q * log_p * np.array(weights)).sum() / np.array(weights)[y.numpy()].sum())
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize("weights", [(), WEIGHTS])
+def test_class_weights_and_smoothing_are_those_of_torch_and_of_the_formula(
+    weights: tuple[float, ...], smoothing: float
+) -> None:
+    torch.manual_seed(0)
+    ours, theirs = nn.Linear(5, 3), nn.Linear(5, 3)
+    theirs.load_state_dict(ours.state_dict())
+    x, y = torch.randn(8, 5), torch.tensor([0, 1, 2, 0, 0, 0, 1, 0])
+    plan = dataclasses.replace(PLAN, clip_norm=1e9, smoothing=smoothing, class_weights=weights)
+    optimizer, reference = build_optimizer(ours, plan), torch.optim.AdamW(theirs.parameters(), 0.02, weight_decay=0.01)
+    for _ in range(3):
+        logits, loss, _ = train_step(ours, optimizer, x, y, 0.02, plan)
+        assert loss == pytest.approx(smoothed_loss(logits, y, weights or (1.0,) * 3, smoothing), rel=1e-5)
+        reference.zero_grad()
+        weight = torch.tensor(weights) if weights else None
+        nn.functional.cross_entropy(theirs(x), y, weight=weight, label_smoothing=smoothing).backward()
+        reference.step()
+    assert same(ours.state_dict(), theirs.state_dict())
+
+
+def test_the_loss_on_tune_is_weighted_over_all_images_and_never_smoothed() -> None:
+    """Over all, not batch by batch: the classes differ from batch to batch."""
+    torch.manual_seed(0)
+    model, y = nn.Linear(5, 3), torch.tensor([0, 0, 0, 1, 2, 2, 0])
+    x = torch.randn(7, 5)
+    parts = [(x[:4], y[:4]), (x[4:], y[4:])]
+    loss, logits, labels = predict(model, lambda _: iter(parts), class_weights=WEIGHTS)
+    assert torch.equal(labels, y)
+    assert loss == pytest.approx(smoothed_loss(logits, y, WEIGHTS, 0.0), rel=1e-5)
+    assert predict(model, lambda _: iter(parts))[0] == pytest.approx(
+        smoothed_loss(logits, y, (1.0,) * 3, 0.0), rel=1e-5
+    )
+
+
+def test_the_best_epoch_is_chosen_by_the_weighted_loss() -> None:
+    plan = dataclasses.replace(PLAN, class_weights=(0.2, 5.0), smoothing=0.2)
+    state = train(net(), TRAIN, TUNE, plan)
+    state.model.load_state_dict(state.best_weights)
+    loss, logits, labels = predict(state.model, TUNE, class_weights=plan.class_weights)
+    assert state.best_loss == loss == pytest.approx(smoothed_loss(logits, labels, plan.class_weights, 0.0), rel=1e-5)
+    assert loss != pytest.approx(predict(state.model, TUNE)[0], rel=1e-3)
+    assert state.best_accuracy == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
+
+
 def test_gradients_are_clipped() -> None:
     model = nn.Linear(5, 3)
     _, _, norm = train_step(
@@ -182,11 +288,6 @@ def test_weights_are_read_back_with_their_metadata(tmp_path: Path) -> None:
     weights, metadata = load_weights(tmp_path / "w.safetensors")
     assert same(weights, model.state_dict())
     assert metadata["preprocess"]["size"] == 16
-
-
-def test_the_docstring_states_the_number_of_parameters() -> None:
-    assert sum(p.numel() for p in SmallCNN(10).parameters()) == 94_762
-    assert "94,762" in (SmallCNN.__doc__ or "")
 
 
 def test_features_are_trained_by_the_same_loop() -> None:

@@ -96,13 +96,15 @@ def run_tasks(tasks: Sequence[Task], title: str, processes: int, threads: int = 
 
 
 def _run_in_pool(tasks: Sequence[Task], pool: "_Pool", show: Callable[[int], None]) -> list[Any]:
-    shown = pool.counter.value
+    # Read without its lock: a worker that was killed while it held the lock will never release it.
+    counter = pool.counter.get_obj()
+    shown = counter.value
     try:
         futures: list[Future[Any]] = [pool.executor.submit(task.work, *task.arguments) for task in tasks]
         pending = {*futures}
         while pending:
             finished, pending = wait(pending, POLL_S, FIRST_COMPLETED)
-            show((now := pool.counter.value) - shown)
+            show((now := counter.value) - shown)
             shown = now
             for future in finished:
                 future.result()  # raises the task's error

@@ -14,7 +14,7 @@ from torch import nn
 
 from headtohead.core.errors import WeightsNotFound
 from headtohead.images.transforms import Preprocess
-from headtohead.models.torchvision_nets import load_torchvision, torchvision_preprocess
+from headtohead.models.torchvision_nets import load_torchvision, new_torchvision, torchvision_preprocess
 from headtohead.models.weights import WeightsFile, architecture
 from headtohead.settings.contenders import TORCHVISION
 
@@ -126,16 +126,17 @@ def published_statistics(weights: WeightsFile) -> tuple[tuple[float, ...], tuple
 
 
 def untrained_like(backbone: Backbone, seed: int) -> Backbone:
-    """The same architecture and preprocessing with random weights, drawn as its own library does."""
-    body: Any = copy.deepcopy(backbone.net.body)
+    """The same architecture and preprocessing with the random weights with which its own library begins."""
+    weights = backbone.weights
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        for module in body.modules():
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
-        if isinstance(body, VisionTransformer):
-            body.init_weights("")  # linear layers, class token and position embedding, as timm draws them
-    body.requires_grad_(False).eval()
+        if weights.name.startswith(TORCHVISION):
+            new = new_torchvision(weights.name)
+        else:
+            new = timm.create_model(weights.name, num_classes=0, pretrained_cfg_overlay=weights.config)
+    drawn = new.state_dict()
+    body: Any = copy.deepcopy(backbone.net.body)
+    body.load_state_dict({key: drawn[key] for key in body.state_dict()})  # every tensor: nothing pretrained is left
     net = FrozenBackbone(body, bf16=backbone.net.bf16)
     return replace(backbone, net=net, fingerprint=state_hash(body.state_dict()))
 

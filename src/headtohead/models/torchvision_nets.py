@@ -27,12 +27,17 @@ def torchvision_preprocess(name: str) -> Preprocess:
     return Preprocess(size, transforms.interpolation.value, crop_pct, tuple(transforms.mean), tuple(transforms.std))
 
 
+def new_torchvision(name: str) -> nn.Module:
+    """The net `torchvision/...` with random weights, its classifier included."""
+    return models.get_model(name.removeprefix(TORCHVISION), weights=None)
+
+
 def load_torchvision(name: str, state: dict[str, torch.Tensor]) -> tuple[nn.Module, int, Preprocess]:
     """The net with its last linear layer replaced by the identity, that layer's inputs, and the preprocessing.
 
     Raises RuntimeError if `state` does not match the net exactly, BadSettings if it does not end in a linear layer.
     """
-    body: nn.Module = models.get_model(name.removeprefix(TORCHVISION), weights=None)
+    body = new_torchvision(name)
     if isinstance(body, models.GoogLeNet | models.Inception3):
         body.transform_input = True  # their weights were ported and expect another normalisation
     body.load_state_dict(state)

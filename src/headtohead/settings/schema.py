@@ -119,19 +119,19 @@ class Cnn(Strict):
 class Probe(Strict):
     """The linear head on the frozen backbone."""
 
-    views: NotNegative = 4
+    views: NotNegative = 0
     """Augmented views per training image, cached beside the plain one."""
-    epochs: AtLeastOne = 30
+    epochs: AtLeastOne = 15
     """Passes over the training images; each draws one of the views."""
     optimizers: Annotated[tuple[Literal["adamw", "sgd"], ...], MinLen(1)] = ("adamw", "sgd")
     """Optimizers to choose from on `tune`, each with its own grid."""
-    learning_rates: Annotated[tuple[Positive, ...], MinLen(1)] = (3e-4, 1e-3, 3e-3, 1e-2)
+    learning_rates: Annotated[tuple[Positive, ...], MinLen(1)] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
     """Learning rates of AdamW to choose from on `tune`."""
-    weight_decays: Annotated[tuple[Decay, ...], MinLen(1)] = (0.0, 0.1, 1.0, 10.0)
+    weight_decays: Annotated[tuple[Decay, ...], MinLen(1)] = (0.0, 1.0, 10.0)
     """Weight decays of AdamW to choose from on `tune`."""
-    sgd_learning_rates: Annotated[tuple[Positive, ...], MinLen(1)] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+    sgd_learning_rates: Annotated[tuple[Positive, ...], MinLen(1)] = (3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 3e-2)
     """Learning rates of SGD to choose from on `tune`."""
-    sgd_weight_decays: Annotated[tuple[Decay, ...], MinLen(1)] = (0.0, 0.01, 0.1)
+    sgd_weight_decays: Annotated[tuple[Decay, ...], MinLen(1)] = (0.0, 0.1, 0.35, 1.0)
     """Weight decays of SGD to choose from on `tune`."""
 
     def grids(self) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
