@@ -94,6 +94,7 @@ def small_settings(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path)
         seeds=(0, 1),
         backbone=(BACKBONE,),
         weights=str(tiny_weights),
+        device="cpu",
         precision="fp32",
         processes=2,
         on_failed_check="warn",
@@ -148,7 +149,7 @@ def quick(images: Path, weights: Path, out: Path, *, budget: bool = False) -> li
     """A command line that does everything on a small folder in seconds; with `budget` the small trainings too."""
     flags = {
         "--out": out, "--weights": weights, "--backbone": BACKBONE, "--seeds": "0 1", "--cnn.sides": "16 24",
-        "--cnn.epochs": 12, "--cnn.trials": 4, "--processes": 2,
+        "--cnn.epochs": 12, "--cnn.trials": 4, "--processes": 2, "--device": "cpu",
         "--training.batch-size": 8, "--probe.views": 1, "--probe.epochs": 8, "--probe.learning-rates": "0.001 0.01 0.1",
         "--probe.weight-decays": 0.0, "--profile.steps": 50, "--profile.batch-size": 4, "--evaluation.resamples": 200,
         "--data.val-share": 0.3, "--on-failed-check": "warn", "--precision": "fp32",

@@ -15,6 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from headtohead.core.files import read_json
 from headtohead.dataset.batches import ImageBatches
 from headtohead.dataset.index import Index, labels
+from headtohead.evaluation.compare import difference
+from headtohead.evaluation.predictions import load_predictions, load_several
 from headtohead.images.builtin import builtin_folder
 from headtohead.images.decoded import ImageFiles
 from headtohead.images.folder import Sample
@@ -34,9 +36,9 @@ STRIDE = 3  # every third image is enough for the comparison with a random net
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
-    """All stages on the built-in set, with fewer epochs, views and seeds than by default."""
+    """A quick run on the built-in set: one seed, the CNN's fixed recipe, fewer epochs and views than by default."""
     out = tmp_path_factory.mktemp("builtin") / "out"
-    flags = {"--seeds": 0, "--cnn.epochs": 4, "--probe.views": 0, "--profile.steps": 50, "--profile.batch-size": 8}
+    flags = {"--seeds": 0, "--cnn.epochs": 12, "--probe.views": 0, "--profile.steps": 50, "--profile.batch-size": 8}
     unreachable = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(out.parent / "hub")}
     env = {key: value for key, value in os.environ.items() if not key.startswith("HEADTOHEAD_")} | unreachable
     command = [sys.executable, "-m", "headtohead", "run", "--out", str(out), "--on-failed-check", "warn", "--quick"]
@@ -59,6 +61,18 @@ def test_the_notice_is_in_the_files_and_the_first_lines_of_the_reports(finished:
 def test_the_probe_is_better_than_pixels(finished: RunDir) -> None:
     scores = read_json(finished.comparison)["contenders"]
     assert scores["probe"]["accuracy"]["mean"] >= scores["pixels"]["accuracy"]["mean"] + LEAD_OVER_PIXELS
+
+
+def test_the_cnn_is_better_than_pixels_on_the_same_images(finished: RunDir) -> None:
+    pixels, cnn = (
+        load_several(finished.baselines)["pixels"],
+        load_predictions(finished.seed("cnn", 0).predictions("val")),
+    )
+    row = difference([pixels], [cnn], confidence=0.95, resamples=2000)["accuracy"]
+    assert row["mean"] == pytest.approx(
+        (cnn.predicted == cnn.labels).mean() - (pixels.predicted == pixels.labels).mean()
+    )
+    assert row["low"] > 0, row
 
 
 def test_its_features_are_better_than_those_of_a_random_net(finished: RunDir) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -23,13 +24,22 @@ BY_NAME = {check.__name__: check for check in CHECKS}
 PLAN = Plan(seed=0, epochs=1, learning_rate=3e-3, weight_decay=0.0, warmup_share=0.0, clip_norm=5.0)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """As in a run: threads of so small a net wait for each other most of the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def index(*samples: Sample) -> Index:
     return Index("x", "flat", ("a", "b", "c", "d"), samples, (), (), (), {}, {})
 
 
 def context(**changes: object) -> CheckContext:
     torch.manual_seed(0)
-    build = lambda: build_cnn("small", 4, 2, 0.1, 0)  # noqa: E731
+    build = lambda: build_cnn("small", 4, 4, 0.1, 0)  # noqa: E731
     sound = CheckContext(
         "cnn",
         index(Sample("a/1", 0, "train", "x"), Sample("a/2", 0, "val", "y")),
@@ -60,6 +70,15 @@ def test_all_pass_on_a_sound_net_and_change_nothing(check: str) -> None:
     assert before == (state_hash(model.state_dict()), torch.get_rng_state().tolist(), state_hash({"x": sound.images}))
 
 
+@pytest.mark.parametrize("pooling", [1, 8])
+def test_all_pass_whatever_the_grid_and_the_weights_of_the_classes(pooling: int) -> None:
+    build = lambda: build_cnn("small", 4, pooling, 0.1, 0)  # noqa: E731
+    plan = dataclasses.replace(PLAN, class_weights=(0.5, 1.0, 1.5, 4.0), smoothing=0.1)
+    labels = torch.tensor([0] * 8 + [1] * 4 + [2] * 3 + [3])
+    changes = {"build": build, "build_trained": build, "plan": plan, "labels": labels}
+    assert [result for result in (answer(check, **changes) for check in BY_NAME) if not result.passed] == []
+
+
 class Memorised(nn.Module):
     """Logits per row of the batch, whatever the pixels."""
 
@@ -73,7 +92,7 @@ class Memorised(nn.Module):
 
 def test_an_unused_layer_and_a_dead_one_are_named() -> None:
     def unused() -> nn.Module:
-        net = build_cnn("small", 4, 2, 0.0, 0)
+        net = build_cnn("small", 4, 4, 0.0, 0)
         net.spare = nn.Linear(2, 2)
         return net
 
@@ -82,7 +101,7 @@ def test_an_unused_layer_and_a_dead_one_are_named() -> None:
     assert "spare.weight gets no gradient" in result.evidence
 
     def dead() -> nn.Module:
-        net = build_cnn("small", 4, 2, 0.0, 0)
+        net = build_cnn("small", 4, 4, 0.0, 0)
         nn.init.zeros_(net.classifier.weight)
         return net
 
@@ -197,7 +216,7 @@ def test_a_net_from_scratch_has_no_published_normalisation() -> None:
 
 
 def loud() -> nn.Module:
-    net = build_cnn("small", 4, 2, 0.0, 0)
+    net = build_cnn("small", 4, 4, 0.0, 0)
     nn.init.normal_(net.classifier.weight, std=20)
     return net
 
@@ -207,7 +226,7 @@ def drifting() -> nn.Module:
 
 
 def dead() -> nn.Module:
-    net = build_cnn("small", 4, 2, 0.0, 0)
+    net = build_cnn("small", 4, 4, 0.0, 0)
     nn.init.zeros_(net.classifier.weight)
     return net
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headtohead.audit.findings import FINDINGS
-from headtohead.cli.app import app, main
+from headtohead.cli.app import STAGE_COMMANDS, app, main
 from headtohead.settings.rules import problems
 from headtohead.settings.schema import Budget, Settings
 from headtohead.settings.toml import flatten
@@ -31,9 +31,9 @@ def test_help_imports_no_torch() -> None:
 def test_every_command_and_setting_is_documented() -> None:
     for readme in (README, README.with_name("README.ru.md")):
         text = readme.read_text(encoding="utf-8")
-        for command in ("run", "check", "train", "profile", "evaluate", "budget", "report", "data audit", "data demo",
-                        "data fetch", "data split", "weights path", "weights verify", "cache info", "cache clear",
-                        "init", "explain normalisation"):  # fmt: skip
+        for command in ("run", "check", "search", "train", "profile", "evaluate", "budget", "report", "data audit",
+                        "data demo", "data fetch", "data split", "weights path", "weights verify", "cache info",
+                        "cache clear", "init", "explain normalisation"):  # fmt: skip
             assert f"`headtohead {command}" in text, command
         assert "(docs/settings.md)" in text
         for finding in FINDINGS:
@@ -45,8 +45,13 @@ def test_every_command_and_setting_is_documented() -> None:
 
 def test_all_commands_of_the_app_are_the_documented_ones() -> None:
     names = {name for name in app if not name.startswith("-")}
-    stages = {"run", "check", "train", "profile", "evaluate", "budget", "report"}
-    assert names == stages | {"data", "weights", "cache", "init", "explain"}
+    stages = {"check", "search", "train", "profile", "evaluate", "budget", "report"}
+    assert names == stages | {"run", "data", "weights", "cache", "init", "explain"}
+    from headtohead.pipeline import STAGES
+
+    # An error names the command of a stage that is missing; stages without one run along with later commands.
+    assert {stage.name for stage in STAGES if stage.has_command} == stages
+    assert STAGE_COMMANDS["run"][0] == STAGES[-1].name
 
 
 def test_a_missing_folder_is_named_and_no_run_folder_is_made(
@@ -62,6 +67,52 @@ def test_a_missing_folder_is_named_and_no_run_folder_is_made(
 def test_invalid_values_and_unknown_flags_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "cnn.epochs: Input should be a valid integer" in error_message(capsys, "run", "--cnn.epochs", "many")
     assert "--cnn.depth" in error_message(capsys, "run", "--cnn.depth", "3")
+
+
+@pytest.mark.parametrize(
+    ("flags", "wrong"),
+    [
+        (["--cnn.sides", "32", "8"], "cnn.sides: Input should be greater than or equal to 16 (given: 8)"),
+        (["--cnn.sides", "32", "32"], "cnn.sides: duplicates in 32, 32"),
+        (["--cnn.poolings", "0"], "cnn.poolings: Input should be greater than or equal to 1 (given: 0)"),
+        (["--cnn.poolings", "9"], "cnn.poolings: Input should be less than or equal to 8 (given: 9)"),
+        (["--cnn.poolings", ""], "cnn.poolings: at least one is needed"),
+        (["--cnn.learning-rates", "0"], "cnn.learning_rates: Input should be greater than 0 (given: 0)"),
+        (["--cnn.learning-rates", "0.1", "1e-1"], "cnn.learning_rates: duplicates in 0.1, 0.1"),
+        (["--cnn.weight-decays", "-1"], "cnn.weight_decays: Input should be greater than or equal to 0 (given: -1)"),
+        (["--cnn.min-crops", "1.5"], "cnn.min_crops: Input should be less than or equal to 1 (given: 1.5)"),
+        (["--cnn.smoothings", "1"], "cnn.smoothings: Input should be less than 1 (given: 1)"),
+        (["--cnn.search", "grid"], "cnn.search: Input should be 'halving' or 'none' (given: grid)"),
+        (["--cnn.trials", "0"], "cnn.trials: Input should be greater than or equal to 1 (given: 0)"),
+        (["--processes", "-1"], "processes: Input should be greater than or equal to 0 (given: -1)"),
+        (["--threads", "0"], "threads: Input should be greater than or equal to 1 (given: 0)"),
+        (["--splits", "1"], "splits: one split has no spread; 2 or more, or 0 for none"),
+        (["--splits", "-2"], "splits: Input should be greater than or equal to 0 (given: -2)"),
+        (["--budget.sizes", "1"], "budget.sizes: Input should be greater than or equal to 2 (given: 1)"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_bound(
+    flags: list[str], wrong: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    message = error_message(capsys, "run", *flags, "--out", str(tmp_path / "r"))
+    assert wrong in message
+    assert message.count("\n  ") == 2  # this line, and how to fix it
+    assert not (tmp_path / "r").exists()
+
+
+def test_flags_of_one_value_each_and_of_on_and_off_are_saved(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path
+) -> None:
+    flags = ["--data.no-flip", "--training.no-refit", "--training.class-weights", "--cnn.search", "none"]
+    flags += ["--cnn.sides", "32", "--cnn.smoothings", "0.1", "--splits", "3", "--threads", "2", "--processes", "3"]
+    # The unknown backbone stops the run right after the settings were saved.
+    error_message(capsys, "run", str(images), *flags, "--out", str(tmp_path / "out"), "--backbone", "x")
+    written = tomllib.loads((tmp_path / "out" / "settings.toml").read_text())
+    assert written["data"]["flip"] is False
+    assert written["training"]["refit"] is False
+    assert written["training"]["class_weights"] is True
+    assert (written["cnn"]["search"], written["cnn"]["sides"], written["cnn"]["smoothings"]) == ("none", [32], [0.1])
+    assert (written["splits"], written["threads"], written["processes"]) == (3, 2, 3)
 
 
 def test_all_problems_of_settings_are_reported_at_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -80,11 +131,11 @@ def test_a_typo_in_a_file_is_answered_with_the_most_similar_key(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     file = tmp_path / "s.toml"
-    file.write_text("[cnn]\nsied = 32\nside = 8\n[prob]\nviews = 2\n")
+    file.write_text("[cnn]\nsiedes = [32]\nsides = [8]\n[prob]\nviews = 2\n")
     message = error_message(capsys, "run", "--settings", str(file))
-    assert "cnn.sied: unknown key; did you mean cnn.side?" in message
+    assert "cnn.siedes: unknown key; did you mean cnn.sides?" in message
     assert "prob: unknown key; did you mean probe?" in message
-    assert "cnn.side: Input should be greater than or equal to 16" in message
+    assert "cnn.sides: Input should be greater than or equal to 16" in message
 
 
 def test_broken_rules_are_reported_together_with_invalid_values(
@@ -97,9 +148,9 @@ def test_broken_rules_are_reported_together_with_invalid_values(
 
 
 def test_an_impossible_label_budget_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    flags = ("--budget.sizes", "5", "0", "--budget.draws", "0", "--budget.cnn-passes", "0")
+    flags = ("--budget.sizes", "5", "1", "--budget.draws", "0", "--budget.passes", "0")
     message = error_message(capsys, "run", *flags, "--out", str(tmp_path / "r"))
-    for wrong in ("budget.sizes: Input should be greater", "budget.draws", "budget.cnn_passes"):
+    for wrong in ("budget.sizes: Input should be greater", "budget.draws", "budget.passes"):
         assert wrong in message
     assert "budget.sizes: at least one" in problems(Settings(budget=Budget(sizes=())))[0]
 
@@ -111,9 +162,9 @@ def test_quick_refuses_the_label_budget(capsys: pytest.CaptureFixture[str], tmp_
 
 def test_a_settings_file_is_read_strictly(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "s.toml"
-    file.write_text('[cnn]\nside = "large"\ndepth = 3\n[nonsense]\n')
+    file.write_text('[cnn]\nsides = "large"\ndepth = 3\n[nonsense]\n')
     message = error_message(capsys, "run", "--settings", str(file))
-    for key in ("cnn.side", "cnn.depth", "nonsense"):
+    for key in ("cnn.sides: Input should be a valid", "cnn.depth", "nonsense"):
         assert key in message
     file.write_text("a = = 1")
     assert "not valid TOML" in error_message(capsys, "run", "--settings", str(file))
@@ -124,14 +175,14 @@ def test_flags_override_the_file_and_the_file_overrides_defaults(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path
 ) -> None:
     file = tmp_path / "s.toml"
-    file.write_text("[cnn]\nside = 32\ndropout = 0.3\n[data]\ntune_share = 0.3\n[profile]\nsteps = 70\n")
+    file.write_text("[cnn]\nsides = [32, 24]\ndropout = 0.3\n[data]\ntune_share = 0.3\n[profile]\nsteps = 70\n")
     out = tmp_path / "out"
     # The unknown backbone stops the run right after the settings were saved.
     error_message(
-        capsys, "run", str(images), "--settings", str(file), "--cnn.side", "48", "--out", str(out), "--backbone", "x"
+        capsys, "run", str(images), "--settings", str(file), "--cnn.sides", "48", "--out", str(out), "--backbone", "x"
     )
     written = tomllib.loads((out / "settings.toml").read_text())
-    assert written["cnn"]["side"] == 48
+    assert written["cnn"]["sides"] == [48]
     assert written["cnn"]["dropout"] == 0.3
     assert written["data"]["tune_share"] == 0.3
     assert written["data"]["folder"] == str(images)
@@ -141,9 +192,33 @@ def test_flags_override_the_file_and_the_file_overrides_defaults(
 def test_a_stage_names_the_missing_earlier_stage(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path
 ) -> None:
-    for stage, needed in (("train", "check"), ("profile", "check"), ("report", "evaluate")):
+    for stage, needed in (("search", "check"), ("train", "check"), ("profile", "check"), ("report", "evaluate")):
         message = error_message(capsys, stage, str(images), "--out", str(tmp_path / stage))
-        assert f"headtohead {needed}" in message
+        assert f"run `headtohead {needed}` first" in message
+
+
+def test_every_command_names_the_first_stage_that_it_lacks(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path
+) -> None:
+    """In the order of a run; the last files of the stages are made up."""
+    from headtohead.settings.rundir import RunDir
+
+    run = RunDir(tmp_path / "run")
+    command = (str(images), "--backbone", "builtin", "--out", str(run.path))
+    done = {
+        "check": [run.checks], "search": [run.search("cnn"), run.search("probe")],
+        "train": [run.scores("cnn"), run.scores("probe")], "profile": [run.cost], "evaluate": [run.comparison],
+        "report": [run.report("ru")],
+    }  # fmt: skip
+    for needed, files in done.items():
+        message = error_message(capsys, "budget", *command)
+        assert f"`budget` needs the results of `{needed}`." in message
+        assert f"run `headtohead {needed}` first" in message
+        for file in files:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("{}")
+    run.scores("probe").unlink()
+    assert "run `headtohead train` first" in error_message(capsys, "evaluate", *command)
 
 
 def test_init_writes_all_keys_and_refuses_to_overwrite(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ NAMES = ["cnn", "probe", "probe-2", "finetune"]
 def test_a_probe_for_every_backbone_in_order() -> None:
     settings = Settings(backbone=(BUILTIN, "a", "b"), contenders=("cnn", "finetune", "probe"))
     assert contender_names(settings) == ("cnn", "probe", "probe-2", "probe-3", "finetune")
+    assert contender_names(Settings()) == ("cnn", "probe")
     assert contenders_of(settings)["probe-3"] is probe.CONTENDER
     assert title(settings, "probe") == "ViT-Tiny probe"
     assert title(settings, "probe-2") == "linear probe on a"
@@ -40,7 +41,7 @@ def test_a_probe_for_every_backbone_in_order() -> None:
     [
         (Settings(backbone=()), "backbone: at least one"),
         (Settings(backbone=("a", "a")), "backbone: duplicates in a, a"),
-        (Settings(contenders=("cnn", "finetune")), "both are required"),
+        (Settings(contenders=("cnn", "finetune")), "`cnn` and `probe` are both required"),
         (Settings(contenders=("cnn", "probe", "cnn")), "contenders: duplicates in cnn, probe, cnn"),
     ],
 )

@@ -201,7 +201,8 @@ run_tasks([Task(run_for_minutes, (path,)) for path in sys.argv[1:]], "x", proces
 
 def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     paths = [tmp_path / "a", tmp_path / "b"]
-    environment = os.environ | {"PYTHONPATH": str(Path(tasks.__file__).parent)}
+    importable = [str(Path(tasks.__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(importable)}
     parent = subprocess.Popen([sys.executable, "-c", RUN, *map(str, paths)], env=environment, stderr=subprocess.DEVNULL)
     try:
         for path in paths:

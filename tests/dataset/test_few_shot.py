@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from headtohead.dataset.batches import FeatureBatches, batch_starts
 from headtohead.dataset.few_shot import Repeated, cut_classes, draw, even_batch
 from headtohead.images.folder import Sample
+from headtohead.settings.rules import problems
+from headtohead.settings.schema import Budget, Settings
 
 
 def samples(counts: tuple[int, ...] = (9, 4, 20), folder: str = "a") -> list[Sample]:
@@ -85,6 +87,9 @@ def test_a_draw_of_single_images_is_trained_on_whole() -> None:
     images = samples((3, 1))
     drawn = draw(images, 1, 0, 0)
     assert cut_classes(images, drawn, 0.2) == (drawn, [])
+    # Nothing could be chosen on it, so that the label budget begins with two labels per class.
+    problem = "budget.sizes: Input should be greater than or equal to 2 (given: 1)"
+    assert problems(Settings(budget=Budget(sizes=(1, 5)))) == [problem]
 
 
 @pytest.mark.parametrize(("num_samples", "expected"), [(100, 50), (50, 50), (870, 62), (64, 64), (65, 32), (3, 3)])

@@ -3,13 +3,16 @@
 import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from headtohead.core.files import Json
+from headtohead.training.journal import log_search
 from headtohead.training.search import Recipe, Round, chosen, rounds, sample, successive_halving
 
 SPACE = {"lr": (3e-3, 1e-3, 1e-2), "side": (48, 32, 64), "pooling": (4, 1), "flip": (True, False)}
@@ -160,3 +163,23 @@ def test_seeds_draw_other_recipes_and_leave_numpy_s_generator_alone() -> None:
     drawn = {tuple(tuple(recipe.items()) for recipe in sample(SPACE, 6, seed)) for seed in range(10)}
     assert len(drawn) == 10
     assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+
+
+def test_tensorboard_shows_every_trial_and_the_best_so_far(tmp_path: Path) -> None:
+    accuracies = [0.5, 0.25, 0.75, 0.625]
+    table = [
+        {"recipe": {"side": 32}, "round": number // 3, "tune_loss": 1 - accuracy, "tune_accuracy": accuracy}
+        for number, accuracy in enumerate(accuracies)
+    ]
+    for rows in (table[:2], table):  # the second replaces what a killed process has left
+        log_search(tmp_path / "search", rows)
+    events = EventAccumulator(str(tmp_path / "search")).Reload()
+    read = lambda tag: [(event.step, event.value) for event in events.Scalars(tag)]  # noqa: E731
+    assert read("search/accuracy/tune") == list(enumerate(accuracies))
+    assert read("search/loss/tune") == [(number, 1 - accuracy) for number, accuracy in enumerate(accuracies)]
+    assert read("search/best_accuracy_so_far/tune") == list(enumerate([0.5, 0.5, 0.75, 0.75]))
+    text = events.Tensors("search/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert text.splitlines()[0] == "round | side | tune_loss | tune_accuracy"
+    assert text.splitlines()[4] == "0 | 32 | 0.25 | 0.75"
+    log_search(tmp_path / "fixed recipe", [])
+    assert not (tmp_path / "fixed recipe").exists()

@@ -211,4 +211,5 @@ CHECKS: tuple[Callable[[CheckContext], CheckResult], ...] = (
 def run_check(check: Callable[[CheckContext], CheckResult], context: CheckContext) -> CheckResult:
     """Run one check; the state of torch's random generator is restored afterwards."""
     with torch.random.fork_rng():
+        torch.manual_seed(context.plan.seed)  # for dropout
         return dataclasses.replace(check(context), check=check.__name__, contender=context.contender)

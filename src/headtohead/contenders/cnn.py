@@ -44,9 +44,9 @@ from headtohead.training.search import Recipe, chosen, rounds, sample, successiv
 
 # Image passes of a training, by the cube root of the number of images, if `cnn.epochs` is not set: small sets need more
 # epochs, large ones more passes. Measured on `tune` of two sets, see benchmarks/README.md.
-PASSES_FACTOR = 4_200
+PASSES_FACTOR = 5_000
 SEARCH_SHARE = 0.6  # of the passes of a training, for each recipe of the search's last round
-SIDES = (48, 32, 64)  # px, where the settings name none
+SIDES = (64, 48, 32)  # px, where the settings name none
 
 
 def num_epochs(num_images: int, image_passes: int) -> int:
@@ -62,7 +62,7 @@ def training_epochs(job_epochs: int, num_images: int) -> int:
     """Number of epochs of a training: `job_epochs`, or where it is 0 a number by the size of the set.
 
     >>> training_epochs(0, 870), training_epochs(0, 2_400), training_epochs(0, 50_000), training_epochs(5, 870)
-    (46, 23, 10, 5)
+    (55, 28, 10, 5)
     """
     return job_epochs or num_epochs(num_images, round(PASSES_FACTOR * num_images ** (1 / 3)))
 
@@ -71,7 +71,7 @@ def sides(given: Sequence[int], smallest_image: int) -> tuple[int, ...]:
     """The sides to choose from: those `given`, else those of `SIDES` to which images need not be blown up.
 
     >>> sides((), 256), sides((), 28), sides((40,), 28)
-    ((48, 32, 64), (32,), (40,))
+    ((64, 48, 32), (32,), (40,))
     """
     return tuple(given) or tuple(side for side in SIDES if side <= smallest_image) or (min(SIDES),)
 

@@ -3,9 +3,6 @@
 Any other exception is a bug of ours and keeps its traceback.
 """
 
-from functools import partial
-from typing import Any
-
 from headtohead.core.printable import printable
 
 
@@ -15,10 +12,6 @@ class UserError(Exception):
     def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
         super().__init__(what)
         self.what, self.where, self.fix = what, where, fix
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Errors of worker processes are pickled; by default without the keyword arguments."""
-        return partial(type(self), where=self.where, fix=self.fix), (self.what,)
 
     def __str__(self) -> str:
         where = f"\n  where: {printable(self.where)}" if self.where else ""

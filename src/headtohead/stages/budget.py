@@ -45,6 +45,7 @@ from headtohead.training.loop import Plan, predict, train
 
 LABELLED = "train+tune"  # the images of which draws are made
 BATCH = 64  # images per step, at most
+SIDE = 48  # px of the CNN's input, at most: 75 to 100 trainings at 64 px would take twice the time
 MAX_EVALUATIONS = 20  # on `tune` per training: with few images an evaluation costs more than an epoch
 # The head's recipes: the best two of ten on other images of two sets, though all were within two points.
 HEAD_RECIPES: tuple[Json, ...] = (
@@ -100,7 +101,8 @@ def few_shot_cnn(job: Job, images: list[int], tune: list[int], seed: int) -> Res
     """
     pool = cnn_images(job, LABELLED)
     poolings = [*dict.fromkeys((*job.settings.cnn.poolings, 1, 4))][:2]
-    recipes = [default_recipe(job) | {"pooling": pooling} for pooling in poolings]
+    fixed = default_recipe(job)
+    recipes = [fixed | {"side": min(SIDE, fixed["side"]), "pooling": pooling} for pooling in poolings]
 
     def build(recipe: Json) -> tuple[nn.Module, Plan]:
         return new_cnn(job, recipe, seed), cnn_plan(job, recipe, seed)
