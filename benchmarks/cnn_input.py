@@ -41,7 +41,8 @@ from headtohead.models.cnn import build_cnn
 from headtohead.settings.schema import Cnn, Data, Training
 from headtohead.training.loop import Plan, train
 
-SIDE, BATCH, MIN_AREA, WORKERS, ROUNDS, EPOCHS = 64, 64, 0.5, 2, 7, 5
+SIDE, BATCH, WORKERS, ROUNDS, EPOCHS = 64, 64, 2, 7, 5
+MIN_AREA = Cnn().min_crops[0]
 
 
 def read(root: Path) -> DecodedImages:
@@ -114,10 +115,10 @@ def waiting(batches: ImageBatches, num_classes: int) -> dict[str, float]:
     """Of the CNN's training epochs, the loop's own steps: seconds each, and the share spent waiting for data."""
     watched, bf16 = Watched(batches), choose_bf16("auto", torch.device("cpu"))
     t, c = Training(), Cnn()
-    plan = Plan(0, EPOCHS, c.learning_rate, c.weight_decay, t.warmup_share, t.clip_norm, bf16)
+    plan = Plan(0, EPOCHS, c.learning_rates[0], c.weight_decays[0], t.warmup_share, t.clip_norm, bf16)
     tune = [next(batches(0))]
     few = type("Few", (), {"__call__": lambda self, epoch: iter(tune), "__len__": lambda self: 1})()
-    train(build_cnn("small", num_classes, c.dropout, 0), watched, few, plan)
+    train(build_cnn("small", num_classes, c.poolings[0], c.dropout, 0), watched, few, plan)
     return {
         "epoch_s": round(watched.whole_s / EPOCHS, 3),
         "waiting_share": round(watched.waited_s / watched.whole_s, 4),

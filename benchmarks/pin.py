@@ -2,11 +2,12 @@
 
     python benchmarks/pin.py record before.json                       # this checkout
     git worktree add /tmp/old COMMIT
-    python benchmarks/pin.py record old.json --src /tmp/old/src       # the code of any other commit
+    python benchmarks/pin.py record old.json --src /tmp/old/src       # the code of another commit with these settings
     python benchmarks/pin.py compare old.json before.json
 
-The run has everything: a small CNN, two probes (a ViT and a net with BatchNorm), fine-tuning, two seeds, the panel of
-heads, the label budget, profiles, both reports, `explain normalisation`; tiny nets and images, so about two minutes.
+The run has everything: a small CNN with its search, two probes (a ViT and a net with BatchNorm), fine-tuning, two seeds
+and their refits, the panel of heads, random weights, the label budget, other splits, profiles, both reports, `explain
+normalisation`; tiny nets and images, so about three minutes.
 Results are looked up by what they are, wherever a commit keeps them. Measured times are the one thing that no two runs
 share: they are replaced by made-up ones, and everything computed from them is computed again before it is hashed.
 """
@@ -32,10 +33,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 VIT, RESNET = "test_vit.r160_in1k", "test_resnet.r160_in1k"  # timm's smallest
 FLAGS = (
     f"--weights weights --backbone {VIT} {RESNET} --contenders cnn,probe,finetune --finetune.epochs 2 --seeds 0 1 "
-    "--cnn.side 24 --cnn.epochs 8 --training.batch-size 8 --probe.views 1 --probe.epochs 6 "
+    "--cnn.sides 16 24 --cnn.epochs 8 --cnn.trials 4 --splits 2 --device cpu "
+    "--training.batch-size 8 --probe.views 1 --probe.epochs 6 "
     "--probe.learning-rates 0.001 0.01 0.1 --probe.weight-decays 0.0 0.1 --profile.steps 50 --profile.batch-size 4 "
     "--evaluation.resamples 200 --data.val-share 0.3 --on-failed-check warn --precision fp32 "
-    "--budget.sizes 2 4 --budget.draws 2 --budget.cnn-passes 60"
+    "--budget.sizes 2 4 --budget.draws 2 --budget.passes 60"
 ).split()
 
 
@@ -73,19 +75,33 @@ def made_up(value: object, key: str) -> object:
     return 1 + len(key) / 8 if isinstance(value, float) else value
 
 
+def timeless(value: object) -> object:
+    """`value` with made-up times in every `seconds`, and in the `parts` of them."""
+    if isinstance(value, dict):
+        return {k: made_up(v, k) if k in ("seconds", "parts") else timeless(v) for k, v in value.items()}
+    return [timeless(v) for v in value] if isinstance(value, list) else value
+
+
+def trainings(run: Path) -> list[Path]:
+    """The folder of every training."""
+    return [path for kind in ("seed", "refit") for path in run.glob(f"*/{kind}-*")]
+
+
 def rewrite(path: Path, change: object) -> None:
     path.write_text(json.dumps(change(json.loads(path.read_text()))))  # type: ignore[operator]
 
 
 def replace_times(run: Path) -> None:
     """Put made-up numbers in the place of measured ones."""
-    for log in run.glob("*/seed-*/log.jsonl"):
+    for log in (folder / "log.jsonl" for folder in trainings(run) if (folder / "log.jsonl").exists()):
         entries = [json.loads(line) for line in log.read_text().splitlines()]
         for entry in entries:
             entry |= {key: 0.5 for key in entry if key.startswith("seconds/")}
         log.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     for scores in run.glob("*/scores.json"):
         rewrite(scores, lambda content: content | {"best_epochs": made_up(content["best_epochs"], "")})
+    for searched in [*run.glob("*/search.json"), *run.glob("finished.json")]:
+        rewrite(searched, timeless)
     rewrite(run / "timings.json", lambda timings: made_up(timings, ""))
     for cost in run.glob("*/features-*.json"):
         rewrite(cost, lambda content: content | {"seconds": 1.5, "seconds_from_scratch": 2.5})
@@ -98,18 +114,6 @@ def replace_times(run: Path) -> None:
 
     cost = run / "profile" / "cost.json"
     rewrite(cost, lambda content: content | {"models": {name: model(of) for name, of in content["models"].items()}})
-
-
-def replace_unseeded(run: Path) -> None:
-    """The CNN's loss at initialisation is taken with dropout, whose generator the first edition did not seed."""
-
-    def change(content: dict) -> dict:
-        for result in content["results"]:
-            if (result["contender"], result["check"]) == ("cnn", "loss_at_initialisation"):
-                result |= {"value": 0.0, "evidence": "", "passed": True}
-        return content | {"passed": all(result["passed"] for result in content["results"])}
-
-    rewrite(run / "checks.json", change)
 
 
 def headtohead(src: Path, work: Path, *arguments: str) -> None:
@@ -126,8 +130,7 @@ def run_whole(src: Path, work: Path) -> Path:
     run = work / "run"
     headtohead(src, work, "run", "pictures", "--out", "run", *FLAGS)
     replace_times(run)
-    replace_unseeded(run)
-    for name in ("comparison.json", "budget.json", "budget/budget.json", "report.md", "report.ru.md"):
+    for name in ("comparison.json", "budget/budget.json", "report.md", "report.ru.md", "finished.json"):
         (run / name).unlink(missing_ok=True)
     headtohead(src, work, "run", "run", "--weights", "weights")  # evaluates anew, from the predictions
     replace_times(run)
@@ -176,22 +179,21 @@ def grouped(path: Path) -> dict[str, dict[str, np.ndarray]]:
 def results(run: Path) -> dict[str, str]:
     """Result -> its hash."""
     found: dict[str, str] = {}
-    for path in run.glob("*/seed-*/predictions-*.npz"):
-        found[f"predictions of {path.parent.parent.name} {path.parent.name} {path.stem}"] = of_arrays(
-            dict(np.load(path))
-        )
-    for path in run.glob("*/seed-*/best.safetensors"):
-        found[f"weights of {path.parent.parent.name} {path.parent.name}"] = of_arrays(
-            {name: tensor.numpy() for name, tensor in load_file(path).items()}
-        )
-    for path in run.glob("*/seed-*/log.jsonl"):
-        entries = [json.loads(line) for line in path.read_text().splitlines()]
-        found[f"log of {path.parent.parent.name} {path.parent.name}"] = of_json(entries)
-    for path in run.glob("*/seed-*/tensorboard"):
-        found[f"tensorboard of {path.parent.parent.name} {path.parent.name}"] = of_events(path)
+    for folder in trainings(run):
+        name = f"{folder.parent.name} {folder.name}"
+        for path in folder.glob("predictions-*.npz"):
+            found[f"predictions of {name} {path.stem}"] = of_arrays(dict(np.load(path)))
+        if (path := folder / "best.safetensors").exists():
+            found[f"weights of {name}"] = of_arrays({key: tensor.numpy() for key, tensor in load_file(path).items()})
+        if (path := folder / "log.jsonl").exists():
+            found[f"log of {name}"] = of_json([json.loads(line) for line in path.read_text().splitlines()])
+        if (path := folder / "tensorboard").exists():
+            found[f"tensorboard of {name}"] = of_events(path)
+    for path in run.glob("*/search-tensorboard"):
+        found[f"tensorboard of the search of {path.parent.name}"] = of_events(path)
     for path in run.glob("*/features-*.npy"):
         found[f"features of {path.parent.name} {path.stem}"] = of_arrays({"": np.load(path)})
-    for name in ("backbone", "sweep", "panel", "scores"):
+    for name in ("backbone", "search", "sweep", "panel", "scores"):
         for path in run.glob(f"*/{name}.json"):
             found[f"{name} of {path.parent.name}"] = of_json(json.loads(path.read_text()))
     found |= panel_results(run) | budget_results(run) | baseline_results(run)
@@ -200,7 +202,7 @@ def results(run: Path) -> dict[str, str]:
     duplicates = data.pop("duplicates", None) or json.loads((run / "duplicates.json").read_text())
     data.pop("format", None)
     found |= {"data": of_json(data), "duplicates": of_json(duplicates)}
-    for name in ("audit", "checks", "comparison", "neighbours"):
+    for name in ("audit", "checks", "comparison", "neighbours", "untrained", "splits"):
         found[name] = of_json(json.loads((run / f"{name}.json").read_text()))
     cost = json.loads((run / "profile" / "cost.json").read_text())
     found["cost, but for times"] = of_json(cost)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from time import perf_counter
 
-COMMANDS = {"--help": ["--help"], "a value out of bounds": ["run", "--cnn.side", "3"]}
+COMMANDS = {"--help": ["--help"], "a value out of bounds": ["run", "--cnn.sides", "3"]}
 RUNS = 9
 
 

@@ -52,6 +52,14 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """As in a run. Two threads wait for each other at every small operation, on a busy machine for minutes."""
+    from headtohead.core.executor import limit_threads
+
+    limit_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reaches the hub."""

@@ -79,12 +79,12 @@ def stages_of(settings: Settings) -> list[Stage]:
 
 
 def plan_line(requested: list[Stage], job: Job) -> str:
-    """What a run is about to do: "7 stages to do, about 6 minutes: check, search, ..."."""
+    """What a run is about to do: "Stages to do, about 6 min: check, search, ..."."""
     names = [stage.name for stage in requested if not stage.is_done(job)]
     seconds = estimate(job) if names else {}
     minutes = sum(seconds.get(name, 3.0) for name in names) / 60
     time = f", about {max(1, round(minutes))} min" if seconds else ""
-    return f"{len(names)} stages to do{time}: {', '.join(names)}"
+    return f"Stages to do{time}: {', '.join(names) or 'none'}"
 
 
 def start_job(settings: Settings, run: RunDir) -> Job:

@@ -116,9 +116,12 @@ def test_fine_tuning_changes_the_backbone_and_resumes_to_the_same_bits(
     # Stop after the first epoch of the second seed, then continue.
     again = RunDir(tmp_path / "out")
     shutil.copytree(run.path, again.path)
-    shutil.rmtree(again.scores("finetune").parent)
-    again.report("ru").unlink()
+    for path in (again.finished, again.scores("finetune")):
+        path.unlink()
+    for number in (0, 1):
+        shutil.rmtree(again.seed("finetune", number).path)
     line = [str(again.path) if part == str(run.path) else part for part in line]
+    line[line.index("--processes") + 1] = "1"  # so that the trainings can be stopped from here
     save, saved = loop.TrainState.save, []
 
     def save_then_stop(state: loop.TrainState, path: Path) -> None:

@@ -24,7 +24,8 @@ def test_it_stands_in_every_table(small_settings: Settings, tmp_path: Path, monk
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setitem(CONTENDERS, "twin", Kind("twin of the CNN", "близнец CNN", "#123456"))  # the line
 
-    settings = dataclasses.replace(small_settings, contenders=("cnn", "probe", "twin"))
+    # In one process: others would not know the file and the line.
+    settings = dataclasses.replace(small_settings, contenders=("cnn", "probe", "twin"), processes=1)
     assert problems(settings) == []
     run = RunDir(tmp_path / "out")
     run.adopt(settings)

@@ -30,6 +30,7 @@ from headtohead.contenders.seeds import (
     write_scores,
     write_search,
 )
+from headtohead.core.errors import TrainingDiverged
 from headtohead.core.executor import Task
 from headtohead.core.files import Json, read_json, write_json
 from headtohead.dataset.batches import ImageBatches
@@ -46,6 +47,7 @@ from headtohead.training.search import Recipe, chosen, rounds, sample, successiv
 # epochs, large ones more passes. Measured on `tune` of two sets, see benchmarks/README.md.
 PASSES_FACTOR = 5_000
 SEARCH_SHARE = 0.6  # of the passes of a training, for each recipe of the search's last round
+DIVERGED = 1e9  # stands for an infinite loss, which JSON cannot hold
 SIDES = (64, 48, 32)  # px, where the settings name none
 
 
@@ -58,29 +60,29 @@ def num_epochs(num_images: int, image_passes: int) -> int:
     return max(10, round(image_passes / num_images))
 
 
-def training_epochs(job_epochs: int, num_images: int) -> int:
-    """Number of epochs of a training: `job_epochs`, or where it is 0 a number by the size of the set.
+def training_epochs(given: int, num_images: int) -> int:
+    """Number of epochs of a training: `given`, or where it is 0 a number by the size of the set.
 
     >>> training_epochs(0, 870), training_epochs(0, 2_400), training_epochs(0, 50_000), training_epochs(5, 870)
     (55, 28, 10, 5)
     """
-    return job_epochs or num_epochs(num_images, round(PASSES_FACTOR * num_images ** (1 / 3)))
+    return given or num_epochs(num_images, round(PASSES_FACTOR * num_images ** (1 / 3)))
 
 
-def sides(given: Sequence[int], smallest_image: int) -> tuple[int, ...]:
-    """The sides to choose from: those `given`, else those of `SIDES` to which images need not be blown up.
+def sides(given: Sequence[int], image_side: int) -> tuple[int, ...]:
+    """The sides to choose from: those `given`, else those of `SIDES` to which images of this side need not be blown up.
 
     >>> sides((), 256), sides((), 28), sides((40,), 28)
     ((64, 48, 32), (32,), (40,))
     """
-    return tuple(given) or tuple(side for side in SIDES if side <= smallest_image) or (min(SIDES),)
+    return tuple(given) or tuple(side for side in SIDES if side <= image_side) or (min(SIDES),)
 
 
 def space(job: Job) -> dict[str, Sequence[Any]]:
     """The values of every hyperparameter to choose from, the fixed recipe's first."""
-    cnn, seen = job.settings.cnn, job.index.sides
+    cnn = job.settings.cnn
     return {
-        "side": sides(cnn.sides, min(seen["height_min"], seen["width_min"])),
+        "side": sides(cnn.sides, job.index.sides["train_median"]),
         "pooling": cnn.poolings,
         "learning_rate": cnn.learning_rates,
         "weight_decay": cnn.weight_decays,
@@ -184,8 +186,12 @@ def try_recipe(run: str, recipe: Recipe, passes: int, seed: int, out: str) -> No
     epochs = max(1, round(passes / len(images)))
     plan = replace(cnn_plan(job, recipe, seed), epochs=epochs)
     batches = cnn_batches(job, recipe, images, job.settings.training.batch_size, seed)
-    state = train(new_cnn(job, recipe, seed), Counted(batches), tune, plan)
-    row = {"tune_loss": state.best_loss, "tune_accuracy": state.best_accuracy, "best_epoch": state.best_epoch}
+    row: Json
+    try:
+        state = train(new_cnn(job, recipe, seed), Counted(batches), tune, plan)
+        row = {"tune_loss": state.best_loss, "tune_accuracy": state.best_accuracy, "best_epoch": state.best_epoch}
+    except TrainingDiverged as error:  # this recipe loses, the others go on
+        row = {"tune_loss": DIVERGED, "tune_accuracy": 0.0, "best_epoch": 0, "diverged": error.what}
     row |= {"epochs": epochs, "passes": epochs * len(images), "seconds": round(perf_counter() - started, 3)}
     write_json(Path(out), row)
 

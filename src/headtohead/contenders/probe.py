@@ -134,7 +134,7 @@ def fit_head(run: str, name: str, seed: int, refit: bool) -> None:
         tune = FeatureBatches(features(job, name, "tune"), job.labels("tune"))
     batches = FeatureBatches(x, y, batch_size=job.settings.training.batch_size, seed=seed)
     metadata = {"backbone": record, "preprocess": record["preprocess"]}
-    images = next(profiling_batches(job, Preprocess(**record["preprocess"]), 8)(1))[0]
+    images, _ = checked_batch(job, Preprocess(**record["preprocess"]), 8)
     train_seed(job, name, new_head(job, x.shape[-1], seed), batches, tune, plan, metadata, images)
 
 

@@ -50,7 +50,7 @@ def train_seed(
     `metadata` is saved with the weights. `images` (B, 3, S, S) are logged as the input of the net; by default the first
     batch, which must then consist of images.
     """
-    folder = job.run.seed(contender, plan.seed) if tune else job.run.refit(contender, plan.seed)
+    folder = job.run.seed(contender, plan.seed) if tune is not None else job.run.refit(contender, plan.seed)
     first = saved_epoch(folder.last)
     with Journal(folder, plan.stop_after or plan.epochs, first) as journal:
         if first == 0:

@@ -25,6 +25,7 @@ from headtohead.core.device import make_deterministic
 from headtohead.core.errors import WorkerKilled
 from headtohead.core.progress import console, work_bar
 
+MAX_PROCESSES = 61  # that Windows can wait for at once
 POLL_S = 0.2  # between two looks at the workers' progress
 
 
@@ -44,7 +45,7 @@ def num_cores() -> int:
 
 def choose_processes(setting: int, device: torch.device) -> int:
     """Processes for the tasks: the setting; 0: one per core on a CPU, this process alone on an accelerator."""
-    return setting or (num_cores() if device.type == "cpu" else 1)
+    return setting or (min(num_cores(), MAX_PROCESSES) if device.type == "cpu" else 1)
 
 
 _advance: Callable[[int], None] = lambda units: None  # noqa: E731  # set while `run_tasks` runs

@@ -33,13 +33,22 @@ def cut_classes(samples: Sequence[Sample], drawn: Sequence[int], share: float) -
     """Split a draw into images to train on and images to choose on: `share` of each class, at least one, never all.
 
     A class of a single image is trained on. As `drawn` is in the order of a hash, the first of a class are random.
+    Images of a group stay together, unless a class of the draw has nothing else.
     """
     by_class: dict[int, list[int]] = {}
     for i in drawn:
         by_class.setdefault(samples[i].label, []).append(i)
     tune: set[int] = set()
     for members in by_class.values():
-        tune |= {*members[: min(max(1, round(share * len(members))), len(members) - 1)]}
+        wanted = min(max(1, round(share * len(members))), len(members) - 1)
+        groups: dict[str, list[int]] = {}
+        for i in members:
+            groups.setdefault(samples[i].group or samples[i].digest, []).append(i)
+        taken: list[int] = []
+        for group in groups.values():
+            if len(taken) + len(group) <= wanted:
+                taken += group
+        tune |= {*(taken or members[:wanted])}
     return [i for i in drawn if i not in tune], [i for i in drawn if i in tune]
 
 

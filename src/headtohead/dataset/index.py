@@ -35,7 +35,7 @@ class Index:
     left_out: tuple[str, ...]  # one sentence per image
     warnings: tuple[str, ...]
     modes: dict[str, int]  # Pillow's mode -> number of images
-    sides: dict[str, int]  # smallest and largest height and width, px
+    sides: dict[str, int]  # smallest and largest height and width, px; median short side of the training images
     # Over the training images at the CNN's size, RGB in 0..1; set by the data stage after the split.
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
@@ -122,7 +122,8 @@ def index_of(audit: Audit, data: Data) -> Index:
         left_out_files=tuple(image.file for image in audit.left_out),
         modes=dict(Counter(image.info.mode for image in images)),
         sides={"height_min": min(heights), "height_max": max(heights)}
-        | {"width_min": min(widths), "width_max": max(widths)},
+        | {"width_min": min(widths), "width_max": max(widths)}
+        | {"train_median": int(np.median([min(image.info.height, image.info.width) for image in splits["train"]]))},
         duplicates=place([replace(image.path, split=split_of[image.path.file]) for image in images], audit.pairs),
     )
 

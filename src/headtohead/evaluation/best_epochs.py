@@ -35,7 +35,7 @@ def training_alarms(trainings: list[Json], warmup_share: float) -> list[Json]:
     best, epochs = [row["best_epoch"] for row in trainings], trainings[0]["num_epochs"]
     evidence = {"best_epochs": best, "num_epochs": epochs, "warmup_epochs": warmup_share * epochs}
     alarms = []
-    if min(best) < warmup_share * epochs:
+    if min(best) + 1 <= warmup_share * epochs:
         alarms.append(alarm("warm-up", "early", evidence))
     if min(best) == epochs - 1:
         alarms.append(alarm("too-short", "last", evidence))

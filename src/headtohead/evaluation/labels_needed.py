@@ -61,7 +61,8 @@ def labels_needed(
     for n, size in enumerate(labels):
         leader, follower = (second, first) if means[second][n] >= means[first][n] else (first, second)
         mean, values = curves[follower]
-        needed = labels_to_reach(means[leader][n : n + 1], mean, labels)
+        # At least as many as here: smoothing may lift the follower's curve above its own mean.
+        needed = labels_to_reach(means[leader][n : n + 1], mean, labels).clip(min=size)
         sample = labels_to_reach(resampled[leader][:, n], values, labels)
         # Order statistics: between a number and infinity there is nothing to interpolate.
         low = np.quantile(sample, (1 - confidence) / 2, method="lower")

@@ -197,12 +197,14 @@ def protocol(budget: Json, refits: bool, say: Say) -> str:
         f"At each size {draws} draws of n images a class are made out of `train` and `tune` together, the same for all three, each "
         "a part of the next larger one; of a class with fewer images all are taken. All labels of a draw are counted. A stratified "
         "part of them, in brackets, is its own small `tune`: recipe, epoch and number of neighbours are chosen on it by trainings on "
-        "the rest. Then CNN and probe are trained once more on the whole draw, with the recipe and the epochs chosen, and predict `val`. "
+        "the rest. The CNN sees 48 px at most there, and makes fewer image passes than in the main training, so that its curve may lie "
+        "low. Then CNN and probe are trained once more on the whole draw, with the recipe and the epochs chosen, and predict `val`. "
         "In the figure a dashed line leads to the main training.",
         f"Для каждого размера сделано несколько выборок ({draws}) по n изображений на класс из `train` и `tune` вместе, одинаковых "
         "для всех трёх моделей; меньшая выборка входит в следующую большую; если в классе изображений меньше, берутся все. "
         "Учтены все размеченные изображения выборки. Стратифицированная часть (в скобках) служит ей собственной малой `tune`: по "
-        "ней, обучаясь на остальном, выбирают конфигурацию, эпоху и число соседей. Затем CNN и linear probe обучаются ещё раз на всей "
+        "ней, обучаясь на остальном, выбирают конфигурацию, эпоху и число соседей. CNN получает здесь не больше 48 px и делает меньше "
+        "проходов, чем в основном обучении, так что её кривая может быть занижена. Затем CNN и linear probe обучаются ещё раз на всей "
         "выборке с выбранными конфигурацией и числом эпох и предсказывают `val`. На рисунке к основному обучению ведёт пунктир.",
     )
     reading = say(

@@ -67,7 +67,7 @@ def evidence(alarm: Json, say: Say) -> str:
             return cut_off if e["taken"] else f"{cut_off}; {instead}"
         case "early":
             best, warmup = e["best_epochs"], e["warmup_epochs"]
-            early, epochs = sum(epoch < warmup for epoch in best), ", ".join(str(epoch + 1) for epoch in best)
+            early, epochs = sum(epoch + 1 <= warmup for epoch in best), ", ".join(str(epoch + 1) for epoch in best)
             never_acted = say(
                 f"{early} of {len(best)} seeds are best in the warm-up of the learning rate, the first {warmup:g} epochs "
                 f"(best epochs {epochs} of {e['num_epochs']}), so that the schedule never acted on the weights that are kept",
@@ -110,9 +110,9 @@ def opinion(name: str, panel: Json, say: Say) -> str:
         else say("**The panel does NOT agree with the headline.**", "**Панель НЕ согласна с основной строкой.**")
     )
     return say(
-        f"{name}: {agrees} Its model solved exactly (`{reference['name']}`) minus the headline, on the "
+        f"{name}: {agrees} Its model solved exactly (`{reference['name']}`) minus the head trained on `train` alone, on the "
         f"same `val` images: {gap} points, at the level {level}, which is that of {panel['tests']} tests together.",
-        f"{name}: {agrees} Та же модель, решённая точно (`{reference['name']}`), минус основная строка, "
+        f"{name}: {agrees} Та же модель, решённая точно (`{reference['name']}`), минус голова, обученная только на `train`, "
         f"на тех же изображениях `val`: {gap} п. п. при уровне {level}, то есть для {panel['tests']} сравнений вместе.",
     )
 
@@ -121,8 +121,8 @@ def heads(r: Results, say: Say) -> Section:
     """The panel of every contender that has one."""
     body: list[str] = []
     header = say(
-        "head | features | chosen on `tune` | converged | `tune` accuracy | `val` accuracy | macro-F1 | minus headline, points",
-        "голова | признаки | выбрано на `tune` | сошлось | точность на `tune` | точность на `val` | macro-F1 | минус основная строка, п. п.",
+        "head | features | chosen on `tune` | converged | `tune` accuracy | `val` accuracy | macro-F1 | minus the head trained on `train`, points",
+        "голова | признаки | выбрано на `tune` | сошлось | точность на `tune` | точность на `val` | macro-F1 | минус голова, обученная на `train`, п. п.",
     )
     for name, panel in r.comparison["panel"].items():
         rows = [row(variant, panel, say) for variant in r.panels[name]["variants"]]

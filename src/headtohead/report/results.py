@@ -52,6 +52,7 @@ def read_results(run: RunDir) -> Results:
     settings = run.own_settings()
     assert settings is not None, "a finished evaluation has settings"
     probes = probe_backbones(settings)
+    untrained = read_json(run.untrained) if run.untrained.exists() else {}
     return Results(
         settings=settings,
         environment=read_json(run.environment),
@@ -66,7 +67,7 @@ def read_results(run: RunDir) -> Results:
         audit=read_json(run.audit),
         neighbours=read_json(run.neighbours)["neighbours"],
         panels={name: read_json(run.panel(name)) for name in probes},
-        untrained=read_json(run.untrained) if run.untrained.exists() else None,
+        untrained=untrained if "scores" in untrained else None,
         budget=read_json(run.budget) if run.budget.exists() else None,
         splits=read_json(run.splits) if run.splits.exists() else None,
     )

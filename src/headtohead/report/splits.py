@@ -34,13 +34,14 @@ def answer(splits: Json, say: Say) -> str:
         f"CNN is {points_interval(accuracy)} points in accuracy, {outcome}; macro-F1 {points_interval(difference['macro_f1'])}. "
         f"The probe is ahead on {ahead} of {k} splits. In brackets {level} corrected resampled t intervals (Nadeau and Bengio, "
         "2003): the splits share many training images, so their results are not independent, and the usual interval "
-        "would be too narrow.",
+        "would be too narrow. Both models keep the recipes of the main run, whose choice has seen labels that other splits test.",
         f"**Изменит ли ответ другое разбиение?** Сравнение повторено на {k} случайных разбиениях всех изображений: {train} для "
         f"обучения и выбора, {test} для `val`; seed на каждом: {splits['seeds']}. В среднем по разбиениям linear probe минус CNN: "
         f"{points_interval(accuracy)} п. п. точности, {outcome}; macro-F1 {points_interval(difference['macro_f1'])}. Разбиений, на "
         f"которых linear probe впереди: {ahead} из {k}. В скобках доверительные интервалы {level}: t-интервалы с поправкой из "
         "Nadeau, Bengio (2003). У разбиений много общих обучающих изображений, их результаты зависимы, и обычный интервал был "
-        "бы слишком узким.",
+        "бы слишком узким. Обе модели сохраняют конфигурации основного запуска, при выборе которых были видны метки, проверяемые в "
+        "других разбиениях.",
     )
 
 

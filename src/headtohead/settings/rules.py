@@ -25,6 +25,7 @@ def problems(settings: Settings) -> list[str]:
         ({*ALWAYS} <= {*(settings.contenders or ALWAYS)}, "contenders: `cnn` and `probe` are both required"),
         (not settings.weights or settings.backbone != (BUILTIN,), "weights: the built-in backbone brings its own"),
         (is_pattern(regex), f"data.group_pattern: `{regex}` is not a regular expression with exactly one group (...)"),
+        (not (settings.quick and settings.splits), "splits: a quick run has no repeated splits"),
         (not both, f"data.leave_out and data.stop_at: both name {', '.join(both)}"),
         (settings.splits != 1, "splits: one split has no spread; 2 or more, or 0 for none"),
         (

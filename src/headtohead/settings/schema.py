@@ -158,7 +158,7 @@ class Finetune(Strict):
 
 @dataclass(frozen=True)
 class Budget(Strict):
-    """The label budget: accuracy of trainings on parts of `train`, by number of images."""
+    """The label budget: accuracy of trainings on parts of `train` and `tune`, by number of labels."""
 
     sizes: Annotated[tuple[LabelsPerClass, ...], MinLen(1)] = (5, 10, 20, 50, 100, 200, 500)
     """Labels per class, of which a part is for choices; the main training is always the last point."""

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from headtohead.contenders.base import Job, open_job
+from headtohead.contenders.base import Job, balanced_weights, open_job
 from headtohead.contenders.cnn import (
     cnn_batches,
     cnn_images,
@@ -60,7 +60,13 @@ Feed = Callable[[Json, Sequence[int], bool], Batches]
 
 
 def few_shot(
-    recipes: Sequence[Json], images: Sequence[int], tune: Sequence[int], passes: int, build: Build, feed: Feed
+    recipes: Sequence[Json],
+    images: Sequence[int],
+    tune: Sequence[int],
+    labels: NDArray[Any],
+    passes: int,
+    build: Build,
+    feed: Feed,
 ) -> tuple[nn.Module, Json]:
     """Choose recipe and epoch by trainings on `images`, then train on all. Returns the net and the choices.
 
@@ -72,23 +78,25 @@ def few_shot(
     num_evaluations = min(MAX_EVALUATIONS, num_epochs(len(everything), passes))
     made = 0  # image passes of all trainings, if none ended early
 
-    def run(recipe: Json, of: Sequence[int], on: Batches | None, stop_after: int = 0) -> TrainState:
+    def run(recipe: Json, of: Sequence[int], on: Batches | None, stop_after: int = 0) -> tuple[TrainState, Plan]:
         """Train on `of`; an epoch here is as many passes over the images as lie between two evaluations."""
         nonlocal made
         net, plan = build(recipe)
+        if plan.class_weights:  # those of these images, not of all
+            plan = replace(plan, class_weights=balanced_weights(labels[[*of]]))
         times = max(1, round(num_epochs(len(of), passes) / num_evaluations))
         made += num_evaluations * times * len(of)
         plan = replace(plan, epochs=num_evaluations, stop_after=stop_after)
-        return train(net, Repeated(feed(recipe, of, True), times), on, plan)
+        return train(net, Repeated(feed(recipe, of, True), times), on, plan), plan
 
     trials = []
     for recipe in recipes:
         plain = feed(recipe, tune, False)
-        state = run(recipe, images, plain)
-        last = accuracy(*predict(state.model, plain)[1:])
+        state, plan = run(recipe, images, plain)
+        last = accuracy(*predict(state.model, plain, plan.bf16)[1:])
         trials.append((max(last, state.best_accuracy), -state.best_loss, state.best_accuracy > last, state, recipe))
     _, _, early, state, recipe = max(trials, key=lambda trial: trial[:2])
-    refit = run(recipe, everything, None, state.best_epoch + 1 if early else 0)
+    refit, _ = run(recipe, everything, None, state.best_epoch + 1 if early else 0)
     choice: Json = {"recipe": recipe, "trials": len(recipes), "passes": made}
     choice |= {"epochs": num_evaluations, "best_epoch": state.best_epoch, "taken": "lowest loss" if early else "last"}
     return refit.model, choice
@@ -113,14 +121,15 @@ def few_shot_cnn(job: Job, images: list[int], tune: list[int], seed: int) -> Res
             return plain_batches(job, recipe, subset)
         return Counted(cnn_batches(job, recipe, subset, even_batch(len(chosen), BATCH), seed))
 
-    net, choice = few_shot(recipes, images, tune, job.settings.budget.passes, build, feed)
+    net, choice = few_shot(recipes, images, tune, job.labels(LABELLED), job.settings.budget.passes, build, feed)
     val = plain_batches(job, choice["recipe"], cnn_images(job, "val"))
     return probabilities(net, val, job.bf16), choice
 
 
 def few_shot_probe(job: Job, images: list[int], tune: list[int], seed: int) -> Result:
     """The linear head on features of the images with these indices."""
-    x = torch.cat([features(job, "probe", split) for split in LABELLED.split("+")], dim=1)
+    # The plain views: `tune` has no others where nothing is trained on it.
+    x = torch.cat([features(job, "probe", split)[:1] for split in LABELLED.split("+")], dim=1)
     y = job.labels(LABELLED)
 
     def build(recipe: Json) -> tuple[nn.Module, Plan]:
@@ -131,7 +140,7 @@ def few_shot_probe(job: Job, images: list[int], tune: list[int], seed: int) -> R
             return FeatureBatches(x[:, chosen], y[chosen])
         return FeatureBatches(x[:, chosen], y[chosen], batch_size=even_batch(len(chosen), BATCH), seed=seed)
 
-    net, choice = few_shot(HEAD_RECIPES, images, tune, job.settings.budget.passes, build, feed)
+    net, choice = few_shot(HEAD_RECIPES, images, tune, y, job.settings.budget.passes, build, feed)
     return probabilities(net, FeatureBatches(features(job, "probe", "val"), job.labels("val"))), choice
 
 

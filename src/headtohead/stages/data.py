@@ -22,7 +22,7 @@ def prepare_data(job: Job) -> None:
     index = index_of(audit, job.settings.data)
     for warning in index.split_warnings:
         say(f"  warning: {warning}")
-    largest = max(sides(job.settings.cnn.sides, min(index.sides["height_min"], index.sides["width_min"])))
+    largest = max(sides(job.settings.cnn.sides, index.sides["train_median"]))
     files = ImageFiles(job.root, index.of("train"))  # `job.files` reads `data.json`, which is written below
     preprocess = own_preprocess(decoded(files, 2 * largest, "decoding train"), largest)
     index = dataclasses.replace(index, mean=preprocess.mean, std=preprocess.std)

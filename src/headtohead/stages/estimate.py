@@ -11,10 +11,11 @@ from torch import nn
 
 from headtohead.contenders.base import Job
 from headtohead.contenders.cnn import SEARCH_SHARE, num_epochs, sides, training_epochs
-from headtohead.core.errors import BadData
 from headtohead.core.executor import choose_processes
 from headtohead.dataset.index import SPLITS
+from headtohead.images.decode import FORMATS
 from headtohead.images.folder import scan
+from headtohead.models.backbones import load_backbone
 from headtohead.models.cnn import build_cnn
 from headtohead.settings.schema import Settings
 from headtohead.training.loop import Plan, build_optimizer, train_step
@@ -49,7 +50,7 @@ def size_of_folder(job: Job) -> Size:
     tune = round(data.tune_share * (total - val))
     largest = max(Counter(path.cls for path in folder.files).values(), default=0)
     images = {"train": total - val - tune, "tune": tune, "val": val}
-    with Image.open(job.root / folder.files[0].file) as first:
+    with Image.open(job.root / folder.files[0].file, formats=FORMATS) as first:
         side = min(first.size)
     return Size(images, len(folder.classes), round(largest * (total - val) / max(1, total)), side)
 
@@ -65,11 +66,12 @@ def seconds_of_stages(settings: Settings, size: Size, speed: Speed, processes: i
     labels = [n for n in settings.budget.sizes if n < size.largest_class]
     drawn = sum(n * size.classes * num_epochs(n * size.classes, settings.budget.passes) for n in labels)
     cnn, backbone = speed.cnn * processes, speed.backbone * processes
+    of_seeds = speed.cnn * min(processes, seeds) * seeds / (-(-seeds // processes) * min(processes, seeds))
     return {
         "data": 2 + 0.004 * (train + tune + val),
         "check": 5 + 300 * 64 / speed.cnn + 400 / speed.backbone,
         "search": searched / cnn + (train + (tune if settings.refits else 0)) * views / backbone + 5,
-        "train": seeds * passes * (1 + of_refit) / cnn + 5,
+        "train": seeds * passes * (1 + of_refit) / of_seeds + 5,
         "profile": 75 * settings.profile.batch_size * (1 / speed.cnn + 1 / speed.backbone) + 10,
         "evaluate": val / backbone + 15,
         "untrained": (train + tune + val) * views / backbone + 5,
@@ -81,7 +83,9 @@ def seconds_of_stages(settings: Settings, size: Size, speed: Speed, processes: i
 def measure(job: Job, side: int) -> Speed:
     """A short measurement of both nets, of one process on a quiet machine."""
     rates = [_cnn_rate(job, side) for side in sides(job.settings.cnn.sides, side)]
-    preprocess, net = job.backbone().preprocess, job.backbone().net
+    # Not `job.backbone()`, which records the backbone in the run folder: a mere plan must not commit the run.
+    backbone = load_backbone(job.weights["probe"], bf16=job.bf16, device=job.device)
+    preprocess, net = backbone.preprocess, backbone.net
     x = torch.zeros(8, 3, preprocess.size, preprocess.size, device=job.device)
     net.pooled(x)
     started, count = perf_counter(), 0
@@ -109,6 +113,6 @@ def estimate(job: Job) -> dict[str, float]:
     processes = choose_processes(job.settings.processes, job.device)
     try:
         size = size_of_folder(job)
-    except (BadData, OSError, IndexError):
+    except Exception:  # whatever is wrong with the folder or its first image, the audit says it better
         return {}
     return seconds_of_stages(job.settings, size, measure(job, size.side), processes)

@@ -29,7 +29,6 @@ from headtohead.training.loop import Plan, predict, train
 
 EVERYTHING = "+".join(SPLITS)
 NUM_SEEDS = 2  # per split, so that seeds can be told from splits
-BATCH = 64
 
 Parts = dict[str, list[int]]  # train, tune, val -> indices into all images
 Feed = Callable[[Sequence[int], bool], Batches]
@@ -75,9 +74,9 @@ def cnn_on(job: Job, seed: int) -> tuple[Callable[[], tuple[nn.Module, Plan]], F
 
     def feed(indices: Sequence[int], training: bool) -> Batches:
         subset = images.subset(indices)
-        return (
-            Counted(cnn_batches(job, chosen, subset, BATCH, seed)) if training else plain_batches(job, chosen, subset)
-        )
+        if not training:
+            return plain_batches(job, chosen, subset)
+        return Counted(cnn_batches(job, chosen, subset, job.settings.training.batch_size, seed))
 
     return lambda: (new_cnn(job, chosen, seed), cnn_plan(job, chosen, seed)), feed
 

@@ -2,7 +2,8 @@
 
 from headtohead.contenders.base import Job
 from headtohead.contenders.probe import choose_head, features, fit_head, new_head
-from headtohead.contenders.seeds import predict_seeds, train_seeds, write_search
+from headtohead.contenders.seeds import predict_seeds, train_seeds
+from headtohead.core.errors import TrainingDiverged
 from headtohead.core.files import write_json
 from headtohead.dataset.batches import FeatureBatches
 from headtohead.evaluation.compare import difference, scores
@@ -17,9 +18,12 @@ def untrained(job: Job) -> None:
     settings, run = job.settings, job.run
     backbone = untrained_like(job.backbone(), settings.seeds[0])
     job.loaded[NAME] = backbone
-    write_json(run.backbone(NAME), backbone.to_json())
-    choose_head(job, NAME)
-    write_search(job, NAME, 0, {}, passes=0, seconds=0.0)
+    write_json(run.backbone(NAME), backbone.to_json() | {"source": "random weights", "file": "", "file_sha256": ""})
+    try:
+        choose_head(job, NAME)
+    except TrainingDiverged as error:  # possible with random weights; the comparison itself does not need this row
+        write_json(run.untrained, {"diverged": error.what})
+        return
     train_seeds(job, NAME, fit_head, settings.probe.epochs)
     batches = {"val": FeatureBatches(features(job, NAME, "val"), job.labels("val"))}
     predict_seeds(job, NAME, lambda seed: new_head(job, backbone.num_features, seed), batches)

@@ -74,13 +74,14 @@ def successive_halving(
     """Rows of all trials in the order in which they ran; the best one is `chosen` of them.
 
     `run(round, numbers)` trains the recipes with these numbers and returns a row each, with `tune_loss`. The best by
-    it go on to the next round; of equal ones the earlier.
+    it go on to the next round; of equal ones the earlier. The first recipe goes on in any case: a search must not end
+    worse than without it because of a round that was too short.
 
     >>> losses = {0: 0.3, 1: 0.1, 2: 0.2}
     >>> run = lambda number, trials: [{"tune_loss": losses[trial]} for trial in trials]
     >>> table = successive_halving([{"lr": 1}, {"lr": 2}, {"lr": 3}], rounds(3, 100), run)
     >>> [(row["round"], row["trial"]) for row in table], chosen(table)["recipe"]
-    ([(0, 0), (0, 1), (0, 2), (1, 1), (1, 2)], {'lr': 2})
+    ([(0, 0), (0, 1), (0, 2), (1, 1), (1, 0)], {'lr': 2})
     """
     table: list[Json] = []
     numbers = list(range(len(recipes)))
@@ -93,6 +94,8 @@ def successive_halving(
         ]
         loss = {trial: row["tune_loss"] for trial, row in zip(numbers, rows, strict=True)}
         numbers = sorted(numbers, key=loss.__getitem__)
+        if number + 1 < len(plan) and 0 not in numbers[: plan[number + 1].trials]:
+            numbers.insert(plan[number + 1].trials - 1, 0)
     return table
 
 
