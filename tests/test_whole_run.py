@@ -16,7 +16,9 @@ import torch
 from conftest import outcome
 from sklearn.metrics import accuracy_score, f1_score
 
-from headtohead.evaluation.predictions import load_predictions
+from headtohead.dataset.index import labels, read_index
+from headtohead.evaluation.predictions import load_predictions, save_predictions
+from headtohead.evaluation.summary import summarise_run
 from headtohead.pipeline import STAGES, execute
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Cnn, Profile, Settings
@@ -31,8 +33,8 @@ TOP = {
 FOLDERS = {"cnn", "probe", "untrained", "budget", "profile", "figures"}
 TRAINING = {"last.pt", "best.safetensors", "log.jsonl"}
 PREDICTIONS = {f"predictions-{split}.npz" for split in ("train", "tune", "val")}
-UNTRAINED = {"backbone.json", "search.json", "sweep.json"}
-PROBE = UNTRAINED | {"panel.json", "panel.npz", "panel-val.npz", "scores.json"}
+UNTRAINED = {"backbone.json", "sweep.json"}
+PROBE = UNTRAINED | {"search.json", "panel.json", "panel.npz", "panel-val.npz", "scores.json"}
 QUICK = Profile(steps=5, batch_size=2)  # fewer steps than settings allow: torch takes 0.1 s to write each
 
 
@@ -107,6 +109,21 @@ def test_the_headline_is_the_refit_for_the_median_of_the_best_epochs(small_run: 
         assert scores[name]["accuracy"]["per_seed"] == [accuracy_score(p.labels, p.predicted) for p in predictions]
 
 
+def test_the_headline_follows_the_refit_alone(small_run: RunDir, small_settings: Settings, tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    shutil.copytree(small_run.path, run.path)
+    index = read_index(run)
+    wrong = np.eye(2)[1 - labels(index.of("val"))]
+    save_predictions(run.refit("cnn", 0).predictions("val"), index, "val", wrong)
+    save_predictions(run.seed("probe", 0).predictions("val"), index, "val", wrong)
+    scores, before = (
+        content["contenders"]
+        for content in (summarise_run(run, small_settings), json.loads(small_run.comparison.read_text()))
+    )
+    assert scores["cnn"]["accuracy"]["per_seed"] == [0.0, before["cnn"]["accuracy"]["per_seed"][1]]
+    assert scores["probe"]["accuracy"]["per_seed"] == before["probe"]["accuracy"]["per_seed"]
+
+
 @contextmanager
 def val_out_of_reach(run: RunDir, images: Path) -> Iterator[None]:
     """Within the block the images of `val` have no files, and wrong labels."""
@@ -172,7 +189,7 @@ def test_names_are_escaped_and_every_figure_of_the_report_is_there(small_run: Ru
 def test_a_quick_run_has_neither_search_nor_refit_nor_what_follows_the_report(
     small_settings: Settings, tmp_path: Path
 ) -> None:
-    run, settings = RunDir(tmp_path / "out"), replace(small_settings, quick=True, processes=1)
+    run, settings = RunDir(tmp_path / "out"), replace(small_settings, quick=True, splits=0, processes=1)
     run.adopt(settings)
     execute(replace(settings, profile=QUICK), run, "finish", only=False)
     assert names(run.path) == TOP - {"untrained.json", "splits.json"}

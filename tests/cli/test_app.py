@@ -87,6 +87,7 @@ def test_invalid_values_and_unknown_flags_are_refused(capsys: pytest.CaptureFixt
         (["--processes", "-1"], "processes: Input should be greater than or equal to 0 (given: -1)"),
         (["--threads", "0"], "threads: Input should be greater than or equal to 1 (given: 0)"),
         (["--splits", "1"], "splits: one split has no spread; 2 or more, or 0 for none"),
+        (["--splits", "2", "--quick"], "splits: a quick run has no repeated splits"),
         (["--splits", "-2"], "splits: Input should be greater than or equal to 0 (given: -2)"),
         (["--budget.sizes", "1"], "budget.sizes: Input should be greater than or equal to 2 (given: 1)"),
     ],

@@ -23,6 +23,7 @@ from headtohead.training.loop import Plan
 
 TUNE, IMAGES = [0, 1, 2, 3], [4, 5, 6, 7, 8, 9]
 NUM_IMAGES = len(TUNE) + len(IMAGES)
+LABELS = np.array([1, 1, 1, 1, 0, 0, 0, 0, 1, 1])
 
 
 def right_on(count: int) -> nn.Linear:
@@ -47,16 +48,18 @@ class Outcome:
 class Scripted:
     """Stands in for `train`: trainings end as the outcomes of their recipes say. What was trained is in `trained`."""
 
-    def __init__(self, outcomes: dict[str, Outcome]) -> None:
+    def __init__(self, outcomes: dict[str, Outcome], class_weights: tuple[float, ...] = ()) -> None:
         self.outcomes, self.recipe_of = outcomes, dict[int, str]()
+        self.plan = Plan(0, 1, 0.1, 0.0, 0.0, 5.0, class_weights=class_weights)
         self.trained: list[tuple[str, int, bool, int]] = []  # recipe, images, whether there was a `tune`, stop_after
+        self.class_weights: list[tuple[float, ...]] = []
         self.nets: list[nn.Module] = []  # kept, so that no two have the same id
 
     def build(self, recipe: dict[str, str]) -> tuple[nn.Module, Plan]:
         net = right_on(self.outcomes[recipe["name"]].right_at_end)
         self.nets.append(net)
         self.recipe_of[id(net)] = recipe["name"]
-        return net, Plan(0, 1, 0.1, 0.0, 0.0, 5.0)
+        return net, self.plan
 
     def feed(self, _: dict[str, str], chosen: Sequence[int], training: bool) -> FeatureBatches:
         x = torch.cat([torch.eye(4), torch.zeros(len(IMAGES), 4)])[None, chosen]
@@ -66,12 +69,13 @@ class Scripted:
     def train(self, net: nn.Module, batches: Any, tune: object, plan: Plan) -> SimpleNamespace:
         name = self.recipe_of[id(net)]
         self.trained.append((name, len(batches.batches.labels), tune is not None, plan.stop_after))
+        self.class_weights.append(plan.class_weights)
         return SimpleNamespace(model=net, **vars(self.outcomes[name]))
 
     def few_shot(self, monkeypatch: pytest.MonkeyPatch) -> tuple[nn.Module, dict[str, Any]]:
         monkeypatch.setattr(budget, "train", self.train)
         recipes = [{"name": name} for name in self.outcomes]
-        return budget.few_shot(recipes, IMAGES, TUNE, 100, self.build, self.feed)
+        return budget.few_shot(recipes, IMAGES, TUNE, LABELS, 100, self.build, self.feed)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +113,13 @@ def test_the_recipe_is_the_most_accurate_on_tune(
     assert [name for name, *_ in script.trained] == ["first", "second", expected]
 
 
+def test_class_weights_are_those_of_the_images_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each class has the same part of the loss: 4 and 2 of 6 images, then 4 and 6 of 10."""
+    script = Scripted({"only": Outcome(0.5, 0.5, 2)}, class_weights=(7.0, 7.0))
+    script.few_shot(monkeypatch)
+    assert script.class_weights == [(6 / 2 / 4, 6 / 2 / 2), (10 / 2 / 4, 10 / 2 / 6)]
+
+
 class Counting:
     """Batches that count the images that are taken from them."""
 
@@ -141,7 +152,7 @@ def test_the_passes_it_tells_of_are_made(passes: int, epochs: int) -> None:
         return Counting(batches, counts)
 
     recipes = [{"number": 0}, {"number": 1}]
-    _, choice = budget.few_shot(recipes, IMAGES, TUNE, passes, build, feed)
+    _, choice = budget.few_shot(recipes, IMAGES, TUNE, y, passes, build, feed)
     assert len(counts) == 3
     assert choice["taken"] == "last"  # otherwise the last training would end early
     assert sum(counts) == choice["passes"]
@@ -194,7 +205,7 @@ def test_a_draw_gives_both_contenders_two_recipes_that_differ(
     tried: dict[str, tuple[Any, ...]] = {}
 
     def few_shot(recipes: Sequence[Any], *terms: Any) -> None:
-        tried[contender] = (recipes, terms[:3])  # images, tune, passes
+        tried[contender] = (recipes, (*terms[:2], terms[3]))  # images, tune, passes
         raise StopIteration
 
     monkeypatch.setattr(budget, "few_shot", few_shot)

@@ -14,6 +14,7 @@ from headtohead.contenders.base import Job
 from headtohead.core.files import read_json
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
+from headtohead.settings.toml import to_toml
 from headtohead.stages.search import search
 
 
@@ -83,6 +84,20 @@ def test_stopped_after_any_trial_it_goes_on_with_the_next(
     assert allowed == 0
     assert without_seconds(read_json(job.run.search("cnn"))) == without_seconds(read_json(small_run.search("cnn")))
     assert not job.run.trials("cnn").exists()
+
+
+def test_a_recipe_that_diverges_loses_to_the_others(job: Job) -> None:
+    values = {"sides": (16,), "poolings": (4,), "weight_decays": (0.05,), "min_crops": (0.5,), "smoothings": (0.0,)}
+    settings = replace(job.settings, cnn=replace(job.settings.cnn, learning_rates=(1e30, 3e-3), **values))
+    settings = replace(settings, data=replace(settings.data, flip=False))
+    job.run.settings.write_text(to_toml(settings))  # a trial reads the settings of its run folder
+    search(Job.of(settings, job.run))
+    found = read_json(job.run.search("cnn"))
+    assert [row["recipe"]["learning_rate"] for row in found["table"]] == [1e30, 3e-3]
+    assert "not a finite number" in found["table"][0]["diverged"]
+    assert found["table"][0]["tune_accuracy"] == 0
+    assert found["best"]["recipe"]["learning_rate"] == 3e-3
+    assert "diverged" not in found["best"]
 
 
 def test_parts_of_a_finished_result_are_deleted_and_those_of_an_unfinished_one_kept(tmp_path: Path) -> None:

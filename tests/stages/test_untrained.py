@@ -52,6 +52,7 @@ def test_the_pretrained_backbone_stays_as_it_is(job: Job, small_run: RunDir) -> 
     random = read_json(job.run.backbone("untrained"))
     assert random["fingerprint"] == job.loaded["untrained"].state_hash() != record["fingerprint"]
     assert random["preprocess"] == record["preprocess"]
+    assert (random["source"], random["file"]) == ("random weights", "")
     # The same again: random, but a function of the seed.
     assert random == read_json(small_run.backbone("untrained"))
 
@@ -70,3 +71,12 @@ def test_it_has_the_views_the_grid_and_the_seeds_of_the_probe(small_run: RunDir)
         runs = [load_predictions(small_run.refit(name, seed).predictions("val")) for name in ("probe", "untrained")]
         assert (runs[0].files == runs[1].files).all()
         assert not np.array_equal(runs[0].probabilities, runs[1].probabilities)
+
+
+def test_a_head_that_diverges_on_random_features_is_reported_and_stops_nothing(job: Job) -> None:
+    job.run.sweep("untrained").unlink()
+    path = job.run.features("untrained", "train")
+    np.save(path, np.full_like(np.load(path), np.inf))
+    untrained(job)
+    assert list(read_json(job.run.untrained)) == ["diverged"]
+    assert "not finite" in read_json(job.run.untrained)["diverged"]

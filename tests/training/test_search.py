@@ -80,9 +80,7 @@ def test_a_better_loss_of_a_shorter_training_does_not_count() -> None:
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.integers(1, 100_000))
-def test_each_round_takes_the_best_of_the_round_before_and_the_first_recipe(
-    losses: list[int], passes: int
-) -> None:
+def test_each_round_takes_the_best_of_the_round_before_and_the_first_recipe(losses: list[int], passes: int) -> None:
     recipes, plan = [{"number": number} for number in range(len(losses))], rounds(len(losses), passes)
     table = search(recipes, plan, lambda recipe, passes: losses[recipe["number"]] + 1 / passes)
     ranking = sorted(range(len(losses)), key=lambda number: (losses[number], number))
