@@ -57,7 +57,7 @@ def test_a_finding_fires_on_what_was_planted_and_only_there(name: str, tmp_path:
 
 def test_ten_times_the_images_are_an_imbalance_with_a_remedy(tmp_path: Path) -> None:
     folder = small(tmp_path / "x")
-    unequal(folder)
+    unequal(folder, 27)
     assert cases_by_finding(folder)["imbalanced"] == (("class-1", "30 images"), ("class-0", "3 images"))
     [finding] = [found for found in audit_folder(folder, "x", Data()).findings if found.name == "imbalanced"]
     assert "--training.class-weights" in finding.sentence()

@@ -73,7 +73,8 @@ def test_flops_of_a_linear_layer_and_of_a_convolution() -> None:
     convolutions = 2 * 9 * (3 * 32 * 64**2 + 32 * 64 * 32**2 + 64 * 128 * 16**2)
     for pooling in (1, 4):
         flops = cost.forward_flops(SmallCNN(10, pooling), torch.zeros(1, 3, 64, 64))
-        assert flops == convolutions + 2 * 128 * pooling**2 * 10
+        averages = 2 * 128 * (pooling * 8 * 8 + pooling * 8 * pooling)  # over rows, then over columns
+        assert flops == convolutions + averages + 2 * 128 * pooling**2 * 10
 
 
 def test_flops_of_attention_are_counted() -> None:
