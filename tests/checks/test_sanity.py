@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -22,15 +21,6 @@ from headtohead.training.loop import Plan
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 BY_NAME = {check.__name__: check for check in CHECKS}
 PLAN = Plan(seed=0, epochs=1, learning_rate=3e-3, weight_decay=0.0, warmup_share=0.0, clip_norm=5.0)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """As in a run: threads of so small a net wait for each other most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def index(*samples: Sample) -> Index:

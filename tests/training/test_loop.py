@@ -30,15 +30,6 @@ TRAIN = ImageBatches(IMAGES, LABELS, TO, batch_size=8, seed=3, shuffle=True, min
 TUNE = ImageBatches(IMAGES, LABELS, TO, batch_size=16)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """As in a run: threads of so small a net wait for each other most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def net() -> nn.Module:
     return build_cnn("small", 2, pooling=2, dropout=0.2, seed=3)
 
