@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from headtohead.core.device import choose_bf16
 from headtohead.core.files import read_json
 from headtohead.dataset.batches import ImageBatches
 from headtohead.dataset.index import Index, labels
@@ -79,7 +80,9 @@ def test_its_features_are_better_than_those_of_a_random_net(finished: RunDir) ->
     index = Index.from_json(read_json(finished.data))
     samples = {split: index.of(split)[::STRIDE] for split in ("train", "val")}
     torch.manual_seed(0)
-    random = FrozenBackbone(timm.create_model(builtin_weights().name, num_classes=0), bf16=True)
+    random = FrozenBackbone(
+        timm.create_model(builtin_weights().name, num_classes=0), bf16=choose_bf16("auto", torch.device("cpu"))
+    )
     content = read_json(finished.backbone())["preprocess"]
     preprocess = Preprocess(**{key: tuple(v) if isinstance(v, list) else v for key, v in content.items()})
     scores = {}
