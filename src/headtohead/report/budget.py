@@ -211,7 +211,7 @@ def protocol(budget: Json, refits: bool, say: Say) -> str:
         f"The last row is the main training{refit}, with its own choices and image passes and with seeds for draws. In "
         f"brackets {level} intervals by a bootstrap of both draws and images; so few draws tell their own spread only roughly. "
         "Differences are paired, on the same draws and images; who is called ahead at a size has the interval of the difference "
-        "in accuracy wholly on its side, each size judged by itself.",
+        "in accuracy entirely on its side; each size is judged by itself.",
         f"Последняя строка: основное обучение{refit}, со своими выборами и числом проходов, вместо выборок разные seed. В скобках "
         f"доверительные интервалы {level}, бутстреп и по выборкам, и по изображениям; при столь малом числе выборок их собственный разброс известен "
         "лишь грубо. Разности парные, на тех же выборках и изображениях; впереди названа та модель, на чьей стороне "

@@ -60,9 +60,9 @@ def floor(r: Results, say: Say) -> str:
     """Are the models better than the baselines?"""
     majority, pixels = r.contender("majority")["accuracy"], r.contender("pixels")["accuracy"]
     text = say(
-        f"**Is anything learned?** Always naming the largest class gives {pct(majority['mean'])}, a logistic regression "
+        f"**Are the models better than simple baselines?** Always naming the largest class gives {pct(majority['mean'])}, a logistic regression "
         f"on 8x8 pixels {pct(pixels['mean'])} [{pct(pixels['low'])}, {pct(pixels['high'])}].",
-        f"**Выучено ли что-нибудь?** Всегда самый частый класс даёт {pct(majority['mean'])}, логистическая регрессия "
+        f"**Лучше ли модели простых бейзлайнов?** Всегда самый частый класс даёт {pct(majority['mean'])}, логистическая регрессия "
         f"на 8x8 пикселях {pct(pixels['mean'])} [{pct(pixels['low'])}, {pct(pixels['high'])}].",
     )
     for name, en, ru in (("cnn", "The small CNN", "Малая CNN"), ("probe", "The probe", "Голова")):
@@ -70,9 +70,9 @@ def floor(r: Results, say: Say) -> str:
         above, gain = row["low"] > pixels["high"], points(row["mean"] - pixels["mean"])
         text += say(
             f" {en} stands {gain} points from the latter, its interval from {pct(row['low'])} to {pct(row['high'])}"
-            + (" wholly above." if above else ", **not clearly above: look at its training before believing it.**"),
+            + (": clearly above." if above else ", **not clearly above: look at its training before believing it.**"),
             f" {ru} отстоит от последней на {gain} п. п., её интервал от {pct(row['low'])} до {pct(row['high'])}"
-            + (" целиком выше." if above else ", **не явно выше: прежде чем верить, посмотрите на её обучение.**"),
+            + (": явно выше." if above else ", **не явно выше: прежде чем верить, посмотрите на её обучение.**"),
         )
     return text
 
