@@ -20,8 +20,6 @@ from babel.numbers import format_decimal
 from babel.support import Translations
 from markupsafe import Markup
 
-from headtohead.core.files import Json
-
 LANGUAGES = ("en", "ru")
 LOCALE = Path(__file__).parent / "locale"
 NBSP = "\N{NO-BREAK SPACE}"
@@ -79,6 +77,14 @@ class Language:
     def percent(self, share: float) -> str:
         """A share in per cent."""
         return f"{self.bare_percent(share)}{NBSP}%"
+
+    def level(self, share: float) -> str:
+        """A share that is a round number of per cent, such as a level of confidence.
+
+        >>> language("en").level(0.95).replace(NBSP, " ")
+        '95 %'
+        """
+        return f"{self.significant(100 * share)}{NBSP}%"
 
     def points(self, share: float) -> str:
         """A difference of shares in percentage points, signed, without a unit."""
@@ -164,13 +170,3 @@ def in_each(write: Callable[[Language], str]) -> str:
         Markup('<span lang="{}">{}</span>').format(one.code, text) for one, text in zip(active, texts, strict=True)
     )
     return Markup("").join(spans)
-
-
-def message(text: str, values: Json) -> str:
-    """A message of the package (`core/messages.py`) in the active languages, its values filled in."""
-
-    def fill_in(one: Language) -> str:
-        shown = {key: one.significant(x) if isinstance(x, float) else x for key, x in values.items()}
-        return str(one.translations.gettext(text)).format(**shown)
-
-    return in_each(fill_in)

@@ -14,14 +14,17 @@ import jinja2
 from markupsafe import Markup, escape
 
 from headtohead.core.files import Json
+from headtohead.core.messages import Message
 from headtohead.core.printable import printable
-from headtohead.report.language import Language, in_each, message, written_in
+from headtohead.report.evidence import evidence, sentence
+from headtohead.report.language import Language, in_each, written_in
 from headtohead.report.sources import source_of
 
 Output = Literal["html", "markdown", "terminal"]
 
 NUMBERS: dict[str, Callable[[Language, Any], str]] = {
     "percent": Language.percent,
+    "level": Language.level,
     "bare_percent": Language.bare_percent,
     "points": Language.points,
     "gap": Language.gap,
@@ -45,7 +48,6 @@ def environment(output: Output) -> jinja2.Environment:
         autoescape=output != "terminal",
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
-        lstrip_blocks=True,
     )
     env.policies["ext.i18n.trimmed"] = True
     marked = {"html": _tags, "markdown": str, "terminal": _unmarked}[output]
@@ -59,7 +61,15 @@ def environment(output: Output) -> jinja2.Environment:
         "ci": lambda row: _interval(env.filters["bare_percent"], row),
         "points_ci": lambda row: _interval(env.filters["points"], row),
         "name": {"html": _html_name, "markdown": _markdown_name, "terminal": printable}[output],
-        "message": lambda of: message(of["text"], of["values"]),
+        "code": {
+            "html": lambda name: Markup("<code>{}</code>").format(printable(name)),
+            "markdown": _markdown_code,
+            "terminal": printable,
+        }[output],
+        "known": lambda text: in_each(lambda one: one.translations.gettext(text)),
+        "evidence": lambda text: in_each(lambda one: escape(printable(evidence(text, one)))),
+        "sentence": lambda text: in_each(lambda one: escape(printable(sentence(text, one)))),
+        "message": _message({"html": escape, "markdown": _markdown_name, "terminal": printable}[output]),
     }
     env.globals["attribute"] = attribute
     return env
@@ -94,6 +104,22 @@ def _number(output: Output, write: Callable[[Language, Any], str]) -> Callable[[
     return show
 
 
+def _message(escaped: Callable[[object], str]) -> Callable[[Json | Message], str]:
+    """A filter that writes a message of the package with its values, escaped as a whole."""
+
+    def show(message: Json | Message) -> str:
+        of = message.to_json() if isinstance(message, Message) else message
+        text, values = of["text"], of["values"]
+
+        def write(one: Language) -> str:
+            shown = {key: one.significant(x) if isinstance(x, float) else x for key, x in values.items()}
+            return escaped(one.translations.gettext(text).format(**shown))
+
+        return in_each(write)
+
+    return show
+
+
 def _interval(write: Callable[[Any], str], row: Json) -> str:
     """An interval in brackets; where decimals have a comma, a semicolon is between the ends."""
     between = in_each(lambda one: "; " if one.decimal(0.5, 1)[1] == "," else ", ")
@@ -112,6 +138,11 @@ def _unmarked(text: str) -> str:
 def _html_name(name: object) -> Markup:
     # Its own direction, so that right-to-left names do not reorder what stands beside them.
     return Markup('<bdi class="name">{}</bdi>').format(printable(name))
+
+
+def _markdown_code(name: object) -> Markup:
+    """A name in a code span of Markdown, where only backticks and the bars of tables need escaping."""
+    return Markup("`" + printable(" ".join(str(name).split())).replace("`", "'").replace("|", "\\|") + "`")
 
 
 def _markdown_name(name: object) -> Markup:
