@@ -55,10 +55,14 @@ def resolve(run: Path, source: str) -> Any:
     file, _, pointer = source.partition("#")
     value = read_json(run / file)
     for key in pointer.split("/")[1:]:
-        value = value[int(key)] if isinstance(value, list) else value[key.replace("~1", "/").replace("~0", "~")]
+        value = (
+            value[int(key)]
+            if isinstance(value, list)
+            else value[key.replace("~1", "/").replace("~0", "~").replace("%20", " ").replace("%25", "%")]
+        )
     return value
 
 
 def _escaped(key: str) -> str:
     # A space separates sources.
-    return key.replace("~", "~0").replace("/", "~1").replace(" ", "%20")
+    return key.replace("~", "~0").replace("/", "~1").replace("%", "%25").replace(" ", "%20")
