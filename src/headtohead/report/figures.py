@@ -213,3 +213,27 @@ def against_seconds(times: Json, path: Path) -> None:
     axis.grid(alpha=0.3, which="both")
     axis.legend(fontsize=8)
     save(figure, path)
+
+
+def svg_figures(run: RunDir, settings: Settings, comparison: Json, language: str) -> dict[str, str]:
+    """The figures of the page as SVG, by name."""
+    import re
+    import tempfile
+
+    import matplotlib as mpl
+
+    names = contender_names(settings)
+    titles = {name: title(settings, name) for name in names}
+    logs = {name: [run.seed(name, seed).read_log() for seed in settings.seeds] for name in names}
+    with tempfile.TemporaryDirectory() as folder, mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "a", "savefig.transparent": True}):
+        at = {name: Path(folder) / f"{name}.svg" for name in ("curves", "scores", "against_seconds", "search", "label_budget", "cost", "sweep")}
+        curves(logs, titles, at["curves"])
+        scores(comparison["contenders"], titles, at["scores"])
+        against_seconds(comparison["time"], at["against_seconds"])
+        step_parts(read_json(run.cost)["models"], at["cost"])
+        if comparison["searches"]["cnn"]["trials"]:
+            search(comparison["searches"], at["search"])
+        if run.budget.exists():
+            budget_curve(read_json(run.budget)["points"], at["label_budget"])
+        found = {name: path.read_text() for name, path in at.items() if path.exists()}
+    return {name: re.sub("<svg ", '<svg role="img" aria-label="figure" ', text, count=1) for name, text in found.items()}

@@ -20,8 +20,6 @@ from babel.numbers import format_decimal
 from babel.support import Translations
 from markupsafe import Markup
 
-from headtohead.core.files import Json
-
 LANGUAGES = ("en", "ru")
 LOCALE = Path(__file__).parent / "locale"
 NBSP = "\N{NO-BREAK SPACE}"
@@ -61,6 +59,10 @@ class Language:
         """A count, exact, its thousands set apart."""
         return format_decimal(round(number), "#,##0", locale=self.locale)
 
+    def change(self, number: float) -> str:
+        """A difference of counts, signed."""
+        return self.decimal(number, 0, signed=True)
+
     def large(self, number: float) -> str:
         """A large number with three significant digits and its unit: thousand, million, billion."""
         for limit, unit in ((1e9, self.word("bn")), (1e6, self.word("M")), (1e3, self.word("k"))):
@@ -79,6 +81,10 @@ class Language:
     def percent(self, share: float) -> str:
         """A share in per cent."""
         return f"{self.bare_percent(share)}{NBSP}%"
+
+    def whole_percent(self, share: float) -> str:
+        """A share in whole per cent, without its unit, for narrow columns."""
+        return self.decimal(100 * share, 0)
 
     def points(self, share: float) -> str:
         """A difference of shares in percentage points, signed, without a unit."""
@@ -165,12 +171,3 @@ def in_each(write: Callable[[Language], str]) -> str:
     )
     return Markup("").join(spans)
 
-
-def message(text: str, values: Json) -> str:
-    """A message of the package (`core/messages.py`) in the active languages, its values filled in."""
-
-    def fill_in(one: Language) -> str:
-        shown = {key: one.significant(x) if isinstance(x, float) else x for key, x in values.items()}
-        return str(one.translations.gettext(text)).format(**shown)
-
-    return in_each(fill_in)

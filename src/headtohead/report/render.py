@@ -1,6 +1,7 @@
-"""Sections to a Markdown file, in each language."""
+"""The report of a run: a Markdown file in each language, and the page."""
 
 from headtohead.core.files import write_text
+from headtohead.report.page.build import write_page
 from headtohead.report.results import read_results
 from headtohead.report.sections import SECTIONS
 from headtohead.report.text import speaker
@@ -10,8 +11,9 @@ LANGUAGES = ("en", "ru")
 
 
 def write_reports(run: RunDir) -> None:
-    """Write `report.md` and `report.ru.md`."""
+    """Write `report.html`, `report.md` and `report.ru.md`."""
     results = read_results(run)
+    write_page(run, results)
     for language in LANGUAGES:
         say = speaker(language)
         sections = [section for write in SECTIONS if (section := write(results, say)).body]

@@ -1,8 +1,11 @@
-"""Everything that the report is made from: the results files of a run folder."""
+"""Everything that the report is made from: the results files of a run folder. Numbers know where they come from."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from headtohead.core.files import Json, read_json
+from headtohead.report.sources import with_sources
 from headtohead.settings.contenders import contender_names, probe_backbones
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
@@ -25,6 +28,7 @@ class Results:
     audit: Json
     neighbours: list[Json]
     panels: dict[str, Json]  # by probe
+    suspects: Json | None  # None in a run of an earlier version
     # What follows the first report: None until it is there, and where it is left out.
     untrained: Json | None
     budget: Json | None
@@ -39,6 +43,11 @@ class Results:
         """Scores of a contender or baseline."""
         return self.comparison["contenders"][name]
 
+    @property
+    def difference(self) -> Json:
+        """The paired differences of the headline, probe minus CNN, by metric."""
+        return self.comparison["pair"]["difference"]
+
 
 def winner(difference: Json, first: str = "cnn", second: str = "probe") -> str:
     """`second`, `first`, or "tie" if the paired interval of second minus first contains zero."""
@@ -51,23 +60,28 @@ def read_results(run: RunDir) -> Results:
     """Read the results files of a finished run folder."""
     settings = run.own_settings()
     assert settings is not None, "a finished evaluation has settings"
+
+    def read(path: Path) -> Any:
+        return with_sources(read_json(path), path.relative_to(run.path).as_posix())
+
     probes = probe_backbones(settings)
-    untrained = read_json(run.untrained) if run.untrained.exists() else {}
+    untrained = read(run.untrained) if run.untrained.exists() else {}
     return Results(
         settings=settings,
         environment=read_json(run.environment),
-        data=read_json(run.data),
-        checks=read_json(run.checks),
-        backbones={name: read_json(run.backbone(name)) for name in probes},
-        sweeps={name: read_json(run.sweep(name)) for name in probes},
-        frozen_proofs={name: read_json(run.scores(name))["frozen"] for name in probes},
-        cost=read_json(run.cost),
-        comparison=read_json(run.comparison),
-        timings=read_json(run.timings),
-        audit=read_json(run.audit),
-        neighbours=read_json(run.neighbours)["neighbours"],
-        panels={name: read_json(run.panel(name)) for name in probes},
+        data=read(run.data),
+        checks=read(run.checks),
+        backbones={name: read(run.backbone(name)) for name in probes},
+        sweeps={name: read(run.sweep(name)) for name in probes},
+        frozen_proofs={name: read(run.scores(name))["frozen"] for name in probes},
+        cost=read(run.cost),
+        comparison=read(run.comparison),
+        timings=read(run.timings),
+        audit=read(run.audit),
+        neighbours=read(run.neighbours)["neighbours"],
+        panels={name: read(run.panel(name)) for name in probes},
+        suspects=read(run.suspects) if run.suspects.exists() else None,
         untrained=untrained if "scores" in untrained else None,
-        budget=read_json(run.budget) if run.budget.exists() else None,
-        splits=read_json(run.splits) if run.splits.exists() else None,
+        budget=read(run.budget) if run.budget.exists() else None,
+        splits=read(run.splits) if run.splits.exists() else None,
     )

@@ -14,8 +14,9 @@ import jinja2
 from markupsafe import Markup, escape
 
 from headtohead.core.files import Json
+from headtohead.core.messages import Message
 from headtohead.core.printable import printable
-from headtohead.report.language import Language, in_each, message, written_in
+from headtohead.report.language import Language, in_each, written_in
 from headtohead.report.sources import source_of
 
 Output = Literal["html", "markdown", "terminal"]
@@ -23,11 +24,13 @@ Output = Literal["html", "markdown", "terminal"]
 NUMBERS: dict[str, Callable[[Language, Any], str]] = {
     "percent": Language.percent,
     "bare_percent": Language.bare_percent,
+    "whole_percent": Language.whole_percent,
     "points": Language.points,
     "gap": Language.gap,
     "score": Language.score,
     "significant": Language.significant,
     "whole": Language.whole,
+    "change": Language.change,
     "large": Language.large,
     "seconds": Language.seconds,
     "ms": Language.milliseconds,
@@ -59,7 +62,8 @@ def environment(output: Output) -> jinja2.Environment:
         "ci": lambda row: _interval(env.filters["bare_percent"], row),
         "points_ci": lambda row: _interval(env.filters["points"], row),
         "name": {"html": _html_name, "markdown": _markdown_name, "terminal": printable}[output],
-        "message": lambda of: message(of["text"], of["values"]),
+        "code": {"html": lambda name: Markup("<code>{}</code>").format(printable(name)), "markdown": _markdown_code, "terminal": printable}[output],
+        "message": _message({"html": escape, "markdown": _markdown_name, "terminal": printable}[output]),
     }
     env.globals["attribute"] = attribute
     return env
@@ -94,6 +98,21 @@ def _number(output: Output, write: Callable[[Language, Any], str]) -> Callable[[
     return show
 
 
+def _message(escaped: Callable[[object], str]) -> Callable[[Json | Message], str]:
+    """A filter that writes a message of the package with its values, escaped as a whole."""
+
+    def show(message: Json | Message) -> str:
+        of = message.to_json() if isinstance(message, Message) else message
+
+        def write(one: Language) -> str:
+            shown = {key: one.significant(x) if isinstance(x, float) else x for key, x in of["values"].items()}
+            return escaped(one.translations.gettext(of["text"]).format(**shown))
+
+        return in_each(write)
+
+    return show
+
+
 def _interval(write: Callable[[Any], str], row: Json) -> str:
     """An interval in brackets; where decimals have a comma, a semicolon is between the ends."""
     between = in_each(lambda one: "; " if one.decimal(0.5, 1)[1] == "," else ", ")
@@ -112,6 +131,11 @@ def _unmarked(text: str) -> str:
 def _html_name(name: object) -> Markup:
     # Its own direction, so that right-to-left names do not reorder what stands beside them.
     return Markup('<bdi class="name">{}</bdi>').format(printable(name))
+
+
+def _markdown_code(name: object) -> Markup:
+    """A name in a code span of Markdown, where only backticks and the bars of tables need escaping."""
+    return Markup("`" + printable(" ".join(str(name).split())).replace("`", "'").replace("|", "\\|") + "`")
 
 
 def _markdown_name(name: object) -> Markup:

@@ -63,6 +63,7 @@ class RunDir:
         self.baselines = path / "baselines.npz"  # predictions of the baselines for `val`
         self.neighbours = path / "neighbours.json"  # images close in feature space, across splits or classes
         self.comparison = path / "comparison.json"
+        self.suspects = path / "suspects.json"  # images whose label may be wrong
         self.metrics = path / "metrics.csv"
         self.predictions_table = path / "predictions.csv"
         self.figures = path / "figures"
@@ -135,6 +136,11 @@ class RunDir:
     def confusion(self, contender: str) -> Path:
         """The confusion matrix of a contender, in counts."""
         return self.path / f"confusion-{contender}.csv"
+
+    @property
+    def page(self) -> Path:
+        """The report in both languages, for a browser."""
+        return self.path / "report.html"
 
     def report(self, language: str) -> Path:
         """The report in a language, `en` or `ru`."""

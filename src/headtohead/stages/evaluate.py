@@ -13,6 +13,7 @@ from headtohead.evaluation import baselines
 from headtohead.evaluation.neighbours import MIN_SIMILARITY, neighbours
 from headtohead.evaluation.predictions import save_several
 from headtohead.evaluation.summary import summarise_run
+from headtohead.evaluation.suspects import suspects_of_run
 from headtohead.probe.features import read_features
 from headtohead.report.figures import draw_comparison
 
@@ -23,6 +24,7 @@ def evaluate(job: Job) -> None:
         contender.predict(job, name)
     predict_baselines(job)
     write_json(job.run.neighbours, {"min_similarity": MIN_SIMILARITY, "neighbours": near_images(job)})
+    write_json(job.run.suspects, suspects_of_run(job.run, job.settings))
     comparison = summarise_run(job.run, job.settings)
     draw_comparison(job.run, job.settings, comparison)
     write_json(job.run.comparison, comparison)
