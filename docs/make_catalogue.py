@@ -13,7 +13,7 @@ from babel.messages.pofile import read_po, write_po
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "headtohead"
 FILE = PACKAGE / "report" / "locale" / "ru" / "LC_MESSAGES" / "headtohead.po"
 METHODS = [("report/templates/**", "jinja2"), ("**.py", "python")]
-OPTIONS = {"report/templates/**": {"trimmed": "true", "trim_blocks": "true", "lstrip_blocks": "true"}}
+OPTIONS = {"report/templates/**": {"trimmed": "true", "trim_blocks": "true", "newstyle_gettext": "true"}}
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None, "Message": None}
 
 
@@ -46,6 +46,7 @@ def content(catalog: Catalog) -> str:
 
 def incomplete(catalog: Catalog) -> list[str]:
     """The messages that lack a translation, or one of its plural forms, or are marked as fuzzy."""
+
     def lacks(text: str | tuple[str, ...] | None) -> bool:
         return not all(text) if isinstance(text, tuple) else not text
 

@@ -215,8 +215,8 @@ def against_seconds(times: Json, path: Path) -> None:
     save(figure, path)
 
 
-def svg_figures(run: RunDir, settings: Settings, comparison: Json, language: str) -> dict[str, str]:
-    """The figures of the page as SVG, by name."""
+def svg_figures(run: RunDir, settings: Settings, comparison: Json, one: Any) -> dict[str, str]:
+    """The figures of the page by name, each an `<svg>` element."""
     import re
     import tempfile
 
@@ -225,8 +225,12 @@ def svg_figures(run: RunDir, settings: Settings, comparison: Json, language: str
     names = contender_names(settings)
     titles = {name: title(settings, name) for name in names}
     logs = {name: [run.seed(name, seed).read_log() for seed in settings.seeds] for name in names}
-    with tempfile.TemporaryDirectory() as folder, mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "a", "savefig.transparent": True}):
-        at = {name: Path(folder) / f"{name}.svg" for name in ("curves", "scores", "against_seconds", "search", "label_budget", "cost", "sweep")}
+    known = ("curves", "scores", "against_seconds", "search", "label_budget", "cost")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "a", "savefig.transparent": True}),
+    ):
+        at = {name: Path(folder) / f"{name}.svg" for name in known}
         curves(logs, titles, at["curves"])
         scores(comparison["contenders"], titles, at["scores"])
         against_seconds(comparison["time"], at["against_seconds"])
@@ -236,4 +240,17 @@ def svg_figures(run: RunDir, settings: Settings, comparison: Json, language: str
         if run.budget.exists():
             budget_curve(read_json(run.budget)["points"], at["label_budget"])
         found = {name: path.read_text() for name, path in at.items() if path.exists()}
-    return {name: re.sub("<svg ", '<svg role="img" aria-label="figure" ', text, count=1) for name, text in found.items()}
+
+    def plain(name: str, text: str) -> str:
+        def attributes(match: re.Match[str]) -> str:
+            pairs = [part.split(":", 1) for part in match[1].split(";") if ":" in part]
+            return " ".join(f'{k.strip()}="{v.strip()}"' for k, v in pairs if k.strip() != "font")
+
+        text = text[text.index("<svg") :]
+        text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
+        text = re.sub(r'style="([^"]*)"', attributes, text)
+        text = re.sub(r'\bid="', f'id="{name}-{one.code}-', text).replace("url(#", f"url(#{name}-{one.code}-")
+        text = text.replace('href="#', f'href="#{name}-{one.code}-').replace("#000000", "currentColor")
+        return text.replace("<svg ", '<svg role="img" aria-label="figure" ', 1)
+
+    return {name: plain(name, text) for name, text in found.items()}

@@ -86,6 +86,14 @@ class Language:
         """A share in whole per cent, without its unit, for narrow columns."""
         return self.decimal(100 * share, 0)
 
+    def level(self, share: float) -> str:
+        """A share that is a round number of per cent, such as a level of confidence.
+
+        >>> language("en").level(0.95).replace(NBSP, " ")
+        '95 %'
+        """
+        return f"{self.significant(100 * share)}{NBSP}%"
+
     def points(self, share: float) -> str:
         """A difference of shares in percentage points, signed, without a unit."""
         return self.bare_percent(share, signed=True)
@@ -170,4 +178,3 @@ def in_each(write: Callable[[Language], str]) -> str:
         Markup('<span lang="{}">{}</span>').format(one.code, text) for one, text in zip(active, texts, strict=True)
     )
     return Markup("").join(spans)
-

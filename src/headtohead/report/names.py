@@ -40,4 +40,8 @@ def model_title(settings: Settings, name: str) -> Message:
         backbone = "ViT-Tiny"
     if kind == "vit":
         return Message("probe on images, {backbone} frozen", {"backbone": backbone})
-    return Message("probe on cached features") if not dash else Message("probe on cached features of {backbone}", {"backbone": backbone})
+    return (
+        Message("probe on cached features")
+        if not dash
+        else Message("probe on cached features of {backbone}", {"backbone": backbone})
+    )

@@ -23,6 +23,7 @@ Output = Literal["html", "markdown", "terminal"]
 
 NUMBERS: dict[str, Callable[[Language, Any], str]] = {
     "percent": Language.percent,
+    "level": Language.level,
     "bare_percent": Language.bare_percent,
     "whole_percent": Language.whole_percent,
     "points": Language.points,
@@ -62,7 +63,11 @@ def environment(output: Output) -> jinja2.Environment:
         "ci": lambda row: _interval(env.filters["bare_percent"], row),
         "points_ci": lambda row: _interval(env.filters["points"], row),
         "name": {"html": _html_name, "markdown": _markdown_name, "terminal": printable}[output],
-        "code": {"html": lambda name: Markup("<code>{}</code>").format(printable(name)), "markdown": _markdown_code, "terminal": printable}[output],
+        "code": {
+            "html": lambda name: Markup("<code>{}</code>").format(printable(name)),
+            "markdown": _markdown_code,
+            "terminal": printable,
+        }[output],
         "message": _message({"html": escape, "markdown": _markdown_name, "terminal": printable}[output]),
     }
     env.globals["attribute"] = attribute
@@ -119,9 +124,10 @@ def _interval(write: Callable[[Any], str], row: Json) -> str:
     return Markup("[{}{}{}]").format(write(row["low"]), between, write(row["high"]))
 
 
-def _tags(text: str) -> str:
+def _tags(text: str) -> Markup:
     """Markdown's code and bold as tags; the text is ours."""
-    return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", re.sub(r"`(.+?)`", r"<code>\1</code>", text))
+    tags = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", re.sub(r"`(.+?)`", r"<code>\1</code>", text))
+    return Markup(tags)  # noqa: S704  # values are put into it, escaped, afterwards
 
 
 def _unmarked(text: str) -> str:

@@ -86,7 +86,7 @@ class Cell:
     predicted: str
     count: float | None
     share: float
-    tint: float  # strength of the background, -1 to 1
+    tint: float  # of the background, -1 to 1
 
     @property
     def is_right(self) -> bool:
