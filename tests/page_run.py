@@ -1,4 +1,4 @@
-"""A run for the tests of the page: the committed one, with pictures of its own, and names that would like to be code."""
+"""A run for the tests of the page: the committed one, with pictures of its own and a name that would be code."""
 
 import json
 import shutil

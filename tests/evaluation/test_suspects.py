@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headtohead.evaluation.predictions import Predictions
+from headtohead.evaluation.predictions import Predictions, load_predictions
 from headtohead.evaluation.suspects import PAIR, find_suspects, suspects_of_run
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
@@ -49,35 +49,29 @@ def test_the_mean_over_the_seeds_decides() -> None:
 
 def test_all_splits_are_searched_and_only_val_is_scored_without_them() -> None:
     wrong, right = with_rows(a=(0.1, 0.9, 0.0)), with_rows()
-    splits = {"val": dict.fromkeys(PAIR, [wrong]), "tune": {"cnn": [wrong], "probe": [wrong]}}
+    splits = {"val": {name: [wrong] for name in PAIR}, "tune": {"cnn": [wrong], "probe": [wrong]}}
     found = find_suspects(splits, 0.95, 100)
     assert [(row["file"], row["split"]) for row in found["suspects"]] == [("a", "val"), ("a", "tune")]
     assert found["set_aside"]["num_val"] == 3
     assert found["set_aside"]["contenders"]["probe"]["mean"] == 1.0
     assert found["set_aside"]["difference"]["mean"] == 0.0
     assert found["num_images"] == {"val": 4, "tune": 4}
-    assert find_suspects({"val": dict.fromkeys(PAIR, [right])}, 0.95, 100)["suspects"] == []
+    assert find_suspects({"val": {name: [right] for name in PAIR}}, 0.95, 100)["suspects"] == []
 
 
 def test_without_an_image_left_there_is_no_score() -> None:
     wrong = run(*[(0.0, 0.0, 1.0)] * 3, labels=np.array([0, 0, 1]))
-    assert find_suspects({"val": dict.fromkeys(PAIR, [wrong])}, 0.95, 100)["set_aside"] is None
+    assert find_suspects({"val": {name: [wrong] for name in PAIR}}, 0.95, 100)["set_aside"] is None
 
 
-def test_predictions_of_models_trained_on_an_image_are_refused_by_construction(
+def test_no_model_judges_an_image_that_it_was_trained_on(
     small_run: RunDir, small_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import headtohead.evaluation.suspects as module
 
-    read = []
-    monkeypatch.setattr(module, "load_predictions", lambda path: read.append(path) or load(path))
+    read: list[Path] = []
+    monkeypatch.setattr(module, "load_predictions", lambda path: read.append(path) or load_predictions(path))
     suspects_of_run(small_run, small_settings)
     assert {path.parent.name[:4] for path in read if path.stem == "predictions-val"} == {"refi"}
     assert {path.parent.name[:4] for path in read if path.stem == "predictions-tune"} == {"seed"}
     assert len(read) == 2 * 2 * len(small_settings.seeds)
-
-
-def load(path: Path) -> Predictions:
-    from headtohead.evaluation.predictions import load_predictions
-
-    return load_predictions(path)

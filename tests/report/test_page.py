@@ -88,7 +88,7 @@ def test_every_source_of_a_number_resolves_to_the_number_that_is_shown(
 
 
 def written(english: Language, value: float) -> set[str]:
-    """The value in every way in which the page writes numbers, also a count from 1 of an epoch that is counted from 0."""
+    """The value in every way in which the page writes numbers; epochs are counted from 0 in files, from 1 here."""
     return {write(english, value) for write in NUMBERS.values()} | {english.whole(value + 1)}
 
 

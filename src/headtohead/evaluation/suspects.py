@@ -16,7 +16,7 @@ Runs = Mapping[str, list[Predictions]]  # by contender, one per seed
 
 
 def suspects_of_run(run: RunDir, settings: Settings) -> Json:
-    """The content of suspects.json: suspects in `val`, by the headline's models, and in `tune`, by those before the refit."""
+    """The content of suspects.json: in `val` by the models of the headline, in `tune` by those before the refit."""
     headline = run.refit if settings.refits else run.seed
     folders = {"val": headline, "tune": run.seed}  # a refit is trained on `tune`
     splits = {
