@@ -11,14 +11,15 @@ from pathlib import PurePosixPath
 
 from headtohead.audit.image_info import ImageInfo
 from headtohead.audit.inspect import InspectedImage
+from headtohead.core.messages import Message
 from headtohead.core.printable import BIDI_CONTROLS, is_control, is_raw_byte, printable
 from headtohead.images.folder import EXTENSIONS, Folder
 from headtohead.settings.schema import Data
 
 MIN_CLASSES, MIN_PER_CLASS = 5, 100  # the assignment's minimum
-MIN_IMBALANCE = 10.0  # largest class / smallest class, at which a warning is due
+MIN_IMBALANCE = 10  # largest class / smallest class, at which a warning is due
 TINY_PX = 16  # short side that the three poolings of the CNN need
-MAX_ASPECT = 4.0  # long side / short side
+MAX_ASPECT = 4  # long side / short side
 MAX_NAME_BYTES = 150  # of a file or folder name; some file systems allow no more than 143
 
 Case = tuple[str, str]  # file, folder or class ("" for the whole data set), and the evidence
@@ -41,7 +42,7 @@ class Finding:
     def sentence(self) -> str:
         """A warning in one line with up to 12 cases."""
         more = f" and {len(self.cases) - 12} more" if len(self.cases) > 12 else ""
-        return f"{FINDINGS[self.name].en} ({'; '.join(one_line(*case) for case in self.cases[:12])}{more})"
+        return f"{FINDINGS[self.name].meaning} ({'; '.join(one_line(*case) for case in self.cases[:12])}{more})"
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,10 @@ class Scene:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of finding: severity, meaning in English and Russian, and a function that lists its cases."""
+    """A kind of finding: severity, meaning, and a function that lists its cases."""
 
     severity: str
-    en: str
-    ru: str
+    meaning: Message
     cases: Callable[[Scene], list[Case]]
 
 
@@ -110,46 +110,45 @@ def odd_name(image: InspectedImage) -> str | None:
     return ", ".join(kind for kind, holds in kinds.items() if holds) or None
 
 
+N_ = str  # marks texts for the catalogue of translations
+
 UNDECODABLE = {
-    "unreadable": ("the system cannot read the file", "система не может прочесть файл"),
-    "zero-byte": ("the file is empty", "файл пуст"),
-    "not-an-image": ("the bytes are no image", "байты не являются изображением"),
-    "truncated": ("the file is cut off", "файл обрезан"),
-    "damaged": ("an image whose data do not decode", "изображение, данные которого не декодируются"),
-    "huge": ("over the decompression-bomb limit", "сверх предела на распаковку (decompression bomb)"),
+    "unreadable": N_("the system cannot read the file"),
+    "zero-byte": N_("the file is empty"),
+    "not-an-image": N_("the bytes are no image"),
+    "truncated": N_("the file is cut off"),
+    "damaged": N_("an image whose data do not decode"),
+    "huge": N_("over the decompression-bomb limit"),
 }
 
-IMAGE_FINDINGS = {name: Kind("problem", en, ru, undecodable(name)) for name, (en, ru) in UNDECODABLE.items()} | {
-    "wrong-extension": Kind("warning", "the content is of another format than the name says; decoded by content",
-        "содержимое другого формата, чем говорит имя; декодируется по содержимому", per_image(wrong_extension)),
-    "animated": Kind("warning", "several frames; the first is taken", "несколько кадров; берётся первый",
+IMAGE_FINDINGS = {name: Kind("problem", Message(text), undecodable(name)) for name, text in UNDECODABLE.items()} | {
+    "wrong-extension": Kind("warning", Message("the content is of another format than the name says; decoded by content"),
+        per_image(wrong_extension)),
+    "animated": Kind("warning", Message("several frames; the first is taken"),
         # Not MPO: a phone's photo with its previews.
         fact(lambda f: f.num_frames > 1 and f.format != "MPO", lambda f: f"{f.num_frames} frames")),
-    "16-bit": Kind("note", "more than 8 bits a channel; scaled", "больше 8 бит на канал; масштабируется",
+    "16-bit": Kind("note", Message("more than 8 bits a channel; scaled"),
         fact(lambda f: f.is_deep, lambda f: f"{f.format}, mode {f.mode}")),
-    "palette": Kind("note", "colours from a palette; become RGB", "цвета из палитры; становятся RGB",
+    "palette": Kind("note", Message("colours from a palette; become RGB"),
         fact(lambda f: f.mode in ("P", "PA"), mode)),
-    "alpha": Kind("note", "transparency; laid over white", "прозрачность; накладывается на белое",
+    "alpha": Kind("note", Message("transparency; laid over white"),
         fact(lambda f: f.has_alpha, mode)),
-    "cmyk": Kind("note", "colours of print; become RGB", "печатные цвета; становятся RGB",
+    "cmyk": Kind("note", Message("colours of print; become RGB"),
         fact(lambda f: f.mode == "CMYK", mode)),
-    "grey": Kind("note", "no colour; repeated over three channels", "без цвета; повторяется в трёх каналах",
+    "grey": Kind("note", Message("no colour; repeated over three channels"),
         fact(lambda f: f.is_grey, mode)),
-    "exif-rotated": Kind(
-        "note", "turned by its EXIF data; shown and used upright", "повёрнуто по EXIF; используется в прямом положении",
+    "exif-rotated": Kind("note", Message("turned by its EXIF data; shown and used upright"),
         fact(lambda f: f.orientation != 1, lambda f: f"orientation {f.orientation}")),
-    "decoder-warning": Kind("warning", "decoded with warnings", "декодировано, но с замечаниями",
+    "decoder-warning": Kind("warning", Message("decoded with warnings"),
         fact(lambda f: bool(f.warnings), lambda f: "; ".join(f.warnings))),
-    "tiny": Kind("warning", f"short side below {TINY_PX} px", f"короткая сторона меньше {TINY_PX} px",
+    "tiny": Kind("warning", Message("short side below {px} px", {"px": TINY_PX}),
         fact(lambda f: min(f.width, f.height) < TINY_PX, size)),
-    "odd-aspect": Kind("warning", f"one side more than {MAX_ASPECT:g} times the other",
-        f"одна сторона больше другой более чем в {MAX_ASPECT:g} раза",
+    "odd-aspect": Kind("warning", Message("one side more than {times} times the other", {"times": MAX_ASPECT}),
         fact(lambda f: max(f.width, f.height) > MAX_ASPECT * min(f.width, f.height), size)),
-    "symlink": Kind("warning", "a symbolic link", "символическая ссылка", per_image(lambda image: image.link or None)),
-    "non-utf8-name": Kind("warning", "the name is not UTF-8", "имя не в UTF-8",
+    "symlink": Kind("warning", Message("a symbolic link"), per_image(lambda image: image.link or None)),
+    "non-utf8-name": Kind("warning", Message("the name is not UTF-8"),
         per_image(lambda image: "" if any(map(is_raw_byte, image.path.file)) else None)),
-    "odd-name": Kind(
-        "warning", "a name that other programs can stumble over", "имя, о которое могут споткнуться программы",
+    "odd-name": Kind("warning", Message("a name that other programs can stumble over"),
         per_image(odd_name)),
 }  # fmt: skip
 
@@ -177,28 +176,23 @@ def numeric_names(scene: Scene) -> list[Case]:
 
 
 FOLDER_FINDINGS: dict[str, Kind] = {
-    "few-classes": Kind("warning", f"fewer classes than the assignment's minimum of {MIN_CLASSES}",
-        f"классов меньше, чем требует задание: {MIN_CLASSES}",
+    "few-classes": Kind("warning",
+        Message("fewer classes than the assignment's minimum of {least}", {"least": MIN_CLASSES}),
         lambda scene: [("", f"{num} classes")] if (num := len(scene.folder.classes)) < MIN_CLASSES else []),
-    "few-images": Kind("warning", f"fewer images of a class than the assignment's minimum of {MIN_PER_CLASS}",
-        f"изображений в классе меньше, чем требует задание: {MIN_PER_CLASS}",
+    "few-images": Kind("warning",
+        Message("fewer images of a class than the assignment's minimum of {least}", {"least": MIN_PER_CLASS}),
         lambda scene: [(cls, f"{num} images") for cls, num in class_counts(scene).items() if num < MIN_PER_CLASS]),
     "imbalanced": Kind("warning",
-        f"the largest class has {MIN_IMBALANCE:g} times the images of the smallest or more: look at macro-F1, "
-        "and consider --training.class-weights",
-        f"в самом большом классе изображений в {MIN_IMBALANCE:g} и более раз больше, чем в самом малом: "
-        "смотрите на macro-F1, может помочь --training.class-weights", imbalanced),
-    "empty-class": Kind("warning", "class folders without an image", "папки классов без изображений",
+        Message("the largest class has {times} times the images of the smallest or more: look at macro-F1, and "
+                "consider --training.class-weights", {"times": MIN_IMBALANCE}), imbalanced),
+    "empty-class": Kind("warning", Message("class folders without an image"),
         lambda scene: [(name, "") for name in scene.folder.empty]),
-    "absent-in-val": Kind("warning", "classes that val/ lacks, so that their recall is undefined",
-        "классы, которых нет в val/: их полнота не определена",
+    "absent-in-val": Kind("warning", Message("classes that val/ lacks, so that their recall is undefined"),
         lambda scene: [(cls, "") for cls in scene.folder.absent]),
-    "numeric-class-names": Kind("warning", "class names are numbers; they are ordered as text",
-        "имена классов числа; они упорядочены как текст", numeric_names),
-    "linked-folder": Kind("warning", "folders that are symbolic links; within a class they are not followed",
-        "папки, которые являются символическими ссылками; внутри класса по ним не переходят",
+    "numeric-class-names": Kind("warning", Message("class names are numbers; they are ordered as text"), numeric_names),
+    "linked-folder": Kind("warning", Message("folders that are symbolic links; within a class they are not followed"),
         lambda scene: list(scene.folder.links)),
-    "ignored": Kind("note", "found but unused", "лежит там, но не используется", lambda scene: list(scene.ignored)),
+    "ignored": Kind("note", Message("found but unused"), lambda scene: list(scene.ignored)),
 }  # fmt: skip
 
 FINDINGS = IMAGE_FINDINGS | FOLDER_FINDINGS

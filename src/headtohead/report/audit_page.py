@@ -7,29 +7,23 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import jinja2
 from PIL import Image
 
 from headtohead.audit.audit import Audit
 from headtohead.audit.findings import FINDINGS
 from headtohead.core.files import Json, write_json, write_text
-from headtohead.core.printable import printable
 from headtohead.images.decode import Unreadable, decode
-from headtohead.report.data import kind_name, where_name
-from headtohead.report.evidence import evidence, sentence
-from headtohead.report.text import capital, speaker
+from headtohead.report.templates import render
 from headtohead.settings.rundir import RunDir
 
 # Anything beyond these limits is in audit.json only, so that the page stays below about two megabytes.
 THUMBS_PER_FINDING, THUMBS, LISTED, PAIRS = 12, 240, 100, 50
 THUMB_PX = 112  # the long side
 SEVERITIES = ("problem", "warning", "note")
-PAGE = jinja2.Environment(
-    loader=jinja2.PackageLoader("headtohead.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-)
-PAGE.filters["printable"] = printable
-PAGE.globals.update(thumbs_per_finding=THUMBS_PER_FINDING, listed=LISTED, num_pairs=PAIRS)
-PAGE.globals.update(where_name=where_name, kind_name=kind_name, evidence=evidence, sentence=sentence)
+N_ = str  # marks texts for the catalogue of translations
+# How two images were found to be copies, and where they lie.
+KINDS = (N_("bytes"), N_("pixels"), N_("near"))
+WHERE = (N_("within a class"), N_("across classes"), N_("across splits"), N_("across classes and splits"))
 
 
 def write_audit(run: RunDir, audit: Audit) -> None:
@@ -44,15 +38,19 @@ def write_audit(run: RunDir, audit: Audit) -> None:
 
 def page(content: Json, thumbs: dict[str, str], language: str) -> str:
     """The page in HTML. `content` is that of `audit.json`, `thumbs` are data URIs by file."""
-    say = speaker(language)
     ordered = sorted(content["findings"], key=lambda finding: SEVERITIES.index(finding["severity"]))
-    return PAGE.get_template("audit.html").render(
+    return render(
+        "audit.html",
+        "html",
+        (language,),
         audit=content | {"findings": ordered},
         num_used=sum(sum(counts.values()) for counts in content["counts"].values()),
-        meanings={name: capital(say(kind.en, kind.ru)) for name, kind in FINDINGS.items()},
+        meanings={name: kind.meaning for name, kind in FINDINGS.items()},
         thumbs=thumbs,
         language=language,
-        say=say,
+        thumbs_per_finding=THUMBS_PER_FINDING,
+        listed=LISTED,
+        num_pairs=PAIRS,
     )
 
 

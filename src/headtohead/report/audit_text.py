@@ -55,7 +55,7 @@ def _findings(audit: Audit) -> Table:
             Text(finding.name, STYLES[finding.severity]),
             Text(str(len(finding.cases)), justify="right"),
             DONE[finding.policy],
-            Text("\n".join([FINDINGS[finding.name].en, *(f"  {line}" for line in [*cases, *more])])),
+            Text("\n".join([str(FINDINGS[finding.name].meaning), *(f"  {line}" for line in [*cases, *more])])),
         )
     return table
 

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from headtohead.core.files import Json
 from headtohead.core.messages import Message
 from headtohead.core.printable import printable
+from headtohead.report.evidence import evidence, sentence
 from headtohead.report.language import Language, in_each, written_in
 from headtohead.report.sources import source_of
 
@@ -49,7 +50,6 @@ def environment(output: Output) -> jinja2.Environment:
         autoescape=output != "terminal",
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
-        lstrip_blocks=True,
     )
     env.policies["ext.i18n.trimmed"] = True
     marked = {"html": _tags, "markdown": str, "terminal": _unmarked}[output]
@@ -68,6 +68,9 @@ def environment(output: Output) -> jinja2.Environment:
             "markdown": _markdown_code,
             "terminal": printable,
         }[output],
+        "known": lambda text: in_each(lambda one: one.translations.gettext(text)),
+        "evidence": lambda text: in_each(lambda one: escape(printable(evidence(text, one)))),
+        "sentence": lambda text: in_each(lambda one: escape(printable(sentence(text, one)))),
         "message": _message({"html": escape, "markdown": _markdown_name, "terminal": printable}[output]),
     }
     env.globals["attribute"] = attribute
@@ -108,10 +111,11 @@ def _message(escaped: Callable[[object], str]) -> Callable[[Json | Message], str
 
     def show(message: Json | Message) -> str:
         of = message.to_json() if isinstance(message, Message) else message
+        text, values = of["text"], of["values"]
 
         def write(one: Language) -> str:
-            shown = {key: one.significant(x) if isinstance(x, float) else x for key, x in of["values"].items()}
-            return escaped(one.translations.gettext(of["text"]).format(**shown))
+            shown = {key: one.significant(x) if isinstance(x, float) else x for key, x in values.items()}
+            return escaped(one.translations.gettext(text).format(**shown))
 
         return in_each(write)
 

@@ -9,14 +9,14 @@ from typing import Any
 from markupsafe import Markup
 
 from headtohead.audit.findings import FINDINGS
-from headtohead.core.files import Json, write_text
-from headtohead.evaluation.agreement import ALARMS
+from headtohead.core.files import Json
+from headtohead.report import cases
 from headtohead.report.figures import svg_figures
-from headtohead.report.language import LANGUAGES, in_each, language
+from headtohead.report.language import LANGUAGES, language
 from headtohead.report.names import contender_title, model_title
 from headtohead.report.page.errors import Error, errors, matrices, shown_classes, slugs
 from headtohead.report.page.pictures import PICTURES, Pictures, choose
-from headtohead.report.results import Results, winner
+from headtohead.report.results import Results
 from headtohead.report.sources import counted, derived
 from headtohead.report.templates import render
 from headtohead.settings.rundir import RunDir
@@ -27,13 +27,8 @@ LISTED = 100  # rows of a list of files
 SEVERITIES = ("problem", "warning", "note")
 
 
-def write_page(run: RunDir, results: Results) -> None:
-    """Write `report.html`."""
-    write_text(run.page, page(run, results))
-
-
-def page(run: RunDir, results: Results) -> str:
-    """The page as HTML."""
+def page(run: RunDir, results: Results, values: dict[str, Any]) -> str:
+    """The page as HTML. `values` are those that all templates of the report share."""
     style, script = ((TEMPLATES / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     found = errors(run, results)
     pictures, shown = choose(results, found), shown_classes(results)
@@ -41,17 +36,15 @@ def page(run: RunDir, results: Results) -> str:
         "report.html",
         "html",
         LANGUAGES,
-        r=results,
+        **values,
         style=Markup(style),  # noqa: S704  # files of the package
         script=Markup(script),  # noqa: S704
         policy=policy(style, script),
-        ahead=winner(results.difference["accuracy"]),
         titles={name: contender_title(results.settings, name) for name in results.comparison["contenders"]},
         models={name: model_title(results.settings, name) for name in results.cost["models"]},
         num=numbers(results),
-        learned=learned(results),
         tiles=tiles(results),
-        cautions=cautions(results),
+        wide=uncertain(results),
         figures=figures(run, results),
         slugs=slugs(results.data["classes"]),
         shown=shown,
@@ -62,18 +55,12 @@ def page(run: RunDir, results: Results) -> str:
         pictures=pictures,
         suspects=suspects(results, pictures),
         findings=findings(results),
-        meaning=lambda name: in_each(lambda one: _of(FINDINGS[name], one.code)),
-        advice=lambda name: in_each(lambda one: _of(ALARMS[name], one.code)),
+        meanings={name: kind.meaning for name, kind in FINDINGS.items()},
         settings={key: value for key, value in flatten(results.settings).items() if key != "weights"},
         traces={name: run.trace(name).relative_to(run.path).as_posix() for name in results.cost["models"]},
         max_pictures=PICTURES,
         listed=LISTED,
     )
-
-
-def _of(text: Any, code: str) -> str:
-    """The wording of a finding or an alarm in a language."""
-    return str(getattr(text, code))
 
 
 def policy(style: str, script: str) -> str:
@@ -114,18 +101,6 @@ def findings(results: Results) -> list[Json]:
     return sorted(found, key=lambda finding: SEVERITIES.index(finding["severity"]))
 
 
-def learned(results: Results) -> dict[str, Json]:
-    """The best epochs of each contender, counted from 1, and the seconds of its trainings together."""
-    return {
-        name: {
-            "best_epochs": [derived(int(row["best_epoch"]) + 1, row["best_epoch"]) for row in trainings],
-            "seconds": derived(float(sum(row["seconds"] for row in trainings)), *(row["seconds"] for row in trainings)),
-        }
-        for name in results.contenders
-        for trainings in [results.contender(name)["trainings"]]
-    }
-
-
 def tiles(results: Results) -> Json:
     """The numbers at the top: checks, time to a trained model, size and time of an image for each of the pair."""
     checks = results.checks["results"]
@@ -143,33 +118,10 @@ def tiles(results: Results) -> Json:
     }
 
 
-def cautions(results: Results) -> list[Json]:
-    """What speaks against the scores, each with a case that the template words, and where on the page to look."""
-    c, accuracy = results.comparison, {name: results.contender(name)["accuracy"] for name in ("cnn", "probe", "pixels")}
-    failed = [check for check in results.checks["results"] if not check["passed"]]
-    contradictions = [pair for pair in results.data["duplicates"]["pairs"] if "classes" in pair["where"]]
-    alarms = [
-        {"case": "alarm", "at": "trust", "contender": name, "alarm": alarm["alarm"]}
-        for found in ({n: p["alarms"] for n, p in c["panel"].items()}, c["training_alarms"])
-        for name, some in found.items()
-        for alarm in some
-    ]
-    wide = max((accuracy[name] for name in ("cnn", "probe")), key=lambda row: row["high"] - row["low"])
-    half = derived(float(wide["high"] - wide["low"]) / 2, wide["low"], wide["high"])
-    return [
-        *([{"case": "failed", "at": "trust", "number": len(failed)}] if failed else []),
-        *([{"case": "leaks", "at": "data", "number": c["leaks"]["num_leaked"]}] if c["leaks"]["num_leaked"] else []),
-        *([{"case": "contradictions", "at": "data", "number": len(contradictions)}] if contradictions else []),
-        *({"case": "stand-in", "at": "appendix"} for b in results.backbones.values() if b["source"] == "built-in"),
-        *(
-            {"case": "floor", "at": "scores", "contender": name}
-            for name in ("cnn", "probe")
-            if accuracy[name]["low"] <= accuracy["pixels"]["high"]
-        ),
-        *alarms,
-        *([{"case": "fixed", "at": "appendix"}] if not c["searches"]["cnn"]["trials"] else []),
-        *([{"case": "few", "at": "scores", "half": half}] if half > 0.03 else []),
-    ]
+def uncertain(results: Results) -> float | None:
+    """Half the width of the wider interval of the two, if it is more than three points."""
+    half = max(cases.half_width(results.contender(name)["accuracy"]) for name in cases.PAIR)
+    return half if half > cases.NEAR else None
 
 
 def groups(shown: list[Error]) -> dict[tuple[str, str], list[Error]]:
