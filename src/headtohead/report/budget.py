@@ -2,7 +2,7 @@
 
 from headtohead.core.files import Json
 from headtohead.report.results import Results, winner
-from headtohead.report.text import Say, Section, capital, pct, pct_interval, points_interval, table
+from headtohead.report.text import Say, Section, capital, image, pct, pct_interval, points_interval, table
 from headtohead.report.time_to_accuracy import name_of
 
 METRIC_TITLES = {"accuracy": ("Accuracy on `val`:", "Точность на `val`:"), "macro_f1": ("Macro-F1:", "Macro-F1:")}
@@ -240,7 +240,7 @@ def label_budget(r: Results, say: Say) -> Section:
     body = [
         f"**{say('Who generalises better from how much?', 'Кто лучше обобщает при скольких изображениях?')}** "
         f"{from_how_much(r.budget, say)} {outcome(r.budget['points'], ('knn', 'probe'), say)}",
-        "![](figures/label-budget.png)",
+        image("label-budget.png", say),
         *(f"{say(*title)}\n\n{budget_table(r.budget, metric, say)}" for metric, title in METRIC_TITLES.items()),
         *needed_table(r.budget, say),
         protocol(r.budget, r.settings.refits, say),

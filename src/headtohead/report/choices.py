@@ -3,7 +3,7 @@
 from headtohead.core.files import Json
 from headtohead.report.heads import hyperparameters
 from headtohead.report.results import Results
-from headtohead.report.text import Say, Section, contender_name, pct, seconds, table
+from headtohead.report.text import Say, Section, contender_name, image, pct, seconds, table
 from headtohead.report.time_to_accuracy import thousands
 from headtohead.settings.contenders import kind_of
 from headtohead.settings.schema import Settings
@@ -35,7 +35,7 @@ def choices(r: Results, say: Say) -> Section:
     )
     body = [method(cnn, say), table(header, rows), *terms(r.settings, say)]
     if cnn["trials"]:
-        body += [prices(r, say), "![](figures/search.png)"]
+        body += [prices(r, say), image("search.png", say)]
     return Section(say("What the choices cost", "Чего стоил подбор гиперпараметров"), "\n\n".join(body))
 
 

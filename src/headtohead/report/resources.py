@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from headtohead.core.files import Json
 from headtohead.report.results import Results
-from headtohead.report.text import Say, Section, code, count, profiled_name, table
+from headtohead.report.text import Say, Section, code, count, image, profiled_name, table
 
 # What the peak memory measures, in Russian.
 MEMORY_KINDS = {"growth of the process": "прирост процесса", "allocated on the accelerator": "выделено на ускорителе"}
@@ -43,5 +43,5 @@ def resources(r: Results, say: Say) -> Section:
         f"`{r.cost['flops_counter']}`, 2 на умножение со сложением. Трассы: `profile/*.trace.json.gz`, для "
         "`chrome://tracing` или Perfetto.",
     )
-    body = "\n\n".join([intro, table(header, rows), "![](figures/step-parts.png)"])
+    body = "\n\n".join([intro, table(header, rows), image("cost.png", say)])
     return Section(say("Resources", "Ресурсы"), body)

@@ -2,7 +2,18 @@
 
 from headtohead.core.files import Json
 from headtohead.report.results import Results, winner
-from headtohead.report.text import Say, Section, backbone_name, contender_name, esc, pct, points, points_interval, table
+from headtohead.report.text import (
+    Say,
+    Section,
+    backbone_name,
+    contender_name,
+    esc,
+    image,
+    pct,
+    points,
+    points_interval,
+    table,
+)
 from headtohead.settings.contenders import is_vit_tiny
 
 
@@ -115,7 +126,7 @@ def confusions(r: Results, say: Say) -> Section:
     body = []
     for name in r.contenders:
         body.append(f"### {contender_name(r.settings, name, say)}")
-        body.append(f"![](figures/confusion-{name}-counts.png) ![](figures/confusion-{name}-shares.png)")
+        body.append(image(f"confusion-{name}.png", say))
         rows = [
             (esc(c["true"]), esc(c["predicted"]), c["count"], c["of"], pct(c["count"] / c["of"]))
             for c in r.contender(name)["most_confused"]

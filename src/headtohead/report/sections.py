@@ -11,7 +11,7 @@ from headtohead.report.resources import resources
 from headtohead.report.results import Results
 from headtohead.report.scores import confusions, metrics
 from headtohead.report.splits import repeated_splits
-from headtohead.report.text import Say, Section, backbone_name, code, esc, seconds, table
+from headtohead.report.text import Say, Section, backbone_name, code, esc, image, seconds, table
 from headtohead.report.training import training
 from headtohead.settings.toml import flatten
 
@@ -30,7 +30,7 @@ def summary(r: Results, say: Say) -> Section:
     backbone = backbone_name(r.settings)
     title = say(f"Small CNN against {backbone} on", f"Малая CNN против {backbone} на данных")
     warnings = (leak_line(r, say), stand_in(r, say), alarm_lines(r, say), fixed_recipe(r, say))
-    body = [*filter(None, warnings), verdict(r, say), gate, "![](figures/scores.png)"]
+    body = [*filter(None, warnings), verdict(r, say), gate, image("scores.png", say)]
     return Section(f"{title} {esc(r.data['name'])}", "\n\n".join(body))
 
 

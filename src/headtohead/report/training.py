@@ -5,7 +5,7 @@ from statistics import mean
 from headtohead.core.files import Json
 from headtohead.report.heads import alarm_line
 from headtohead.report.results import Results
-from headtohead.report.text import Say, Section, capital, contender_name, pct, seconds, table
+from headtohead.report.text import Say, Section, capital, contender_name, image, pct, seconds, table
 from headtohead.report.time_to_accuracy import after_the_other, faster, goals_table, leads, what_is_timed
 
 
@@ -13,11 +13,11 @@ def training(r: Results, say: Say) -> Section:
     """Curves, best epochs, time to accuracy and the sweeps."""
     times = r.comparison["time"]
     body = [
-        "![](figures/curves.png)",
+        image("curves.png", say),
         *trainings_table(r, say),
         *goals_table(times, say),
         f"**{say('Who is faster?', 'Кто быстрее?')}** {faster(times, say)} {capital(leads(times, say))}. {after_the_other(times, say)}",
-        "![](figures/accuracy-against-seconds.png)",
+        image("accuracy-against-seconds.png", say),
         what_is_timed(times, say),
     ]
     for name, sweep in r.sweeps.items():

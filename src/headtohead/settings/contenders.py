@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from headtohead.core.messages import N_, Message
 from headtohead.settings.schema import BUILTIN, Settings
 
 TORCHVISION = "torchvision/"  # prefix of the names of torchvision's backbones
@@ -9,20 +10,27 @@ TORCHVISION = "torchvision/"  # prefix of the names of torchvision's backbones
 
 @dataclass(frozen=True)
 class Kind:
-    """Titles and colour of a kind of contender; `contenders/KIND.py` holds its code.
+    """Title, colour and marker (matplotlib's letter) of a kind of contender; `contenders/KIND.py` holds its code.
 
-    `{backbone}` in a title is the backbone of the contender: the first of the run, except for `probe-2` and so on.
+    `{backbone}` in a title is the backbone of the contender: the first of the run, except for `probe-2` and so on. The
+    colours are those of Okabe and Ito, which people with any kind of colour vision tell apart.
     """
 
-    en: str
-    ru: str
+    title: str
     colour: str
+    marker: str
 
 
 CONTENDERS = {
-    "cnn": Kind("small CNN", "малая CNN", "#d1603d"),
-    "probe": Kind("linear probe on {backbone}", "линейная голова на {backbone}", "#2f6690"),
-    "finetune": Kind("fine-tuned {backbone}", "дообученная целиком {backbone}", "#6a994e"),
+    "cnn": Kind(N_("small CNN"), "#d55e00", "o"),
+    "probe": Kind(N_("linear probe on {backbone}"), "#0072b2", "s"),
+    "finetune": Kind(N_("fine-tuned {backbone}"), "#009e73", "^"),
+}
+# What contenders are compared with; nothing of it is trained by the loop.
+BASELINES = {
+    "majority": Kind(N_("largest class"), "#777777", "x"),
+    "pixels": Kind(N_("logistic regression, 8x8 px"), "#777777", "+"),
+    "knn": Kind(N_("nearest neighbours, same features"), "#cc79a7", "D"),
 }
 
 
@@ -56,10 +64,19 @@ def is_vit_tiny(backbone: str) -> bool:
     return backbone == BUILTIN or short_name(backbone).startswith("vit_tiny_")
 
 
-def title(settings: Settings, name: str) -> str:
-    """The short English title of a contender; `name` itself if it is not a contender."""
+def title_message(settings: Settings, name: str) -> Message:
+    """The title of a contender or baseline, for translation; `name` itself if it is neither.
+
+    >>> str(title_message(Settings(backbone=("builtin", "resnet18")), "probe-2"))
+    'linear probe on resnet18'
+    """
     if name == "probe" and is_vit_tiny(settings.backbone[0]):
-        return "ViT-Tiny probe"
-    kind = CONTENDERS.get(kind_of(name))
+        return Message("ViT-Tiny probe")
+    kind = (CONTENDERS | BASELINES).get(kind_of(name))
     backbone = probe_backbones(settings).get(name, settings.backbone[0])
-    return kind.en.format(backbone=short_name(backbone)) if kind else name
+    return Message(kind.title, {"backbone": short_name(backbone)}) if kind else Message(name)
+
+
+def title(settings: Settings, name: str) -> str:
+    """The title in English."""
+    return str(title_message(settings, name))

@@ -14,7 +14,7 @@ from headtohead.evaluation.neighbours import MIN_SIMILARITY, neighbours
 from headtohead.evaluation.predictions import save_several
 from headtohead.evaluation.summary import summarise_run
 from headtohead.probe.features import read_features
-from headtohead.report.figures import draw_comparison
+from headtohead.report.figures.run import draw_comparison
 
 
 def evaluate(job: Job) -> None:
