@@ -25,12 +25,3 @@ class Message:
     def to_json(self) -> Json:
         """What a results file keeps of it."""
         return {"text": self.text, "values": self.values}
-
-
-def N_(text: str) -> str:  # noqa: N802  # gettext's usual name of this mark
-    """The text itself; the mark by which the catalogue finds texts that are translated elsewhere.
-
-    >>> N_("small CNN")
-    'small CNN'
-    """
-    return text

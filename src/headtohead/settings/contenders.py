@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from headtohead.core.messages import N_, Message
 from headtohead.settings.schema import BUILTIN, Settings
 
+N_ = str  # marks texts for the catalogue of translations
 TORCHVISION = "torchvision/"  # prefix of the names of torchvision's backbones
 
 
@@ -25,12 +25,6 @@ CONTENDERS = {
     "cnn": Kind(N_("small CNN"), "#d55e00", "o"),
     "probe": Kind(N_("linear probe on {backbone}"), "#0072b2", "s"),
     "finetune": Kind(N_("fine-tuned {backbone}"), "#009e73", "^"),
-}
-# What contenders are compared with; nothing of it is trained by the loop.
-BASELINES = {
-    "majority": Kind(N_("largest class"), "#777777", "x"),
-    "pixels": Kind(N_("logistic regression, 8x8 px"), "#777777", "+"),
-    "knn": Kind(N_("nearest neighbours, same features"), "#cc79a7", "D"),
 }
 
 
@@ -64,19 +58,10 @@ def is_vit_tiny(backbone: str) -> bool:
     return backbone == BUILTIN or short_name(backbone).startswith("vit_tiny_")
 
 
-def title_message(settings: Settings, name: str) -> Message:
-    """The title of a contender or baseline, for translation; `name` itself if it is neither.
-
-    >>> str(title_message(Settings(backbone=("builtin", "resnet18")), "probe-2"))
-    'linear probe on resnet18'
-    """
-    if name == "probe" and is_vit_tiny(settings.backbone[0]):
-        return Message("ViT-Tiny probe")
-    kind = (CONTENDERS | BASELINES).get(kind_of(name))
-    backbone = probe_backbones(settings).get(name, settings.backbone[0])
-    return Message(kind.title, {"backbone": short_name(backbone)}) if kind else Message(name)
-
-
 def title(settings: Settings, name: str) -> str:
-    """The title in English."""
-    return str(title_message(settings, name))
+    """The short English title of a contender; `name` itself if it is not a contender."""
+    if name == "probe" and is_vit_tiny(settings.backbone[0]):
+        return "ViT-Tiny probe"
+    kind = CONTENDERS.get(kind_of(name))
+    backbone = probe_backbones(settings).get(name, settings.backbone[0])
+    return kind.title.format(backbone=short_name(backbone)) if kind else name

@@ -38,7 +38,7 @@ from headtohead.evaluation.budget import ALL, Training, join_trainings, save_tra
 from headtohead.probe.heads import HEADS
 from headtohead.probe.solver import Moments
 from headtohead.probe.solver import Task as HeadTask
-from headtohead.report.figures.run import draw_budget
+from headtohead.report.figures import draw_budget
 from headtohead.training.checkpoint import TrainState
 from headtohead.training.diagnostics import accuracy
 from headtohead.training.loop import Plan, predict, train

@@ -1,15 +1,20 @@
 """All figures of a run: as PNG files in its folder and as SVG for the page, in the languages of the report."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headtohead.core.files import Json, read_json
+from headtohead.evaluation.errors import Mistake
 from headtohead.report.figures.costs import against_seconds, cost, search, sweep
+from headtohead.report.figures.mistakes import mistakes
 from headtohead.report.figures.scores import confusion, curves, label_budget, scores
 from headtohead.report.figures.style import Drawing, png, svg
 from headtohead.report.language import LANGUAGES, Language, language
-from headtohead.settings.contenders import BASELINES, contender_names, kind_of, title_message
+from headtohead.report.names import BASELINES, contender_title, model_title
+from headtohead.settings.contenders import contender_names, kind_of
 from headtohead.settings.rundir import RunDir, in_language
 from headtohead.settings.schema import Settings
 
@@ -21,17 +26,13 @@ FILES = {
 
 
 def names_of(settings: Settings, one: Language) -> dict[str, str]:
-    """The title of every contender, baseline and profiled model of a run in a language."""
-    gettext = one.translations.gettext
-    messages = {name: title_message(settings, name) for name in (*contender_names(settings), *BASELINES)}
-    titles = {name: gettext(message.text).format(**message.values) for name, message in messages.items()}
-    profiled = {}
-    for name in contender_names(settings):
-        if kind_of(name) == "probe":
-            number = name.removeprefix("probe")
-            profiled[f"vit{number}"] = gettext("{probe}, on images").format(probe=titles[name])
-            profiled[f"cached{number}"] = gettext("{probe}, on cached features").format(probe=titles[name])
-    return titles | profiled
+    """The titles of the contenders, baselines and profiled models of a run in a language, as in the report's tables."""
+    names = contender_names(settings)
+    numbers = [name.removeprefix("probe") for name in names if kind_of(name) == "probe"]
+    profiled = [f"{kind}{number}" for number in numbers for kind in ("vit", "cached")]
+    messages = {name: contender_title(settings, name) for name in (*names, *BASELINES)}
+    messages |= {name: model_title(settings, name) for name in profiled}
+    return {name: one.translations.gettext(m.text).format(**m.values) for name, m in messages.items()}
 
 
 def drawings(run: RunDir, settings: Settings, comparison: Json, one: Language) -> dict[str, Drawing]:
@@ -89,6 +90,16 @@ def draw_budget(run: RunDir, settings: Settings, budget: Json) -> None:
     """Write the PNG files of the budget stage, in each language, from the content of budget.json."""
     for code in LANGUAGES:
         write(run, "label_budget", budget_drawing(settings, budget, language(code)), code)
+
+
+def draw_mistakes(
+    run: RunDir, settings: Settings, name: str, found: Sequence[Mistake], images: Sequence[NDArray[Any]]
+) -> None:
+    """Write the sheet of a contender's mistakes, `montage.png`, in each language."""
+    for code in LANGUAGES:
+        one = language(code)
+        drawn = mistakes(found, images, names_of(settings, one)[name], one)
+        png(drawn.figure, run.figures / in_language("montage.png", code))
 
 
 def write(run: RunDir, name: str, drawn: Drawing, code: str) -> None:

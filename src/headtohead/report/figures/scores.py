@@ -20,6 +20,7 @@ from headtohead.report.figures.style import (
     percent,
     share_axis,
     styled,
+    wrapped,
 )  # fmt: skip
 from headtohead.report.language import Language
 from headtohead.settings.rundir import Log, best_epoch
@@ -53,7 +54,7 @@ def scores(
         axis.set_title(heading)
         share_axis(axis, "x", language)
         axis.grid(visible=False, axis="y")
-    axes[0].set_yticks(range(len(results)), [literal(titles[name]) for name in results])
+    axes[0].set_yticks(range(len(results)), [wrapped(titles[name]) for name in results])
     axes[0].set_ylim(len(results) - 0.5, -0.5)
     caption(figure, _("bars: {level} % interval over {images} val images; strokes: single seeds").format(
         level=language.significant(100 * confidence), images=language.whole(images)))  # fmt: skip

@@ -6,6 +6,7 @@ A figure says everything twice, by colour (Okabe and Ito's) and by shape, so tha
 import hashlib
 import io
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,16 @@ from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from headtohead.core.files import Json, write_atomically
 from headtohead.core.printable import printable
 from headtohead.report.language import NBSP, Language
-from headtohead.settings.contenders import BASELINES, CONTENDERS, Kind, kind_of
+from headtohead.settings.contenders import CONTENDERS, Kind, kind_of
 
 INK = "#010203"  # of text and axes: black to the eye, and replaced by the colour of the page's text in an SVG
 PIXELS_PER_POINT = 4 / 3
@@ -39,6 +43,7 @@ ROUND_SECONDS = (
     *(3600, 7200, 18_000, 36_000, 72_000, 180_000, 360_000),
 )
 
+BASELINES = {"majority": Kind("", "#777777", "x"), "pixels": Kind("", "#777777", "+"), "knn": Kind("", "#cc79a7", "D")}
 # Probes on further backbones: colours and markers repeat with different periods.
 FURTHER_COLOURS = ("#e69f00", "#56b4e9")
 FURTHER_MARKERS = ("v", "P", "*")
@@ -145,6 +150,16 @@ def png(figure: Figure, path: Path) -> None:
     write_atomically(path, write)
 
 
+def pixels(figure: Figure) -> NDArray[np.uint8]:
+    """The figure as an image (H, W, 3) on white, 100 dots an inch."""
+    with mpl.rc_context(STYLE):
+        figure.set_dpi(100)
+        figure.set_facecolor("white")
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
 def svg(figure: Figure, title: str, description: str) -> str:
     """The figure as an `<svg>` element to stand within an HTML page: equal figures give equal text.
 
@@ -211,6 +226,9 @@ def end_labels(axis: Axes, ends: dict[str, float], titles: dict[str, str]) -> No
 
 
 def wrapped(title: str) -> str:
-    """A title in two lines, broken at its last comma."""
-    head, comma, tail = literal(title).rpartition(", ")
-    return f"{head},\n{tail}" if comma else tail
+    """A title in several lines if it is long, broken at its words.
+
+    >>> wrapped("nearest neighbours on the features")
+    'nearest neighbours on\\nthe features'
+    """
+    return textwrap.fill(literal(title), 26, break_long_words=False, break_on_hyphens=False)
