@@ -121,6 +121,10 @@ class RunDir:
         """Event files of a search."""
         return self.path / contender / "search-tensorboard"
 
+    def evaluation_tensorboard(self, contender: str) -> Path:
+        """Event file with the final scores of a contender and its mistakes on `val`."""
+        return self.path / contender / "evaluation-tensorboard"
+
     def features(self, contender: str, split: str) -> Path:
         """Features of the backbone for a split; their cost is in a .json file beside them."""
         return self.path / contender / f"features-{split}.npy"
