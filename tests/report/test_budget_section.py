@@ -4,7 +4,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
 from headtohead.report.budget import (
     best_late,
     by_images,
@@ -17,6 +16,7 @@ from headtohead.report.budget import (
     outcome,
     protocol,
 )
+
 from headtohead.report.text import speaker
 from headtohead.settings.schema import Settings
 

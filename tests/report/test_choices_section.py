@@ -4,10 +4,10 @@ import dataclasses
 from typing import Any
 
 import pytest
-
 from headtohead.report.choices import choices, fixed_recipe, recipe_in_words
-from headtohead.report.results import Results
 from headtohead.report.sections import summary
+
+from headtohead.report.results import Results
 from headtohead.report.text import speaker
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Cnn, Data, Finetune, Settings, Training

@@ -4,11 +4,11 @@ import dataclasses
 from typing import Any
 
 import pytest
+from headtohead.report.heads import alarm_lines, heads
+from headtohead.report.sections import summary
 
 from headtohead.evaluation.agreement import ALARMS, alarm
-from headtohead.report.heads import alarm_lines, heads
 from headtohead.report.results import Results
-from headtohead.report.sections import summary
 from headtohead.report.text import speaker
 
 GAP = {"difference": 0.123, "low": 0.05, "high": 0.2}

@@ -3,8 +3,8 @@
 import dataclasses
 
 import pytest
-
 from headtohead.report.data import duplicates, leak_line
+
 from headtohead.report.results import Results
 from headtohead.report.text import speaker
 

@@ -18,6 +18,7 @@ from headtohead.report.language import Language, language
 from headtohead.report.page.build import page
 from headtohead.report.page.errors import MOST_CLASSES, SHOWN_CLASSES, errors, matrices, shown_classes
 from headtohead.report.page.pictures import ERRORS, PICTURES, choose, examples
+from headtohead.report.render import values
 from headtohead.report.results import Results, read_results
 from headtohead.report.templates import NUMBERS
 from headtohead.settings.rundir import RunDir
@@ -35,7 +36,7 @@ def results(run: RunDir) -> Results:
 
 @pytest.fixture(scope="session")
 def html(run: RunDir, results: Results) -> str:
-    return page(run, results)
+    return page(run, results, values(results))
 
 
 class Elements(HTMLParser):
@@ -59,7 +60,8 @@ class Elements(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         name, attributes, text = self.open.pop()
         assert name == tag, (name, tag)
-        self.all.append((tag, attributes, "".join(text)))
+        if all(around.get("lang") != "ru" for _, around, _ in self.open):
+            self.all.append((tag, attributes, "".join(text)))
 
     def handle_data(self, data: str) -> None:
         if all(attributes.get("lang") != "ru" for _, attributes, _ in self.open):
@@ -80,10 +82,10 @@ def test_every_source_of_a_number_resolves_to_the_number_that_is_shown(
     found = [(attributes["data-source"], text) for _, attributes, text in elements.all if "data-source" in attributes]
     assert len(found) > 1500
     for source, text in dict(found).items() | set(found):
-        values = [sources.resolve(run.path, one) for one in source.split()]
-        assert all(isinstance(value, int | float | list | dict) for value in values)
-        if len(values) == 1:
-            value = len(values[0]) if isinstance(values[0], list | dict) else values[0]
+        there = [sources.resolve(run.path, one) for one in source.split()]
+        assert all(isinstance(value, int | float | list | dict) for value in there)
+        if len(there) == 1:
+            value = len(there[0]) if isinstance(there[0], list | dict) else there[0]
             assert text in written(english, value), (source, value, text)
 
 
@@ -229,7 +231,8 @@ def test_without_thumbnails_file_names_remain(
     run: RunDir, results: Results, monkeypatch: pytest.MonkeyPatch, change: object, note: str
 ) -> None:
     monkeypatch.setattr("headtohead.report.page.build.figures", lambda *_: {})
-    html = page(run, change(results))  # type: ignore[operator]
+    changed = change(results)  # type: ignore[operator]
+    html = page(run, changed, values(changed))
     assert note in html
     assert "<img" not in html
     assert html.count('class="file"') > 100
@@ -247,7 +250,7 @@ def test_the_page_has_at_most_two_megabytes_with_photographs(shared_data: Path, 
 
     files = {str(path.relative_to(shared_data)): digest(path.read_bytes()) for path in photographs}
     uris = thumbnails(shared_data, files)
-    size = len(page(run, results).encode()) + sum(map(len, uris.values()))
+    size = len(page(run, results, values(results)).encode()) + sum(map(len, uris.values()))
     assert len(uris) == PICTURES
     assert size < 2e6
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from page_run import hostile_run
 
-from headtohead.report.page.build import write_page
+from headtohead.core.files import write_text
+from headtohead.report.page.build import page as page_of
+from headtohead.report.render import values
 from headtohead.report.results import read_results
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -24,7 +26,8 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-p
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     run = hostile_run(tmp_path_factory.mktemp("browser"))
-    write_page(run, read_results(run))
+    results = read_results(run)
+    write_text(run.page, page_of(run, results, values(results)))
     return run.page.as_uri()
 
 

@@ -3,9 +3,9 @@
 import dataclasses
 
 import pytest
+from headtohead.report.data import data, findings
 
 from headtohead.audit.findings import FINDINGS
-from headtohead.report.data import data, findings
 from headtohead.report.results import Results, winner
 from headtohead.report.text import code, count, esc, pct, points, seconds, speaker, table
 

@@ -4,10 +4,10 @@ import dataclasses
 from typing import Any
 
 import pytest
-
 from headtohead.report.conclusions import price
-from headtohead.report.results import Results
 from headtohead.report.scores import metrics
+
+from headtohead.report.results import Results
 from headtohead.report.text import speaker
 from headtohead.settings.schema import BUILTIN
 

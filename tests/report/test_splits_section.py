@@ -4,8 +4,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
 from headtohead.report.splits import answer, parts, repeated_splits
+
 from headtohead.report.text import speaker
 from headtohead.settings.rundir import RunDir
 

@@ -4,14 +4,14 @@ import dataclasses
 from typing import Any
 
 import pytest
-
-from headtohead.evaluation.best_epochs import training_alarms
 from headtohead.report.conclusions import convergence
 from headtohead.report.heads import alarm_lines
-from headtohead.report.results import Results
-from headtohead.report.text import speaker
 from headtohead.report.time_to_accuracy import after_the_other, faster, goals_table, leads, to_common_accuracy
 from headtohead.report.training import training
+
+from headtohead.evaluation.best_epochs import training_alarms
+from headtohead.report.results import Results
+from headtohead.report.text import speaker
 from headtohead.settings.schema import Settings
 
 EN, RU = speaker("en"), speaker("ru")
