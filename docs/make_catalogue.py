@@ -13,7 +13,7 @@ from babel.messages.pofile import read_po, write_po
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "headtohead"
 FILE = PACKAGE / "report" / "locale" / "ru" / "LC_MESSAGES" / "headtohead.po"
 METHODS = [("report/templates/**", "jinja2"), ("**.py", "python")]
-OPTIONS = {"report/templates/**": {"trimmed": "true", "trim_blocks": "true"}}
+OPTIONS = {"report/templates/**": {"trimmed": "true", "trim_blocks": "true", "newstyle_gettext": "true"}}
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None, "Message": None}
 
 

@@ -1,7 +1,7 @@
 """The trainings of a contender: every seed on `train`, then again on `train` and `tune`; scores and predictions."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,12 @@ def train_seed(
     first = saved_epoch(folder.last)
     with Journal(folder, plan.stop_after or plan.epochs, first) as journal:
         if first == 0:
-            journal.start(to_toml(job.settings), next(batches(0))[0][:32] if images is None else images)
+            hyperparameters = asdict(plan) | {
+                "contender": contender,
+                "trained_on": "train+tune" if tune is None else "train",
+            }
+            entering = next(batches(0))[0][:32] if images is None else images
+            journal.start(to_toml(job.settings), hyperparameters, entering)
         state = train(model, Counted(batches), tune, plan, folder, journal)
     header = {"contender": contender, "classes": job.index.classes, "best_epoch": state.best_epoch}
     save_weights(folder.best, state.best_weights, header | metadata)

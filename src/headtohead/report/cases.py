@@ -205,9 +205,9 @@ def tune_accuracy(scores: Json) -> float:
     return derived(mean(values), *values)
 
 
-def best_epochs(scores: Json) -> list[int]:
+def best_epochs(scores: Json) -> list[float]:
     """The best epoch of every seed, counted from 1."""
-    return [row["best_epoch"] + 1 for row in scores["trainings"]]
+    return [derived(int(row["best_epoch"]) + 1, row["best_epoch"]) for row in scores["trainings"]]
 
 
 def loop_seconds(scores: Json) -> float:

@@ -59,6 +59,10 @@ class Language:
         """A count, exact, its thousands set apart."""
         return format_decimal(round(number), "#,##0", locale=self.locale)
 
+    def change(self, number: float) -> str:
+        """A difference of counts, signed."""
+        return self.decimal(number, 0, signed=True)
+
     def large(self, number: float) -> str:
         """A large number with three significant digits and its unit: thousand, million, billion."""
         for limit, unit in ((1e9, self.word("bn")), (1e6, self.word("M")), (1e3, self.word("k"))):
@@ -77,6 +81,10 @@ class Language:
     def percent(self, share: float) -> str:
         """A share in per cent."""
         return f"{self.bare_percent(share)}{NBSP}%"
+
+    def whole_percent(self, share: float) -> str:
+        """A share in whole per cent, without its unit, for narrow columns."""
+        return self.decimal(100 * share, 0)
 
     def level(self, share: float) -> str:
         """A share that is a round number of per cent, such as a level of confidence.

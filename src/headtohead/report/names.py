@@ -27,7 +27,7 @@ def contender_title(settings: Settings, name: str) -> Message:
     if name in BASELINES:
         return BASELINES[name]
     backbone = probe_backbones(settings).get(name, settings.backbone[0])
-    return Message(CONTENDERS[kind_of(name)].en, {"backbone": short_name(backbone)})
+    return Message(CONTENDERS[kind_of(name)].title, {"backbone": short_name(backbone)})
 
 
 def model_title(settings: Settings, name: str) -> Message:

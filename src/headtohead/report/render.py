@@ -1,4 +1,4 @@
-"""The results of a run folder to its reports: Markdown in each language."""
+"""The results of a run folder to its reports: a page for browsers, and Markdown in each language."""
 
 import re
 from typing import Any
@@ -7,14 +7,16 @@ from headtohead.core.files import write_text
 from headtohead.report import cases
 from headtohead.report.language import LANGUAGES
 from headtohead.report.names import backbone_name, contender_title, model_title
+from headtohead.report.page.build import page
 from headtohead.report.results import Results, read_results
 from headtohead.report.templates import render
 from headtohead.settings.rundir import RunDir
 
 
 def write_reports(run: RunDir) -> None:
-    """Write `report.md` and `report.ru.md`."""
+    """Write `report.html`, `report.md` and `report.ru.md`."""
     results = read_results(run)
+    write_text(run.page, page(run, results, values(results)))
     for language in LANGUAGES:
         write_text(run.report(language), markdown(results, run, language))
 

@@ -1,7 +1,10 @@
 """Numbers that know where they come from, so that every number of the report can be looked up in the run folder."""
 
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from headtohead.core.files import read_json
 
@@ -50,19 +53,33 @@ def derived(value: float, *origins: object) -> float:
     return number
 
 
+def counted(values: Sized, source: str) -> int:
+    """The number of `values`, a list or dictionary of a results file, with the place of the list as its source."""
+    number = Count(len(values))
+    number.source = source
+    return number
+
+
 def resolve(run: Path, source: str) -> Any:
-    """What stands in the run folder at a single source; KeyError or IndexError if there is nothing."""
+    """What stands in the run folder at a single source; KeyError or IndexError if there is nothing.
+
+    In an .npz file the pointer is the name of the array and the place in it: `predictions-val.npz#/probabilities/12/3`.
+    """
     file, _, pointer = source.partition("#")
+    keys = [_unescaped(key) for key in pointer.split("/")[1:]]
+    if file.endswith(".npz"):
+        with np.load(run / file, allow_pickle=False) as arrays:
+            return arrays[keys[0]][tuple(map(int, keys[1:]))].item()
     value = read_json(run / file)
-    for key in pointer.split("/")[1:]:
-        value = (
-            value[int(key)]
-            if isinstance(value, list)
-            else value[key.replace("~1", "/").replace("~0", "~").replace("%20", " ").replace("%25", "%")]
-        )
+    for key in keys:
+        value = value[int(key)] if isinstance(value, list) else value[key]
     return value
 
 
 def _escaped(key: str) -> str:
     # A space separates sources.
-    return key.replace("~", "~0").replace("/", "~1").replace("%", "%25").replace(" ", "%20")
+    return key.replace("%", "%25").replace("~", "~0").replace("/", "~1").replace(" ", "%20")
+
+
+def _unescaped(key: str) -> str:
+    return key.replace("%20", " ").replace("~1", "/").replace("~0", "~").replace("%25", "%")

@@ -26,11 +26,13 @@ NUMBERS: dict[str, Callable[[Language, Any], str]] = {
     "percent": Language.percent,
     "level": Language.level,
     "bare_percent": Language.bare_percent,
+    "whole_percent": Language.whole_percent,
     "points": Language.points,
     "gap": Language.gap,
     "score": Language.score,
     "significant": Language.significant,
     "whole": Language.whole,
+    "change": Language.change,
     "large": Language.large,
     "seconds": Language.seconds,
     "ms": Language.milliseconds,
@@ -126,9 +128,10 @@ def _interval(write: Callable[[Any], str], row: Json) -> str:
     return Markup("[{}{}{}]").format(write(row["low"]), between, write(row["high"]))
 
 
-def _tags(text: str) -> str:
+def _tags(text: str) -> Markup:
     """Markdown's code and bold as tags; the text is ours."""
-    return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", re.sub(r"`(.+?)`", r"<code>\1</code>", text))
+    tags = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", re.sub(r"`(.+?)`", r"<code>\1</code>", text))
+    return Markup(tags)  # values are put into it, escaped, afterwards
 
 
 def _unmarked(text: str) -> str:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from headtohead.core.files import Json
 from headtohead.core.printable import printable
+from headtohead.report.language import language
 from headtohead.settings.contenders import CONTENDERS, is_vit_tiny, kind_of, probe_backbones, short_name
+from headtohead.settings.rundir import in_language
 from headtohead.settings.schema import Settings
 
 Say = Callable[[str, str], str]  # (English, Russian) -> the wording in the report's language
@@ -40,6 +42,15 @@ def esc(name: object) -> str:
 def code(name: object) -> str:
     """A name in a code span, where only backticks and the bars of tables need escaping."""
     return "`" + printable(" ".join(str(name).split())).replace("`", "'").replace("|", "\\|") + "`"
+
+
+def image(file: str, say: Say) -> str:
+    """A figure of the run folder in the report's language.
+
+    >>> image("scores.png", speaker("ru"))
+    '![](figures/scores.ru.png)'
+    """
+    return f"![](figures/{in_language(file, say('en', 'ru'))})"
 
 
 def columns(header: str) -> list[str]:
@@ -119,8 +130,8 @@ def contender_name(settings: Settings, name: str, say: Say) -> str:
         return say("ViT-Tiny, linear probe", "ViT-Tiny, линейная голова")
     if name in BASELINES:
         return say(*BASELINES[name])
-    kind, backbone = CONTENDERS[kind_of(name)], probe_backbones(settings).get(name, settings.backbone[0])
-    return say(kind.en, kind.ru).format(backbone=esc(short_name(backbone)))
+    title, backbone = CONTENDERS[kind_of(name)].title, probe_backbones(settings).get(name, settings.backbone[0])
+    return say(title, language("ru").translations.gettext(title)).format(backbone=esc(short_name(backbone)))
 
 
 def profiled_name(settings: Settings, name: str, say: Say) -> str:

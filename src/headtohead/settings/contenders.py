@@ -4,25 +4,27 @@ from dataclasses import dataclass
 
 from headtohead.settings.schema import BUILTIN, Settings
 
+N_ = str  # marks texts for the catalogue of translations
 TORCHVISION = "torchvision/"  # prefix of the names of torchvision's backbones
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Titles and colour of a kind of contender; `contenders/KIND.py` holds its code.
+    """Title, colour and marker (matplotlib's letter) of a kind of contender; `contenders/KIND.py` holds its code.
 
-    `{backbone}` in a title is the backbone of the contender: the first of the run, except for `probe-2` and so on.
+    `{backbone}` in a title is the backbone of the contender: the first of the run, except for `probe-2` and so on. The
+    colours are those of Okabe and Ito, which people with any kind of colour vision tell apart.
     """
 
-    en: str
-    ru: str
+    title: str
     colour: str
+    marker: str
 
 
 CONTENDERS = {
-    "cnn": Kind("small CNN", "малая CNN", "#d1603d"),
-    "probe": Kind("linear probe on {backbone}", "линейная голова на {backbone}", "#2f6690"),
-    "finetune": Kind("fine-tuned {backbone}", "дообученная целиком {backbone}", "#6a994e"),
+    "cnn": Kind(N_("small CNN"), "#d55e00", "o"),
+    "probe": Kind(N_("linear probe on {backbone}"), "#0072b2", "s"),
+    "finetune": Kind(N_("fine-tuned {backbone}"), "#009e73", "^"),
 }
 
 
@@ -62,4 +64,4 @@ def title(settings: Settings, name: str) -> str:
         return "ViT-Tiny probe"
     kind = CONTENDERS.get(kind_of(name))
     backbone = probe_backbones(settings).get(name, settings.backbone[0])
-    return kind.en.format(backbone=short_name(backbone)) if kind else name
+    return kind.title.format(backbone=short_name(backbone)) if kind else name

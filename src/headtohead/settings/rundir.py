@@ -63,6 +63,7 @@ class RunDir:
         self.baselines = path / "baselines.npz"  # predictions of the baselines for `val`
         self.neighbours = path / "neighbours.json"  # images close in feature space, across splits or classes
         self.comparison = path / "comparison.json"
+        self.suspects = path / "suspects.json"  # images whose label may be wrong
         self.metrics = path / "metrics.csv"
         self.predictions_table = path / "predictions.csv"
         self.figures = path / "figures"
@@ -120,6 +121,10 @@ class RunDir:
         """Event files of a search."""
         return self.path / contender / "search-tensorboard"
 
+    def evaluation_tensorboard(self, contender: str) -> Path:
+        """Event file with the final scores of a contender and its mistakes on `val`."""
+        return self.path / contender / "evaluation-tensorboard"
+
     def features(self, contender: str, split: str) -> Path:
         """Features of the backbone for a split; their cost is in a .json file beside them."""
         return self.path / contender / f"features-{split}.npy"
@@ -135,6 +140,11 @@ class RunDir:
     def confusion(self, contender: str) -> Path:
         """The confusion matrix of a contender, in counts."""
         return self.path / f"confusion-{contender}.csv"
+
+    @property
+    def page(self) -> Path:
+        """The report in both languages, for a browser."""
+        return self.path / "report.html"
 
     def report(self, language: str) -> Path:
         """The report in a language, `en` or `ru`."""

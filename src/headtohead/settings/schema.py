@@ -189,6 +189,14 @@ class Evaluation(Strict):
 
 
 @dataclass(frozen=True)
+class Report(Strict):
+    """The page of the report."""
+
+    thumbnails: bool = True
+    """Whether `report.html` holds small copies of images; `--report.no-thumbnails` for private ones."""
+
+
+@dataclass(frozen=True)
 class Settings(Strict):
     """All settings of a run."""
 
@@ -232,6 +240,8 @@ class Settings(Strict):
     """The profiler."""
     evaluation: Evaluation = field(default_factory=Evaluation)
     """The evaluation."""
+    report: Report = field(default_factory=Report)
+    """The report."""
 
     @property
     def searches(self) -> bool:

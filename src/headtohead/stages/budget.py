@@ -205,5 +205,5 @@ def label_budget(job: Job) -> None:
         join_trainings(paths, run.budget_predictions, job.index)
     shutil.rmtree(run.budget_parts, ignore_errors=True)
     budget = summarise_budget(run, job.settings)
-    draw_budget(run, budget)
+    draw_budget(run, job.settings, budget)
     write_json(run.budget, budget)

@@ -7,14 +7,25 @@ import numpy as np
 from headtohead.contenders import contenders_of
 from headtohead.contenders.base import Job
 from headtohead.contenders.cnn import cnn_images
-from headtohead.core.files import write_json
+from headtohead.core.files import Json, write_json
 from headtohead.dataset.index import SPLITS, labels
 from headtohead.evaluation import baselines
+from headtohead.evaluation.errors import surest_mistakes
+from headtohead.evaluation.metrics import METRICS
 from headtohead.evaluation.neighbours import MIN_SIMILARITY, neighbours
-from headtohead.evaluation.predictions import save_several
+from headtohead.evaluation.predictions import load_predictions, save_several
 from headtohead.evaluation.summary import summarise_run
+from headtohead.evaluation.suspects import suspects_of_run
 from headtohead.probe.features import read_features
-from headtohead.report.figures import draw_comparison
+from headtohead.report.figures import draw_comparison, draw_mistakes
+from headtohead.report.figures.mistakes import mistakes
+from headtohead.report.figures.style import pixels
+from headtohead.report.language import language
+from headtohead.settings.contenders import contender_names, title
+from headtohead.training.journal import log_evaluation
+
+NUM_MISTAKES = 12  # on a sheet
+CHOSEN = ("optimizer", "learning_rate", "weight_decay", "side", "pooling", "min_crop", "smoothing", "flip")
 
 
 def evaluate(job: Job) -> None:
@@ -23,8 +34,10 @@ def evaluate(job: Job) -> None:
         contender.predict(job, name)
     predict_baselines(job)
     write_json(job.run.neighbours, {"min_similarity": MIN_SIMILARITY, "neighbours": near_images(job)})
+    write_json(job.run.suspects, suspects_of_run(job.run, job.settings))
     comparison = summarise_run(job.run, job.settings)
     draw_comparison(job.run, job.settings, comparison)
+    log_contenders(job, comparison)
     write_json(job.run.comparison, comparison)
 
 
@@ -37,6 +50,26 @@ def predict_baselines(job: Job) -> None:
         "pixels": baselines.pixels((x["train"], y["train"]), (x["tune"], y["tune"]), x["val"]),
     }
     save_several(job.run.baselines, job.index, "val", predictions)
+
+
+def log_contenders(job: Job, comparison: Json) -> None:
+    """Log final scores and surest mistakes of each contender to TensorBoard; draw those of the better of the pair."""
+    run, settings = job.run, job.settings
+    headline, images = (run.refit if settings.refits else run.seed), cnn_images(job, "val")
+    results = comparison["contenders"]
+    best = max(comparison["pair"]["first"], comparison["pair"]["second"], key=lambda n: results[n]["accuracy"]["mean"])
+    for name in contender_names(settings):
+        runs = [load_predictions(headline(name, seed).predictions("val")) for seed in settings.seeds]
+        found = surest_mistakes(runs, NUM_MISTAKES)
+        shown = [images[mistake.image] for mistake in found]
+        if found and name == best:
+            draw_mistakes(run, settings, name, found, shown)
+        sheet = pixels(mistakes(found, shown, title(settings, name), language("en")).figure) if found else None
+        choice = comparison["searches"][name]["best"]
+        hyperparameters = {"contender": name, "trained_on": "train+tune" if settings.refits else "train"}
+        hyperparameters |= {key: value for key, value in (choice | choice.get("recipe", {})).items() if key in CHOSEN}
+        scores = {f"{metric}/val": results[name][metric]["mean"] for metric in METRICS}
+        log_evaluation(run.evaluation_tensorboard(name), hyperparameters, scores, sheet)
 
 
 def near_images(job: Job) -> list[dict[str, Any]]:

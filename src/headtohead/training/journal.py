@@ -4,11 +4,13 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 from torchvision.utils import make_grid
 
 from headtohead.core.files import Json, write_text
@@ -49,8 +51,12 @@ class Journal:
         self._board.close()
         self._log.close()
 
-    def start(self, settings: str, entering: torch.Tensor) -> None:
-        """Record once per training: the settings as text, and a grid of the images that enter the net (B, 3, S, S)."""
+    def start(self, settings: str, hyperparameters: Json, entering: torch.Tensor) -> None:
+        """Record once per training: settings, hyperparameters, a grid of images that enter the net (B, 3, S, S).
+
+        TensorBoard's HPARAMS page shows a row per training, with the last value of each scalar.
+        """
+        log_hyperparameters(self._board, hyperparameters)
         self._board.add_text("settings", f"```toml\n{settings}\n```", 0)
         self._board.add_image("entering_the_net", make_grid(entering.cpu(), nrow=8, normalize=True), 0)
 
@@ -63,18 +69,61 @@ class Journal:
             if tag != "epoch":
                 self._board.add_scalar(tag, value, epoch)
         if epoch % self._histogram_every == 0 or epoch == self._num_epochs - 1:
-            for name, parameter in model.named_parameters():
-                self._histogram(f"weights/{name}", parameter, epoch)
-                self._histogram(f"gradients/{name}", parameter.grad, epoch)
+            tensors = {f"weights/{name}": p.detach() for name, p in model.named_parameters()}
+            tensors |= {f"gradients/{n}": p.grad.detach() for n, p in model.named_parameters() if p.grad is not None}
+            non_finite = sum(self._histogram(tag, values, epoch) for tag, values in tensors.items())
+            self._board.add_scalar("non_finite", non_finite, epoch)
         self._board.flush()
 
-    def _histogram(self, tag: str, values: torch.Tensor | None, epoch: int) -> None:
-        if values is None:
-            return
-        finite = values.detach().float()[torch.isfinite(values.detach())]
-        self._board.add_scalar(f"non_finite/{tag}", values.numel() - finite.numel(), epoch)
+    def _histogram(self, tag: str, values: torch.Tensor, epoch: int) -> int:
+        """Record a histogram of the finite values; returns the number of the others."""
+        finite = values.float()[torch.isfinite(values)]
         if finite.numel():  # TensorBoard cannot take an empty histogram
             self._board.add_histogram(tag, finite.cpu(), epoch, bins=NUM_BINS)
+        return values.numel() - finite.numel()
+
+
+def log_hyperparameters(board: SummaryWriter, values: Json) -> None:
+    """Record numbers, texts and truth values for the HPARAMS page; others are left out."""
+    shown = {key: value for key, value in values.items() if isinstance(value, bool | int | float | str)}
+    # Without the first summary, which would fix the columns of the page for all runs.
+    for summary in hparams(shown, {})[1:]:
+        board.file_writer.add_summary(summary)
+
+
+def log_evaluation(
+    folder: Path, hyperparameters: Json, scores: dict[str, float], mistakes: NDArray[Any] | None
+) -> None:
+    """Write the final scores of a contender by tag, its hyperparameters, and a picture (H, W, 3) of its mistakes.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as temporary:
+    ...     log_evaluation(folder := Path(temporary, "x"), {"contender": "cnn"}, {"accuracy/val": 0.5}, None)
+    ...     len([*folder.iterdir()])
+    1
+    """
+    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed here
+    with SummaryWriter(str(folder)) as board:
+        log_hyperparameters(board, hyperparameters)
+        for tag, value in scores.items():
+            board.add_scalar(tag, value, 0)
+        if mistakes is not None:
+            board.add_image("mistakes/val", mistakes, 0, dataformats="HWC")
+
+
+def log_overfit(folder: Path, losses: Sequence[float]) -> None:
+    """Write the loss of every step of the sanity check that overfits a few images.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as temporary:
+    ...     log_overfit(folder := Path(temporary, "x"), [2.3, 0.1])
+    ...     len([*folder.iterdir()])
+    1
+    """
+    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed here
+    with SummaryWriter(str(folder)) as board:
+        for step, loss in enumerate(losses):
+            board.add_scalar("overfit_check/loss", loss, step)
 
 
 def log_search(folder: Path, table: Sequence[Json]) -> None:
