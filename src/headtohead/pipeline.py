@@ -10,7 +10,6 @@ from headtohead.core.errors import BadSettings, RunFolderMismatch
 from headtohead.core.executor import limit_threads
 from headtohead.core.files import read_json, write_json
 from headtohead.core.progress import say
-from headtohead.dataset.index import warn_of_changes
 from headtohead.models.weights import announced
 from headtohead.report.answer import answer
 from headtohead.report.render import write_reports
@@ -91,6 +90,8 @@ def start_job(settings: Settings, run: RunDir) -> Job:
     """A job whose images are audited and split, for commands that need no other stage."""
     make_deterministic()
     job = Job.of(settings, run)
+    if job.device.type == "cpu":
+        limit_threads(settings.threads)
     announced(job.weights["probe"])
     if not run.data.exists():
         prepare_data(job)
@@ -126,8 +127,6 @@ def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
         label = f"[{number}/{len(stages)}] {stage.name}"
         if stage.is_done(job):
             say(f"{label}: already done")
-            if stage.name == "data":
-                warn_of_changes(run, settings.data.folder)
         else:
             say(label)
             with run.timed(stage.name):

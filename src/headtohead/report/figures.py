@@ -16,6 +16,7 @@ from headtohead.settings.schema import Settings
 
 FURTHER = ("#7d5ba6", "#e0a458", "#3aa6a0", "#b56576")  # probes on further backbones
 BASELINE = "#777777"
+MAX_CLASSES = 40  # of a confusion matrix whose names can be read; the memory of the picture grows with the square
 
 
 def color_of(contender: str) -> str:
@@ -73,10 +74,21 @@ def curves(logs: dict[str, list[Log]], titles: dict[str, str], path: Path) -> No
 
 
 def confusion(matrix: NDArray[Any], classes: tuple[str, ...], title: str, path: Path, *, shares: bool) -> None:
-    """A confusion matrix in counts, or in shares of the true class."""
+    """A confusion matrix in counts, or in shares of the true class.
+
+    Of more than MAX_CLASSES classes it shows those with the most errors, as true or as predicted class, and says so.
+    """
     counts = np.asarray(matrix, dtype=float)
     rows = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, rows, out=np.zeros_like(counts), where=rows > 0)
+    if len(classes) > MAX_CLASSES:
+        shown = most_errors(counts)
+        title += f"\nthe {MAX_CLASSES} of {len(classes)} classes with the most errors"
+        counts, share, classes = (
+            counts[np.ix_(shown, shown)],
+            share[np.ix_(shown, shown)],
+            tuple(classes[k] for k in shown),
+        )
     side = max(4.0, 0.55 * len(classes) + 1.5)
     figure = Figure(figsize=(side, side))
     axis = figure.subplots()
@@ -93,6 +105,12 @@ def confusion(matrix: NDArray[Any], classes: tuple[str, ...], title: str, path: 
                 text = f"{share[i, j]:.2f}" if shares else f"{counts[i, j]:.0f}"
                 axis.text(j, i, text, ha="center", va="center", fontsize=7, color="w" if share[i, j] > 0.5 else "k")
     save(figure, path)
+
+
+def most_errors(counts: NDArray[Any]) -> list[int]:
+    """The MAX_CLASSES classes with the largest sums off the diagonal, of row and column; in the order of the table."""
+    errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
+    return sorted(np.argsort(-errors, kind="stable")[:MAX_CLASSES].tolist())
 
 
 def label(name: str) -> str:
