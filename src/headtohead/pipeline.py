@@ -79,7 +79,7 @@ def stages_of(settings: Settings) -> list[Stage]:
 
 
 def plan(requested: list[Stage], job: Job) -> list[str]:
-    """What a run is about to do, "Stages to do, about 6 min: ..."; and a warning for each setting that makes it long."""
+    """What a run is about to do, "Stages to do, about 6 min: ..."; a warning for each setting that makes it long."""
     names = [stage.name for stage in requested if not stage.is_done(job)]
     seconds = forecast(job) if names else None
     if seconds is None:

@@ -123,7 +123,7 @@ def prepare(data: Path | None, out: Path | None, flags: Settings) -> tuple[Setti
     """The validated settings and the run folder of a command line."""
     run = RunDir(run_folder(str(data or flags.data.folder), str(out or "")))
     flags = dataclasses.replace(flags, contenders=split_at_commas(flags.contenders))
-    if data is not None and data != run.path:
+    if data is not None and not (data == run.path and run.settings.exists()):  # else it is the run folder
         flags = dataclasses.replace(flags, data=dataclasses.replace(flags.data, folder=str(data)))
     return validate(with_full_paths(flags)), run
 

@@ -43,7 +43,7 @@ def find_changes(run: RunDir, root: Path) -> Changes:
         except OSError:
             return True
 
-    compared = track(prefetch(is_modified, files, os.cpu_count() or 1), "comparing images", len(files))
+    compared = [*track(prefetch(is_modified, files, os.cpu_count() or 1), "comparing images", len(files))]
     return Changes(
         added=tuple(sorted(present - started_with.keys() - {*index.left_out_files})),
         missing=tuple(sorted(started_with.keys() - present)),
