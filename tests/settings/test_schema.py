@@ -4,7 +4,7 @@ import math
 import tomllib
 import typing
 from collections.abc import Iterator
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import pytest
 from annotated_types import Interval
 
 from headtohead.cli.app import main
-from headtohead.settings.schema import Settings
-from headtohead.settings.toml import misfits
+from headtohead.settings.schema import Data, Settings
+from headtohead.settings.toml import differing, misfits
 
 
 def numbers(cls: type, prefix: str = "") -> Iterator[tuple[str, type, tuple[Any, ...]]]:
@@ -98,3 +98,12 @@ def test_data_split_has_the_same_bounds(images: Path, tmp_path: Path, capsys: py
 def test_infinity_in_a_file_is_refused() -> None:
     given = tomllib.loads("[training]\nclip_norm = inf\n[probe]\nlearning_rates = [nan, 0.1]\n[cnn]\nepochs = 1.0\n")
     assert [key for key, _ in misfits(given)] == ["training.clip_norm", "cnn.epochs", "probe.learning_rates"]
+
+
+def test_threads_and_seeds_are_of_a_run_but_where_it_is_done_is_not() -> None:
+    """The bits of a training depend on the threads; images and weights are known by their content."""
+    others = {"threads": 2, "seeds": (5,), "processes": 3, "weights": "elsewhere"}
+    assert differing(Settings(), replace(Settings(), **others)) == ["seeds", "threads"]
+    assert differing(Settings(), Settings(data=Data(folder="elsewhere", workers=4, val_share=0.3))) == [
+        "data.val_share"
+    ]
