@@ -25,7 +25,6 @@ def audit(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, 
     """Open every image and report all findings, here and as audit.json and audit.html in the run folder."""
     chosen, run = prepare(data, out, flags)
     from headtohead.audit.audit import audit_folder
-    from headtohead.dataset.index import index_of
     from headtohead.images.folder import locate
     from headtohead.report.audit_page import write_audit
     from headtohead.report.audit_text import audit_text
@@ -36,7 +35,7 @@ def audit(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, 
         write_audit(run, result)
     Console(highlight=False).print(*audit_text(result), sep="\n")
     say(f"{run.audit}, {run.audit_page('en')}, {run.audit_page('ru')}")
-    index_of(result, chosen.data)  # refuses what a run would refuse
+    result.require_usable()
 
 
 @data_app.command
