@@ -21,8 +21,8 @@ def test_every_command_computes_with_the_threads_of_the_run(
     settings = Settings(threads=3, backbone=("builtin",), device="cpu", data=Data(folder=str(images)))
     run = RunDir(tmp_path / "out")
     run.adopt(settings)
+    write_json(run.data, {"format": FORMAT})
     with pytest.raises(RunFolderMismatch, match="threads"):
-        write_json(run.data, {"format": FORMAT})
         run.adopt(replace(settings, threads=2))
     own = run.own_settings()
     assert own
