@@ -39,7 +39,10 @@ class SendAtImport:
 
 
 if __name__ in ("__main__", "__mp_main__"):
-    name, moment = sys.argv[1:3]
+    if __name__ == "__main__":
+        os.environ["STOP_AT"] = " ".join(sys.argv[1:3])  # for the worker processes, which run this file too
+        del sys.argv[1:3]
+    name, moment = os.environ["STOP_AT"].split(" ")
     number = signal.Signals[name]
     kind, _, what = moment.partition(":")
     if kind == "import" and __name__ == "__main__":
@@ -59,5 +62,4 @@ if __name__ in ("__main__", "__mp_main__"):
 if __name__ == "__main__":
     from headtohead.__main__ import main
 
-    del sys.argv[1:3]
     main()
