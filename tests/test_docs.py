@@ -70,5 +70,5 @@ def test_the_page_of_the_settings_is_made_from_the_fields() -> None:
     )  # fmt: skip
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert page == done.stdout, "run `python docs/make_settings.py`"
-    assert "| `cnn.sides` | `[]` | >= 16 |" in page
+    assert "| `cnn.sides` | `[]` | >= 16, <= 1024 |" in page
     assert "| `data.min_crop` | `0.5` | > 0, <= 1 |" in page

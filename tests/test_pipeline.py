@@ -54,7 +54,7 @@ def test_a_finished_run_is_reported_as_finished_and_stays_unchanged(
     added.write_bytes(b"")
     main(["run", *command])
     added.unlink()
-    assert "1 image files added, 0 removed since this run started" in " ".join(capsys.readouterr().err.split())
+    assert "1 added: class-0/added.png" in " ".join(capsys.readouterr().err.split())
     assert outcome(run) == before
 
 
@@ -317,7 +317,7 @@ def test_unusable_data_stop_the_run_but_the_audit_is_written(
     assert json.loads(run.data.read_text())["left_out"] == ["class-0/empty.png: zero-byte: empty file"]
 
 
-def test_a_continued_run_reports_added_images_and_how_to_keep_the_split(
+def test_a_continued_run_reports_changed_images_and_how_to_keep_the_split(
     tmp_path: Path, images: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = quick(images, tiny_weights, tmp_path / "out")
@@ -327,15 +327,21 @@ def test_a_continued_run_reports_added_images_and_how_to_keep_the_split(
     paint(tmp_path / "more", classes=1, per_class=5, seed=3)
     for path in (tmp_path / "more" / "class-0").iterdir():
         path.rename(images / "class-0" / f"more-{path.name}")
-    (images / "class-1" / "000.png").rename(tmp_path / "000.png")
     main(["check", *command])
     output = " ".join(capsys.readouterr().err.split())
-    assert "5 image files added, 1 removed since this run started; it still uses the original images" in output
+    assert "since this run started images were changed (5 added: class-0/more-000.png" in output
+    assert "it still uses the original ones" in output
+    assert "--data.keep-split" in output
+    (images / "class-1" / "000.png").rename(tmp_path / "000.png")
+    with pytest.raises(SystemExit):
+        main(["check", *command])
+    output = " ".join(capsys.readouterr().err.split())
+    assert "not the images that this run started with (1 missing: class-1/000.png)" in output
     assert "--data.keep-split" in output
     main(["data", "audit", str(tmp_path / "out")])  # rewrites `audit.json`
-    capsys.readouterr()
-    main(["check", *command])
-    assert "5 image files added, 1 removed" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(SystemExit):
+        main(["check", *command])
+    assert "1 missing" in capsys.readouterr().err
     keep = ["--data.keep-split", str(tmp_path / "out" / "data.json")]
     main(["check", *quick(images, tiny_weights, tmp_path / "new"), *keep])
     before, after = (

@@ -10,7 +10,6 @@ from headtohead.core.errors import BadSettings, RunFolderMismatch
 from headtohead.core.executor import limit_threads
 from headtohead.core.files import read_json, write_json
 from headtohead.core.progress import say
-from headtohead.dataset.index import warn_of_changes
 from headtohead.models.weights import announced
 from headtohead.report.answer import answer
 from headtohead.report.render import write_reports
@@ -18,10 +17,11 @@ from headtohead.report.results import read_results
 from headtohead.settings.contenders import contender_names
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
+from headtohead.settings.toml import flatten
 from headtohead.stages.budget import label_budget
 from headtohead.stages.check import check, enforce_checks
 from headtohead.stages.data import prepare_data
-from headtohead.stages.estimate import estimate
+from headtohead.stages.estimate import duration, forecast, seconds_added
 from headtohead.stages.evaluate import evaluate
 from headtohead.stages.profile import profile
 from headtohead.stages.search import search
@@ -78,19 +78,29 @@ def stages_of(settings: Settings) -> list[Stage]:
     return [stage for stage in STAGES if stage.name not in left_out]
 
 
-def plan_line(requested: list[Stage], job: Job) -> str:
-    """What a run is about to do: "Stages to do, about 6 min: check, search, ..."."""
+def plan(requested: list[Stage], job: Job) -> list[str]:
+    """What a run is about to do, "Stages to do, about 6 min: ..."; a warning for each setting that makes it long."""
     names = [stage.name for stage in requested if not stage.is_done(job)]
-    seconds = estimate(job) if names else {}
-    minutes = sum(seconds.get(name, 3.0) for name in names) / 60
-    time = f", about {max(1, round(minutes))} min" if seconds else ""
-    return f"Stages to do{time}: {', '.join(names) or 'none'}"
+    seconds = forecast(job) if names else None
+    if seconds is None:
+        return [f"Stages to do: {', '.join(names) or 'none'}"]
+
+    def total(settings: Settings) -> float:
+        return sum(seconds(settings).get(name, 3.0) for name in names)
+
+    values, defaults = flatten(job.settings), flatten(Settings())
+    return [f"Stages to do, about {duration(total(job.settings))}: {', '.join(names)}"] + [
+        f"  warning: about {duration(added)} of it are due to {key} = {values[key]}; the default is {defaults[key]}"
+        for key, added in seconds_added(job.settings, total).items()
+    ]
 
 
 def start_job(settings: Settings, run: RunDir) -> Job:
     """A job whose images are audited and split, for commands that need no other stage."""
     make_deterministic()
     job = Job.of(settings, run)
+    if job.device.type == "cpu":
+        limit_threads(settings.threads)
     announced(job.weights["probe"])
     if not run.data.exists():
         prepare_data(job)
@@ -121,13 +131,11 @@ def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
     weights = {name: announced(file) for name, file in job.weights.items()}
     backbones = {name: {"name": w.name, "source": w.source, "notice": w.notice} for name, w in weights.items()}
     write_json(run.environment, environment(job.device, job.bf16) | {"backbones": backbones})
-    say(plan_line(requested, job))
+    say("\n".join(plan(requested, job)))
     for number, stage in enumerate(requested, 1):
         label = f"[{number}/{len(stages)}] {stage.name}"
         if stage.is_done(job):
             say(f"{label}: already done")
-            if stage.name == "data":
-                warn_of_changes(run, settings.data.folder)
         else:
             say(label)
             with run.timed(stage.name):

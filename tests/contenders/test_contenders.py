@@ -132,7 +132,7 @@ def test_fine_tuning_changes_the_backbone_and_resumes_to_the_same_bits(
 
     with monkeypatch.context() as patch:
         patch.setattr(loop.TrainState, "save", save_then_stop)
-        with pytest.raises(SystemExit):
+        with pytest.raises(KeyboardInterrupt):
             main(["train", *line])
     assert saved[-1] == again.seed("finetune", 1).last
     main(["train", *line])

@@ -84,7 +84,7 @@ def test_an_interrupted_split_leaves_nothing(tmp_path: Path, images: Path, monke
         raise KeyboardInterrupt
 
     monkeypatch.setattr(export, "manifest", stop)
-    with pytest.raises(SystemExit):
+    with pytest.raises(KeyboardInterrupt):
         main(["data", "split", str(images), str(tmp_path / "out")])
     assert [p.name for p in tmp_path.iterdir()] == ["pictures"]
 

@@ -100,7 +100,7 @@ def test_a_class_without_readable_images(images: Path) -> None:
 def test_a_class_with_too_few_images_to_split(images: Path) -> None:
     for image in sorted((images / "class-1").iterdir())[2:]:
         image.unlink()
-    with pytest.raises(BadData, match="Fewer than 2 training images"):
+    with pytest.raises(BadData, match="fewer than 2 training images"):
         build_index(images, "x", Data())
 
 

@@ -57,10 +57,37 @@ def test_unmatched_keys_are_an_error(tiny_weights: Path, tmp_path: Path, change:
         load_backbone(WeightsFile(BACKBONE, tmp_path / "w.safetensors", "given"))
 
 
-def test_a_pickle_is_refused(tmp_path: Path) -> None:
-    torch.save({"x": Path}, tmp_path / "evil.pth")
-    with pytest.raises(WeightsNotFound, match="read safely"):
-        load_backbone(WeightsFile(BACKBONE, tmp_path / "evil.pth", "given"))
+class Bomb:
+    """A pickle of it writes a file when it is read without protection."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_with_code_is_refused_without_the_advice_to_run_it(tmp_path: Path) -> None:
+    for name, content in (("bomb", Bomb(tmp_path / "exploded")), ("object", {"a": Bomb(tmp_path / "exploded")})):
+        torch.save(content, tmp_path / f"{name}.pth")
+        with pytest.raises(WeightsNotFound, match="could run code") as error:
+            load_backbone(WeightsFile(BACKBONE, tmp_path / f"{name}.pth", "given"))
+        for advice in ("weights_only", "safe_globals", "torch.load", "arbitrary"):
+            assert advice not in str(error.value)
+        assert "safetensors" in error.value.fix
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_a_damaged_file_is_refused_in_one_line(tiny_weights: Path, tmp_path: Path) -> None:
+    whole = (tiny_weights / f"{BACKBONE}.safetensors").read_bytes()
+    for number, content in enumerate((b"", b"text", whole[:100], whole[: len(whole) // 2])):
+        for ending in (".safetensors", ".pth"):
+            file = tmp_path / f"{number}{ending}"
+            file.write_bytes(content)
+            with pytest.raises(WeightsNotFound) as error:
+                load_backbone(WeightsFile(BACKBONE, file, "given"))
+            assert "\n" not in error.value.what
+            assert "weights_only" not in str(error.value)
 
 
 def test_eval_mode_and_bytes_survive_everything() -> None:

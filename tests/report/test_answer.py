@@ -169,7 +169,8 @@ def test_while_a_run_goes_on_no_duration_is_given(sound: Results) -> None:
 def test_a_finished_run_prints_its_answer_again(small_run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
     main(["run", str(small_run.path)])
     printed = capsys.readouterr().err
-    assert printed.startswith("This run is finished.\nAccuracy on 4 val images")
+    assert "This run is finished.\n" in printed
+    assert "\nAccuracy on 4 val images" in printed
     assert "First: " in printed
     assert f"Done in {duration(read_json(small_run.finished)['seconds'])}." in printed
 

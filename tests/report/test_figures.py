@@ -56,6 +56,29 @@ def test_confusion_gives_counts_or_shares_of_the_true_class(drawn: list[Figure])
         assert axis.images[0].get_array().tolist() == [[0.75, 0.25], [0, 0]]
 
 
+def test_of_very_many_classes_the_confusions_show_those_with_the_most_errors(drawn: list[Figure]) -> None:
+    classes = tuple(f"class-{k}" for k in range(300))
+    matrix = 9 * np.eye(300, dtype=int)
+    matrix[7, 250], matrix[123, 7] = 5, 1  # errors of the classes 7, 250 and 123
+    figures.confusion(matrix, classes, "title", Path("x.png"), shares=False)
+    axis = drawn[0].axes[0]
+    assert axis.get_title() == "title\nthe 40 of 300 classes with the most errors"
+    shown = [label.get_text() for label in axis.get_yticklabels()]
+    assert len(shown) == figures.MAX_CLASSES
+    assert {"class-7", "class-123", "class-250"} <= {*shown}
+    assert shown == [name for name in classes if name in shown]  # in the order of the table
+    pixels = axis.images[0].get_array()
+    assert pixels[shown.index("class-7"), shown.index("class-250")] == pytest.approx(5 / 14)  # of all of the true class
+    assert max(drawn[0].get_size_inches()) * 130 < 4000
+
+
+def test_as_many_classes_as_can_be_read_are_all_shown(drawn: list[Figure]) -> None:
+    classes = tuple(map(str, range(figures.MAX_CLASSES)))
+    figures.confusion(np.eye(len(classes)), classes, "title", Path("x.png"), shares=True)
+    assert drawn[0].axes[0].get_title() == "title"
+    assert len(drawn[0].axes[0].get_yticklabels()) == len(classes)
+
+
 def test_scores_have_an_interval_and_a_dot_for_each_seed(drawn: list[Figure]) -> None:
     results = {name: {m: row(0.5, [0.4, 0.6]) for m in ("accuracy", "macro_f1")} for name in ("cnn", "majority")}
     figures.scores(results, {"cnn": "small CNN"}, Path("x.png"))

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import compress
 from pathlib import Path
@@ -50,14 +51,17 @@ class Audit:
     pairs: tuple[Pair, ...]  # duplicate images, by their index in `used`
     problems: tuple[str, ...]  # why the folder cannot be used with these settings
 
-    def require_usable(self) -> None:
-        """Raises BadData with all problems, if there are any."""
-        if self.problems:
+    def require_usable(self, further: Sequence[str] = (), advice: str = "") -> None:
+        """Raises BadData with all problems, if there are any: its own and `further` ones, which `advice` solves."""
+        if self.problems or further:
+            own = (
+                "repair or delete the files; or leave out images that cannot be decoded with "
+                "`--data.on-bad leave-out`, and images with any other finding with `--data.leave-out FINDING`"
+            )
             raise BadData(
-                "The folder cannot be used with these settings:\n  " + "\n  ".join(self.problems),
+                "The folder cannot be used with these settings:\n  " + "\n  ".join([*self.problems, *further]),
                 where=str(self.folder.root),
-                fix="repair or delete the files; or leave out images that cannot be decoded with "
-                "`--data.on-bad leave-out`, and images with any other finding with `--data.leave-out FINDING`",
+                fix="; ".join([own] * bool(self.problems) + [advice] * bool(further and advice)),
             )
 
     def warnings(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Parameter
 
 import headtohead
-from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, fill_in, prepare
+from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, fill_in, has_moved, opened, prepare
 from headtohead.cli.data import data_app
 from headtohead.cli.tools import cache_app, explain_app, init, weights_app
 from headtohead.core.errors import RunFolderMismatch, UserError
@@ -29,6 +29,7 @@ app = App(
     result_action="return_value",
     default_parameter=Parameter(negative_iterable=(), negative_none=(), consume_multiple=True),
     config=(fill_in,),
+    suppress_keyboard_interrupt=False,  # `__main__` says that it stopped
 )
 
 # Command -> (its last stage, its help).
@@ -46,30 +47,42 @@ STAGE_COMMANDS = {
 def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, only: bool) -> None:
     """Do the stages up to `upto`; with `only`, just that one, after the earlier ones were done."""
     chosen, run = prepare(data, out, flags)
+    if run.is_finished:
+        show_finished(chosen, run)
+        return
     if not run.data.exists():
         from headtohead.images.folder import locate
 
-        locate(chosen.data.folder)  # a misspelt name must not leave a run folder behind
+        locate(chosen.data.folder)  # before torch is loaded
     if not chosen.contenders and not run.data.exists():
         from headtohead.core.device import choose_device
 
         if choose_device(chosen.device).type != "cpu":  # cheap enough there
             chosen = replace(chosen, contenders=tuple(CONTENDERS))
-    run.adopt(chosen)
-    if run.is_finished:
-        from headtohead.dataset.index import warn_of_changes
+    with opened(chosen, run):
+        from headtohead.pipeline import execute
 
-        say("This run is finished.")
-        warn_of_changes(run, chosen.data.folder)
-        show_answer(run)
-        return
-    from headtohead.pipeline import execute
+        execute(chosen, run, upto, only)
+        if run.is_finished:
+            show_answer(run)
+        else:
+            say(f"{upto} is done: {run.path}")
 
-    execute(chosen, run, upto, only)
-    if run.is_finished:
-        show_answer(run)
-    else:
-        say(f"{upto} is done: {run.path}")
+
+def show_finished(settings: Settings, run: RunDir) -> None:
+    """Print the answer of a run that was finished before. Its folder may be one that cannot be written."""
+    from headtohead.dataset.changes import require_same_images, warn_of_changes
+    from headtohead.images.folder import locate
+
+    has_other_folder = has_moved(settings, run)
+    if has_other_folder:
+        run.require_this_format()
+        require_same_images(run, locate(settings.data.folder)[0])
+    run.adopt(settings)
+    say("This run is finished.")
+    if not has_other_folder:
+        warn_of_changes(run, settings.data.folder)
+    show_answer(run)
 
 
 def show_answer(run: RunDir) -> None:
@@ -100,12 +113,12 @@ def report(data: DataOrRun = None, /, *, out: Out = None, settings: File = None,
     if not run.comparison.exists():
         what = "`report` needs the results of `evaluate`."
         raise RunFolderMismatch(what, where=str(run.path), fix="run `headtohead evaluate` first")
-    run.adopt(chosen)
     from headtohead.dataset.index import read_index
     from headtohead.report.render import write_reports
 
-    read_index(run)  # refuses a damaged data.json
-    write_reports(run)
+    with opened(chosen, run, reads_images=False):
+        read_index(run)  # refuses a damaged data.json
+        write_reports(run)
     say(f"{run.report('en')}, {run.report('ru')}")
 
 
@@ -122,7 +135,4 @@ def main(arguments: list[str] | None = None) -> Any:
         if isinstance(error, CycloptsError):
             hint = "  fix:   `headtohead --help` lists commands, `headtohead COMMAND --help` their flags"
             console.print(hint, markup=False)
-    except KeyboardInterrupt:
-        say("Stopped; the same command continues.")
-        sys.exit(130)
     sys.exit(2)

@@ -1,13 +1,17 @@
 """Arguments of the commands: data, run folder, settings file and flags, and the settings that follow from them."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, ArgumentCollection, Parameter, Token
 from cyclopts.config import Dict
 
+from headtohead.core.errors import BadSettings
+from headtohead.core.lock import held
+from headtohead.models.names import is_path
 from headtohead.settings.rules import invalid, problems, validate
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import BUILTIN, BUILTIN_NAME, Settings
@@ -119,6 +123,62 @@ def prepare(data: Path | None, out: Path | None, flags: Settings) -> tuple[Setti
     """The validated settings and the run folder of a command line."""
     run = RunDir(run_folder(str(data or flags.data.folder), str(out or "")))
     flags = dataclasses.replace(flags, contenders=split_at_commas(flags.contenders))
-    if data is not None and data != run.path:
+    if data is not None and not (data == run.path and run.settings.exists()):  # else it is the run folder
         flags = dataclasses.replace(flags, data=dataclasses.replace(flags.data, folder=str(data)))
-    return validate(flags), run
+    return validate(with_full_paths(flags)), run
+
+
+def with_full_paths(settings: Settings) -> Settings:
+    """The settings with full paths, so that a run continues from any directory.
+
+    A data set that is found by its name below HEADTOHEAD_DATA stays a name, as `builtin` does: the settings can then
+    be published without the paths of a machine.
+    """
+
+    def full(path: str) -> str:
+        return str(Path(path).expanduser().resolve()) if path else ""
+
+    data = settings.data
+    is_folder = data.folder != BUILTIN and Path(data.folder).expanduser().is_dir()
+    data = dataclasses.replace(
+        data,
+        folder=full(data.folder) if is_folder else data.folder,
+        group_file=full(data.group_file),
+        keep_split=full(data.keep_split),
+    )
+    backbones = tuple(full(name) if is_path(name) else name for name in settings.backbone)
+    return dataclasses.replace(settings, data=data, weights=full(settings.weights), backbone=backbones)
+
+
+def has_moved(settings: Settings, run: RunDir) -> bool:
+    """Whether the run folder was made from images in another folder."""
+    own = run.own_settings()
+    return own is not None and own.data.folder != settings.data.folder
+
+
+@contextmanager
+def opened(settings: Settings, run: RunDir, *, reads_images: bool = True) -> Iterator[None]:
+    """Hold a run folder for this process, with `settings` saved in it.
+
+    Where the command reads images, or they are in another folder than at the start, they must be those of the run.
+    Raises BadData if they are not, BadSettings for a run folder within the images.
+    """
+    from headtohead.images.folder import locate
+
+    root = None
+    if reads_images or not run.settings.exists() or has_moved(settings, run):
+        root, _ = locate(settings.data.folder)  # a misspelt name must not leave a run folder behind
+        if run.path.resolve().is_relative_to(root.resolve()):
+            raise BadSettings(
+                "The run folder would lie within the folder of the images.",
+                where=str(run.path),
+                fix="choose a folder elsewhere with --out",
+            )
+    with held(run.path):
+        run.require_this_format()
+        if root is not None and run.data.exists():
+            from headtohead.dataset.changes import require_same_images
+
+            require_same_images(run, root)
+        run.adopt(settings)
+        yield

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, prepare
+from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, opened, prepare
 from headtohead.core.errors import BadData, BadSettings
 from headtohead.core.progress import say
 from headtohead.settings.rules import validate
@@ -30,9 +30,9 @@ def audit(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, 
     from headtohead.report.audit_text import audit_text
 
     root, name = locate(chosen.data.folder)
-    run.adopt(chosen)
-    result = audit_folder(root, name, chosen.data)
-    write_audit(run, result)
+    with opened(chosen, run, reads_images=False):  # these may be others by now
+        result = audit_folder(root, name, chosen.data)
+        write_audit(run, result)
     Console(highlight=False).print(*audit_text(result), sep="\n")
     say(f"{run.audit}, {run.audit_page('en')}, {run.audit_page('ru')}")
     result.require_usable()

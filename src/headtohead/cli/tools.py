@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, prepare
+from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, opened, prepare
 from headtohead.core.errors import BadSettings
 from headtohead.core.progress import say
 from headtohead.settings.rundir import RunDir
@@ -33,12 +33,12 @@ def normalisation(
     chosen, run = prepare(data, out, flags)
     run = run if out else RunDir(Path(f"{run.path}-normalisation"))  # beside the run of the same data
     chosen = dataclasses.replace(chosen, backbone=chosen.backbone[:1])
-    run.adopt(chosen)
-    from headtohead.pipeline import start_job
-    from headtohead.report.explain import write_normalisation
-    from headtohead.stages.explain import explain_normalisation
+    with opened(chosen, run):
+        from headtohead.pipeline import start_job
+        from headtohead.report.explain import write_normalisation
+        from headtohead.stages.explain import explain_normalisation
 
-    explain_normalisation(start_job(chosen, run))
+        explain_normalisation(start_job(chosen, run))
     sys.stdout.write(write_normalisation(run) + "\n")
     say(f"{run.normalisation_page('en')}, {run.normalisation_page('ru')}")
 

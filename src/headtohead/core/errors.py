@@ -39,6 +39,10 @@ class RunFolderMismatch(UserError):
     """The run folder was made with other settings, or an earlier stage is missing."""
 
 
+class RunFolderBusy(UserError):
+    """Another process is working in the run folder."""
+
+
 class CheckFailed(UserError):
     """A sanity check failed and the settings say to stop then."""
 

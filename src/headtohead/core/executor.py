@@ -101,7 +101,8 @@ def _run_in_pool(tasks: Sequence[Task], pool: "_Pool", show: Callable[[int], Non
     counter = pool.counter.get_obj()
     shown = counter.value
     try:
-        futures: list[Future[Any]] = [pool.executor.submit(task.work, *task.arguments) for task in tasks]
+        with _interrupt_later():  # `submit` starts the processes
+            futures: list[Future[Any]] = [pool.executor.submit(task.work, *task.arguments) for task in tasks]
         pending = {*futures}
         while pending:
             finished, pending = wait(pending, POLL_S, FIRST_COMPLETED)
@@ -121,6 +122,22 @@ def _run_in_pool(tasks: Sequence[Task], pool: "_Pool", show: Callable[[int], Non
         raise
 
 
+@contextmanager
+def _interrupt_later() -> Iterator[None]:
+    """Let Ctrl-C wait: until the end of the block, and in processes that are started in it for good.
+
+    They inherit the mask. A worker imports torch, for seconds, before it can ignore the signal by itself.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @dataclass(frozen=True)
 class _Pool:
     executor: ProcessPoolExecutor
@@ -132,6 +149,9 @@ def _pool(processes: int, threads: int) -> _Pool:
     """The pool, started once: a process takes seconds to import torch."""
     # Not forked: a fork of a process that has run OpenMP threads can hang in its first parallel loop.
     context = multiprocessing.get_context("spawn")
+    # Semaphores that a killed process left are deleted by a helper process, which need not tell.
+    quiet = "ignore:resource_tracker:UserWarning"
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), quiet]))
     counter = context.Value("q", 0)
     executor = ProcessPoolExecutor(processes, context, _start_worker, (counter, threads))
     atexit.register(stop_workers)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from headtohead.core.errors import BadData
+from headtohead.core.printable import is_control
 
 Json = dict[str, Any]
+NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?")
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # what a spreadsheet takes for the beginning of a formula
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -47,10 +51,24 @@ def read_json(path: Path) -> Any:
 
 
 def write_csv(path: Path, header: Sequence[object], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table atomically."""
+    """Write a table atomically, its text as `harmless` makes it."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([header, *rows])
+    csv.writer(out, lineterminator="\n").writerows([map(harmless, row) for row in (header, *rows)])
     write_text(path, out.getvalue())
+
+
+def harmless(cell: object) -> object:
+    r"""A cell that no spreadsheet takes for a formula: names of files and classes are strangers' text.
+
+    An apostrophe goes before a leading `= + - @`, and control characters become escapes. Numbers stay as they are.
+
+    >>> [harmless(cell) for cell in ("=1+1", "-0.5", "1e-05", "-1+1", "a\tb", "cat", 2)]
+    ["'=1+1", '-0.5', '1e-05', "'-1+1", 'a\\tb', 'cat', 2]
+    """
+    if not isinstance(cell, str) or NUMBER.fullmatch(cell):
+        return cell
+    text = "".join(c.encode("unicode_escape").decode("ascii") if is_control(c) else c for c in cell)
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def require_new(target: Path) -> None:

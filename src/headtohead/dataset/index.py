@@ -13,10 +13,9 @@ from headtohead.audit.leaks import NO_DUPLICATES, Duplicates, place
 from headtohead.core.errors import BadData, RunFolderMismatch
 from headtohead.core.files import Json, read_json
 from headtohead.core.printable import printable
-from headtohead.core.progress import say
 from headtohead.dataset.groups import group_images, group_names, split_warnings
-from headtohead.dataset.split import assign, moved
-from headtohead.images.folder import Sample, locate, scan
+from headtohead.dataset.split import MIN_IN_CUT, assign, images_needed, moved, problems
+from headtohead.images.folder import Sample
 from headtohead.settings.rundir import FORMAT, RunDir
 from headtohead.settings.schema import Data
 
@@ -88,20 +87,17 @@ def build_index(root: Path, name: str, settings: Data) -> Index:
 
 def index_of(audit: Audit, data: Data) -> Index:
     """Split the images that an audit keeps. Raises BadData if the folder cannot be used."""
-    audit.require_usable()
     classes, images = audit.folder.classes, list(audit.used)
-    groups = group_images(images, audit.pairs, data).tolist()
+    try:
+        groups = group_images(images, audit.pairs, data).tolist()
+    except BadData as error:
+        audit.require_usable([error.what])
+        raise
     kept = earlier_split(data.keep_split)
     splits = assign(
         images, val_share=data.val_share, tune_share=data.tune_share, seed=data.split_seed, groups=groups, kept=kept
     )
-    num_training = Counter(image.path.cls for image in splits["train"])
-    if thin := [cls for cls in classes if num_training[cls] < 2]:
-        raise BadData(
-            f"Fewer than 2 training images are left of: {', '.join(map(printable, thin))}.",
-            where=str(audit.folder.root),
-            fix="add images of these classes, or set smaller data.val_share and data.tune_share",
-        )
+    audit.require_usable(problems(splits, classes), enough_images(audit.folder.layout, data))
     heights, widths = [image.info.height for image in images], [image.info.width for image in images]
     number = {cls: i for i, cls in enumerate(classes)}
     split_of = {image.path.file: split for split in SPLITS for image in splits[split]}
@@ -128,6 +124,18 @@ def index_of(audit: Audit, data: Data) -> Index:
     )
 
 
+def enough_images(layout: str, data: Data) -> str:
+    """How many images make a split possible."""
+    given = layout == "split"
+    shares = ["tune"] if given else ["val", "tune"]
+    needed = images_needed(*(getattr(data, f"{split}_share") for split in shares))
+    alone = "that are neither near duplicates nor of one group"
+    text = f"give every class at least {needed} images{' in train/' if given else ''} {alone}"
+    text += f", and val/ at least {MIN_IN_CUT} images" if given else ""
+    default = images_needed(*(getattr(Data(), f"{split}_share") for split in shares))
+    return text + (f"; or set smaller {' and '.join(f'data.{s}_share' for s in shares)}" if needed > default else "")
+
+
 def _moved_warning(files: list[str]) -> list[str]:
     """A warning about images that an earlier split had on another side; empty if there are none."""
     if not files:
@@ -151,19 +159,3 @@ def earlier_split(file: str) -> dict[str, str]:
             where=str(path),
             fix="data.keep_split is the `data.json` of a run or the `manifest.json` of `headtohead data split`",
         ) from error
-
-
-def warn_of_changes(run: RunDir, folder: str) -> None:
-    """Print a warning if image files were added to or removed from `folder` since the run started."""
-    try:
-        content = read_json(run.data)
-        indexed = {sample["file"] for sample in content["samples"]} | {*content.get("left_out_files", ())}
-        present = {path.file for path in scan(locate(folder)[0]).files}
-    except (OSError, ValueError, KeyError, TypeError, BadData):  # reported by whatever needs them later
-        return
-    if present != indexed:
-        say(
-            f"  warning: {len(present - indexed)} image files added, {len(indexed - present)} removed since this run "
-            "started; it still uses the original images. For a run on all of them: "
-            f"`--out NEW --data.keep-split {run.data}`, which keeps every old image in its split"
-        )

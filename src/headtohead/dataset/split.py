@@ -18,17 +18,52 @@ are cut off until every class has its share. Guaranteed, and tested:
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import count
 
 from headtohead.audit.inspect import InspectedImage
+from headtohead.core.printable import printable
 
 Unit = list[InspectedImage]  # the images of one group
+
+MIN_IN_TRAIN = 2  # of every class: the label budget and BatchNorm need two
+MIN_IN_CUT = 2  # of `tune` and of `val`, all classes together: one image has no interval
+
+
+def size_of_cut(share: float, num_images: int) -> int:
+    """How many of `num_images` images of a class are cut off: at least one, never all."""
+    return min(max(1, round(share * num_images)), num_images - 1)
+
+
+def images_needed(*shares: float) -> int:
+    """The fewest images of a class that leave enough of it in `train` after cuts of these shares.
+
+    >>> images_needed(0.2, 0.2), images_needed(0.2), images_needed(0.8, 0.5)
+    (4, 3, 18)
+    """
+    for num_images in count(1):
+        left = num_images
+        for share in shares:
+            left -= size_of_cut(share, left)
+        if left >= MIN_IN_TRAIN:
+            return num_images
+    raise AssertionError("unreachable")
+
+
+def problems(splits: Mapping[str, Sequence[InspectedImage]], classes: Sequence[str]) -> list[str]:
+    """Why no run can use these splits, one line each; empty if it can."""
+    in_train = Counter(image.path.cls for image in splits["train"])
+    in_all = Counter(image.path.cls for images in splits.values() for image in images)
+    thin = [f"{printable(cls)} ({in_all[cls]} in all)" for cls in classes if in_train[cls] < MIN_IN_TRAIN]
+    found = [f"fewer than {MIN_IN_TRAIN} training images are left of: {', '.join(thin)}"] if thin else []
+    few = [f"{split} has {len(splits[split])}" for split in ("tune", "val") if len(splits[split]) < MIN_IN_CUT]
+    return found + ([f"at least {MIN_IN_CUT} images are needed, but {' and '.join(few)}"] if few else [])
 
 
 def cut(units: Sequence[Unit], share: float, salt: str, decided: Sequence[bool | None]) -> list[bool]:
     """Which units to cut off so that about `share` of every class is cut off. `decided`: fixed choices, else None."""
     sizes = [Counter(image.path.cls for image in unit) for unit in units]
     total = sum(sizes, Counter())
-    target = {cls: min(max(1, round(share * n)), n - 1) for cls, n in total.items()}
+    target = {cls: size_of_cut(share, n) for cls, n in total.items()}
     chosen = [bool(is_cut) for is_cut in decided]
     missing = Counter(target)
     missing.subtract(sum((size for size, is_cut in zip(sizes, chosen, strict=True) if is_cut), Counter()))

@@ -58,13 +58,11 @@ def scores(runs: list[Predictions], confidence: float, resamples: int) -> Json:
         row = bootstrap_statistic(mean_over_seeds(runs, metric), n, confidence, resamples)
         sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
         result[name] = {"per_seed": values, "mean": row.pop("mean"), "sd": sd} | row
+    by_class = {"precision": precision, "recall": recall, "f1": f1}
+    per_seed = {name: [metric(confusion) for confusion in confusions] for name, metric in by_class.items()}
     result["per_class"] = {
-        name: {
-            "precision": float(np.mean([precision(c)[k] for c in confusions])),
-            "recall": float(np.mean([recall(c)[k] for c in confusions])),
-            "f1": float(np.mean([f1(c)[k] for c in confusions])),
-            "support": int((runs[0].labels == k).sum()),
-        }
+        name: {metric: float(np.mean([values[k] for values in seeds])) for metric, seeds in per_seed.items()}
+        | {"support": int((runs[0].labels == k).sum())}
         for k, name in enumerate(classes)
     }
     pooled = np.sum(confusions, axis=0)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from headtohead.core.files import Json, read_json, write_csv
+from headtohead.core.progress import track
 from headtohead.evaluation.agreement import Headline, agreement
 from headtohead.evaluation.best_epochs import training_alarms, training_row
 from headtohead.evaluation.compare import difference, generalisation, mcnemar, same_images, scores
@@ -43,7 +44,9 @@ def summarise_run(run: RunDir, settings: Settings) -> Json:
     same_images([*val.values(), *before.values(), *baselines.values()])
     files, classes = val["cnn"][0].files, val["cnn"][0].classes
 
-    results = {name: scores(runs, level, resamples) for name, runs in (val | baselines).items()}
+    everyone = val | baselines
+    compared = track(everyone.items(), "intervals of the scores", len(everyone))
+    results = {name: scores(runs, level, resamples) for name, runs in compared}
     for name in contenders:
         results[name]["trainings"] = [training_row(log) for log in logs[name]]
         results[name]["generalisation"] = generalisation(train[name], val[name])
@@ -81,7 +84,7 @@ def summarise_run(run: RunDir, settings: Settings) -> Json:
         else None,
         "searches": {name: read_json(run.search(name)) for name in contenders},
         "further_pairs": [paired("probe", name) for name in contenders[2:]],
-        "leaks": with_and_without(val | baselines, is_leaked, level, resamples),
+        "leaks": with_and_without(everyone, is_leaked, level, resamples),
         "panel": {
             name: _panel_agreement(run, name, before[name], logs[name], level, resamples)
             for name in contenders

@@ -126,7 +126,8 @@ def locate(folder: str) -> tuple[Path, str]:
     raise BadData(
         "There is no such folder.",
         where=" or ".join(map(str, candidates)),
-        fix="choose a folder with `train/` and `val/`, or with one subfolder per class",
+        fix="choose a folder with `train/` and `val/`, or with one subfolder per class; if the images of a run were "
+        "moved, `headtohead run FOLDER --out RUN` continues it",
     )
 
 

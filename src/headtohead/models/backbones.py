@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -164,10 +165,14 @@ def load_backbone(weights: WeightsFile, *, bf16: bool = False, device: torch.dev
     """The frozen backbone with these weights. Raises WeightsNotFound unless every key of the file fits the net."""
     try:
         state = load_state_dict(str(weights.path), weights_only=True)  # from a pickle nothing but tensors is read
-    except Exception as error:
-        raise WeightsNotFound(
-            f"The weights file cannot be read safely: {error}", where=str(weights.path), fix="use a safetensors file"
-        ) from error
+    except Exception as error:  # torch and safetensors raise nearly anything for a damaged file
+        # Torch's own text about a pickle tells how to switch the protection off.
+        if isinstance(error, pickle.UnpicklingError) or "weights_only" in str(error):
+            what = "The weights file is damaged, or holds more than tensors: reading it could run code that it brings."
+        else:
+            what = f"The weights file cannot be read: {str(error).partition(chr(10))[0]}"
+        fix = "use a safetensors file of these weights, from a source that you trust"
+        raise WeightsNotFound(what, where=str(weights.path), fix=fix) from error
     try:
         body: Any
         if weights.name.startswith(TORCHVISION):

@@ -30,7 +30,7 @@ def problems(settings: Settings) -> list[str]:
         (settings.splits != 1, "splits: one split has no spread; 2 or more, or 0 for none"),
         (
             not any(map(is_raw_byte, data.folder)),
-            f"data.folder: {printable(data.folder)} is not UTF-8 and cannot be saved; rename it, or run from inside it",
+            f"data.folder: {printable(data.folder)} is not UTF-8 and cannot be saved; rename it",
         ),
     ]
     lists = {key: value for key, value in flatten(settings).items() if key in WITHOUT_DUPLICATES}

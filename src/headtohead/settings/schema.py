@@ -6,19 +6,20 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Gt, Interval, MinLen
+from annotated_types import Interval, MinLen
 
 BUILTIN = "builtin"  # part of the package: the data set (as a data folder), the ViT-Tiny (as a backbone)
 BUILTIN_NAME = "fashion-mnist-mini"
 
-AtLeastOne = Annotated[int, Ge(1)]
-NotNegative = Annotated[int, Ge(0)]
-BatchSize = Annotated[int, Ge(2)]  # BatchNorm needs two images
-LabelsPerClass = Annotated[int, Ge(2)]  # one to train on, one to choose on
+# Upper bounds refuse slips of the finger and infinity; stages/estimate.py warns of what is merely long.
+Seed = Annotated[int, Interval(ge=0, le=2**32 - 1)]  # of NumPy and scikit-learn
+Epochs = Annotated[int, Interval(ge=1, le=100_000)]
+BatchSize = Annotated[int, Interval(ge=2, le=65_536)]  # BatchNorm needs two images
+LabelsPerClass = Annotated[int, Interval(ge=2, le=1_000_000)]  # one to train on, one to choose on
 Share = Annotated[float, Interval(gt=0, lt=1)]
 Area = Annotated[float, Interval(gt=0, le=1)]
-Positive = Annotated[float, Gt(0)]
-Decay = Annotated[float, Ge(0)]
+LearningRate = Annotated[float, Interval(gt=0, le=1000)]
+Decay = Annotated[float, Interval(ge=0, le=10_000)]
 
 # Findings that `leave_out` and `stop_at` accept; audit/findings.py explains them.
 ImageFindingName = Literal[
@@ -48,7 +49,7 @@ class Data(Strict):
     """Share of a flat folder that becomes `val`; a given `val/` is taken as it is."""
     tune_share: Share = 0.2
     """Share of the training images set aside as `tune`, for every choice."""
-    split_seed: NotNegative = 0
+    split_seed: Seed = 0
     """Seed of the split."""
     group_pattern: str = ""
     """Regular expression with one group, searched in each relative path: images with the same text stay on one side."""
@@ -68,7 +69,7 @@ class Data(Strict):
     """Findings of `data audit` whose images are left out, such as `animated tiny`."""
     stop_at: tuple[Literal[ImageFindingName, FolderFindingName], ...] = ()
     """Findings of `data audit` that stop the run."""
-    workers: NotNegative = 1
+    workers: Annotated[int, Interval(ge=0, le=256)] = 1
     """Threads that prepare batches ahead of the loop; the results do not depend on it."""
 
 
@@ -80,7 +81,7 @@ class Training(Strict):
     """Images per gradient step."""
     warmup_share: Annotated[float, Interval(ge=0, lt=1)] = 0.1
     """Share of the steps in which the learning rate rises linearly; a cosine to zero follows."""
-    clip_norm: Positive = 5.0
+    clip_norm: Annotated[float, Interval(gt=0, le=1e9)] = 5.0
     """Gradients are scaled down to this L2 norm."""
     class_weights: bool = False
     """Weight the loss of each image by the inverse number of images of its class, for all trained models."""
@@ -96,15 +97,15 @@ class Cnn(Strict):
     """Which CNN of `models/cnn.py`."""
     search: Literal["halving", "none"] = "halving"
     """`halving`: recipes of the values below are tried, the better ones longer; `none`: the first value of each."""
-    trials: AtLeastOne = 12
+    trials: Annotated[int, Interval(ge=1, le=10_000)] = 12
     """Recipes that the search begins with."""
-    epochs: NotNegative = 0
+    epochs: Annotated[int, Interval(ge=0, le=100_000)] = 0
     """Passes over the training images; 0: by the number of images, 55 for 870, 28 for 2,400, at least 10."""
-    sides: tuple[Annotated[int, Ge(16)], ...] = ()  # the three poolings need 16 px
+    sides: tuple[Annotated[int, Interval(ge=16, le=1024)], ...] = ()  # the three poolings need 16 px
     """Sides of the square input to choose from, px; none given: 64, 48 and 32, none beyond the images' own size."""
     poolings: Annotated[tuple[Annotated[int, Interval(ge=1, le=8)], ...], MinLen(1)] = (4, 1)
     """Sides of the grid to which the last feature map is averaged; 1 is the mean, which forgets place."""
-    learning_rates: Annotated[tuple[Positive, ...], MinLen(1)] = (3e-3, 1e-3)
+    learning_rates: Annotated[tuple[LearningRate, ...], MinLen(1)] = (3e-3, 1e-3)
     """Peak learning rates of AdamW to choose from."""
     weight_decays: Annotated[tuple[Decay, ...], MinLen(1)] = (0.05, 0.5)
     """Weight decays of AdamW to choose from."""
@@ -120,17 +121,17 @@ class Cnn(Strict):
 class Probe(Strict):
     """The linear head on the frozen backbone."""
 
-    views: NotNegative = 0
+    views: Annotated[int, Interval(ge=0, le=10_000)] = 0
     """Augmented views per training image, cached beside the plain one."""
-    epochs: AtLeastOne = 15
+    epochs: Epochs = 15
     """Passes over the training images; each draws one of the views."""
     optimizers: Annotated[tuple[Literal["adamw", "sgd"], ...], MinLen(1)] = ("adamw", "sgd")
     """Optimizers to choose from on `tune`, each with its own grid."""
-    learning_rates: Annotated[tuple[Positive, ...], MinLen(1)] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+    learning_rates: Annotated[tuple[LearningRate, ...], MinLen(1)] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
     """Learning rates of AdamW to choose from on `tune`."""
     weight_decays: Annotated[tuple[Decay, ...], MinLen(1)] = (0.0, 1.0, 10.0)
     """Weight decays of AdamW to choose from on `tune`."""
-    sgd_learning_rates: Annotated[tuple[Positive, ...], MinLen(1)] = (3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 3e-2)
+    sgd_learning_rates: Annotated[tuple[LearningRate, ...], MinLen(1)] = (3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 3e-2)
     """Learning rates of SGD to choose from on `tune`."""
     sgd_weight_decays: Annotated[tuple[Decay, ...], MinLen(1)] = (0.0, 0.1, 0.35, 1.0)
     """Weight decays of SGD to choose from on `tune`."""
@@ -148,9 +149,9 @@ class Probe(Strict):
 class Finetune(Strict):
     """The whole backbone with its head, trained on augmented images; only with `finetune` among the contenders."""
 
-    epochs: AtLeastOne = 5
+    epochs: Epochs = 5
     """Passes over the training images."""
-    learning_rate: Positive = 1e-4
+    learning_rate: LearningRate = 1e-4
     """Peak learning rate of AdamW."""
     weight_decay: Decay = 0.05
     """Weight decay of AdamW."""
@@ -162,9 +163,9 @@ class Budget(Strict):
 
     sizes: Annotated[tuple[LabelsPerClass, ...], MinLen(1)] = (5, 10, 20, 50, 100, 200, 500)
     """Labels per class, of which a part is for choices; the main training is always the last point."""
-    draws: AtLeastOne = 5
+    draws: Annotated[int, Interval(ge=1, le=1000)] = 5
     """Draws of the images at each size, the same for every model."""
-    passes: AtLeastOne = 6_000
+    passes: Annotated[int, Interval(ge=1, le=1_000_000_000)] = 6_000
     """Image passes of each training, of the CNN and of the head; at least 10 epochs."""
 
 
@@ -184,7 +185,7 @@ class Evaluation(Strict):
 
     confidence: Annotated[float, Interval(ge=0.5, lt=1)] = 0.95
     """Level of the bootstrap intervals."""
-    resamples: Annotated[int, Ge(100)] = 2000
+    resamples: Annotated[int, Interval(ge=100, le=10_000_000)] = 2000
     """Bootstrap resamples of the `val` images."""
 
 
@@ -200,7 +201,7 @@ class Report(Strict):
 class Settings(Strict):
     """All settings of a run."""
 
-    seeds: Annotated[tuple[NotNegative, ...], MinLen(1)] = (0, 1, 2)
+    seeds: Annotated[tuple[Seed, ...], MinLen(1)] = (0, 1, 2)
     """Seeds, fixed in advance, the same for both models."""
     backbone: Annotated[tuple[str, ...], MinLen(1)] = ("vit_tiny_patch16_224.augreg_in21k_ft_in1k",)
     """Frozen backbones, a probe each, the first in the headline: a timm or torchvision model, a path, or `builtin`."""
@@ -214,15 +215,15 @@ class Settings(Strict):
     """`auto` (an accelerator where there is one), `cpu`, `cuda`, `cuda:1`, `mps`."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision of the CNN and the backbone; `auto`: bf16 autocast where the processor computes in it."""
-    threads: AtLeastOne = 1
+    threads: Annotated[int, Interval(ge=1, le=256)] = 1
     """Torch threads of one training on a CPU, which its bits depend on; several trainings run at once instead."""
-    processes: NotNegative = 0
+    processes: Annotated[int, Interval(ge=0, le=256)] = 0
     """Processes for trainings, trials and checks; 0: one per core on a CPU, one on an accelerator. No bit changes."""
     on_failed_check: Literal["stop", "warn"] = "stop"
     """What a failed sanity check does."""
     quick: bool = False
     """Answer in minutes: the CNN's fixed recipe without a search, no refit, no label budget."""
-    splits: NotNegative = 0
+    splits: Annotated[int, Interval(ge=0, le=1000)] = 0
     """Repeat the comparison on this many random splits of all images, 2 or more; 0: only the run's own split."""
     data: Data = field(default_factory=Data)
     """The images."""

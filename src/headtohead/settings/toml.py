@@ -16,8 +16,8 @@ from headtohead.core.printable import printable
 from headtohead.settings.schema import Settings
 
 # These settings change how a run is done, not its results: they may differ when a run is continued.
-# (Weights are identified by their fingerprint, not by their path.)
-FREE = ("weights", "fallback", "on_failed_check", "processes", "data.workers", "report.thumbnails")
+# (Weights are identified by their fingerprint, images by their SHA-256, not by their path.)
+FREE = ("weights", "fallback", "on_failed_check", "processes", "data.folder", "data.workers", "report.thumbnails")
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """How long a run takes, about: the work of every stage by its images, and the speed of both nets on this machine."""
 
+import math
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 
 import torch
@@ -17,11 +19,22 @@ from headtohead.images.decode import FORMATS
 from headtohead.images.folder import scan
 from headtohead.models.backbones import load_backbone
 from headtohead.models.cnn import build_cnn
+from headtohead.settings.contenders import contender_names
 from headtohead.settings.schema import Settings
+from headtohead.settings.toml import flatten
 from headtohead.training.loop import Plan, build_optimizer, train_step
 from headtohead.training.search import rounds
 
 MEASURED_S = 0.3  # per net
+# Per image pass, class and point of the grid; per resample of one model's predictions. On one core of a server of 2024.
+HEAD_S, RESAMPLE_S = 9e-8, 1.5e-4
+
+LONG_S = 3600.0  # more than with the default, of which a run warns
+# The settings that may be any multiple of their default, and the work with them.
+MULTIPLIERS = (
+    "seeds", "splits", "cnn.trials", "cnn.epochs", "probe.views", "probe.epochs", "finetune.epochs", "budget.sizes",
+    "budget.draws", "budget.passes", "evaluation.resamples",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,25 +72,40 @@ def seconds_of_stages(settings: Settings, size: Size, speed: Speed, processes: i
     """Seconds of every stage with several steps of work; the others take a few seconds."""
     train, tune, val = (size.images[split] for split in SPLITS)
     passes = train * training_epochs(settings.cnn.epochs, max(1, train))
-    plan = rounds(settings.cnn.trials, round(SEARCH_SHARE * passes)) if settings.searches else []
-    searched = sum(this.trials * this.passes for this in plan)
+    trials = min(settings.cnn.trials, num_recipes(settings, size.side))
+    plan = rounds(trials, round(SEARCH_SHARE * passes)) if settings.searches else []
+    searched = sum(this.trials * max(this.passes, train) for this in plan)  # at least one epoch each
     seeds, views = len(settings.seeds), 1 + settings.probe.views
     of_refit = (train + tune) / max(1, train) if settings.refits else 0.0
     labels = [n for n in settings.budget.sizes if n < size.largest_class]
     drawn = sum(n * size.classes * num_epochs(n * size.classes, settings.budget.passes) for n in labels)
     cnn, backbone = speed.cnn * processes, speed.backbone * processes
+    grid = sum(len(rates) * len(decays) for rates, decays in settings.probe.grids().values())
+    tuned = "finetune" in contender_names(settings)
+    passes_of_finetune = 3 * settings.finetune.epochs * train * tuned  # a step forward and back is three passes
+    resampled = RESAMPLE_S * settings.evaluation.resamples
     of_seeds = speed.cnn * min(processes, seeds) * seeds / (-(-seeds // processes) * min(processes, seeds))
     return {
         "data": 2 + 0.004 * (train + tune + val),
         "check": 5 + 300 * 64 / speed.cnn + 400 / speed.backbone,
-        "search": searched / cnn + (train + (tune if settings.refits else 0)) * views / backbone + 5,
-        "train": seeds * passes * (1 + of_refit) / of_seeds + 5,
+        "search": searched / cnn
+        + (train + (tune if settings.refits else 0)) * views / backbone
+        + HEAD_S * train * settings.probe.epochs * grid * size.classes
+        + 5,
+        "train": seeds * (1 + of_refit) * (passes / of_seeds + passes_of_finetune / backbone) + 5,
         "profile": 75 * settings.profile.batch_size * (1 / speed.cnn + 1 / speed.backbone) + 10,
-        "evaluate": val / backbone + 15,
+        "evaluate": val / backbone + 8 * seeds * resampled + 8,
         "untrained": (train + tune + val) * views / backbone + 5,
-        "budget": 3 * settings.budget.draws * drawn / cnn + 10,
+        "budget": 3 * settings.budget.draws * (drawn / cnn + len(labels) * resampled) + 5,
         "splits": settings.splits * 2 * passes * 2 / cnn,
     }
+
+
+def num_recipes(settings: Settings, side: int) -> int:
+    """How many recipes of the CNN there are to choose from."""
+    cnn, flips = settings.cnn, 1 + settings.data.flip
+    lists = (cnn.poolings, cnn.learning_rates, cnn.weight_decays, cnn.min_crops, cnn.smoothings)
+    return len(sides(cnn.sides, side)) * math.prod(map(len, lists)) * flips
 
 
 def measure(job: Job, side: int) -> Speed:
@@ -108,11 +136,45 @@ def _cnn_rate(job: Job, side: int) -> float:
     return count / (perf_counter() - started)
 
 
-def estimate(job: Job) -> dict[str, float]:
-    """Seconds of the stages, about; empty where the folder cannot be read, which the data stage reports in full."""
+def forecast(job: Job) -> Callable[[Settings], dict[str, float]] | None:
+    """About how many seconds the stages take on these images and this machine, as a function of the settings.
+
+    None where the folder cannot be read, which the data stage reports in full.
+    """
     processes = choose_processes(job.settings.processes, job.device)
     try:
         size = size_of_folder(job)
     except Exception:  # whatever is wrong with the folder or its first image, the audit says it better
-        return {}
-    return seconds_of_stages(job.settings, size, measure(job, size.side), processes)
+        return None
+    return partial(seconds_of_stages, size=size, speed=measure(job, size.side), processes=processes)
+
+
+def seconds_added(settings: Settings, total: Callable[[Settings], float]) -> dict[str, float]:
+    """Setting -> the seconds by which its value is longer than its default, where these are LONG_S or more."""
+    added = {key: total(settings) - total(with_default(settings, key)) for key in MULTIPLIERS}
+    return {key: seconds for key, seconds in added.items() if seconds >= LONG_S}
+
+
+def with_default(settings: Settings, key: str) -> Settings:
+    """The settings with the default of one of them."""
+    section, _, name = key.rpartition(".")
+    default = {name: flatten(Settings())[key]}
+    if section:
+        default = {section: replace(getattr(settings, section), **default)}
+    return replace(settings, **default)
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that people would use.
+
+    >>> duration(20), duration(5400), duration(100_000), duration(1e6)
+    ('1 min', '90 min', '28 h', '12 days')
+    """
+    minutes = max(1.0, seconds / 60)
+    return (
+        f"{minutes:.0f} min"
+        if minutes < 120
+        else f"{minutes / 60:.0f} h"
+        if minutes < 4320
+        else f"{minutes / 1440:.0f} days"
+    )
