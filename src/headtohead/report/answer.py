@@ -11,10 +11,9 @@ from headtohead.report.data import leak_line
 from headtohead.report.heads import alarm_lines
 from headtohead.report.results import Results, winner
 from headtohead.report.sections import stand_in
-from headtohead.report.text import capital, count, pct, pct_interval, points_interval, speaker
+from headtohead.report.text import capital, count, pct_interval, points_interval, speaker
 from headtohead.settings.rundir import RunDir
 
-NEAR = 0.03  # accuracies of two models that differ by no more are as good as equal
 TITLES = {"cnn": "the CNN", "probe": "the probe"}
 SAY = speaker("en")
 
@@ -50,7 +49,10 @@ def difference(r: Results) -> str:
     """The paired difference in accuracy, and who is ahead."""
     d = r.comparison["pair"]["difference"]["accuracy"]
     ahead = winner(d)
-    outcome = "the two cannot be told apart" if ahead == "tie" else f"{TITLES[ahead]} is ahead"
+    outcome = f"{TITLES[ahead]} is ahead" if ahead != "tie" else "the two cannot be told apart"
+    if ahead == "tie":
+        shown = r.comparison["pair"]["verdict"]["detectable"]
+        outcome += f" (a true difference of {100 * shown['difference']:.1f} would be seen in {100 * shown['power']:.0f} of 100 runs)"
     return f"Probe minus CNN: {points_interval(d)} points; {outcome}."
 
 
@@ -63,9 +65,9 @@ def next_step(r: Results) -> str:
             return f"Use the probe: the pretrained features are better than training from scratch by {gain} points."
         case "cnn":
             return f"Use the CNN: training from scratch is better than the frozen features by {gain} points."
-    # The bootstrap's interval is [0, 0] if both are right on the same images; the rule of three still allows 3 in n.
-    most = max(-d["low"], d["high"], 3 / n)
-    if most > NEAR:
+    same = r.comparison["pair"]["verdict"]["equivalence"]
+    if not same["same"]:
+        most = max(-d["low"], d["high"])
         return (
             f"Get more val images: with {n} the two may differ by up to {100 * most:.1f} points, and four times as many "
             "halve that."
@@ -73,7 +75,7 @@ def next_step(r: Results) -> str:
     sizes = {name: r.cost["models"][model]["parameters"] for name, model in (("cnn", "cnn"), ("probe", "vit"))}
     small, large = sorted(sizes, key=lambda name: sizes[name])
     return (
-        f"{capital(TITLES[small])} is enough: the two differ by at most {100 * most:.1f} points, and it has "
+        f"{capital(TITLES[small])} is enough: the two differ by less than {100 * same['margin']:g} points, and it has "
         f"{count(sizes[small])} parameters against {count(sizes[large])}."
     )
 
@@ -127,13 +129,13 @@ def stand_ins(r: Results) -> list[Caution]:
 
 def floor(r: Results) -> list[Caution]:
     """A caution for each model that is not clearly better than a logistic regression on 8x8 pixels."""
-    pixels = r.contender("pixels")["accuracy"]
     return [
         Caution(
-            f"{capital(title)} is not clearly better than a logistic regression on 8x8 pixels ({pct(pixels['mean'])})."
+            f"{capital(title)} is not clearly better than a logistic regression on 8x8 pixels (in pairs "
+            f"{points_interval(r.contender(name)['above_pixels']['accuracy'])} points)."
         )
         for name, title in TITLES.items()
-        if r.contender(name)["accuracy"]["low"] <= pixels["high"]
+        if r.contender(name)["above_pixels"]["accuracy"]["low"] <= 0
     ]
 
 

@@ -66,12 +66,12 @@ def floor(r: Results, say: Say) -> str:
         f"на 8x8 пикселях {pct(pixels['mean'])} [{pct(pixels['low'])}, {pct(pixels['high'])}].",
     )
     for name, en, ru in (("cnn", "The small CNN", "Малая CNN"), ("probe", "The probe", "Голова")):
-        row = r.contender(name)["accuracy"]
-        above, gain = row["low"] > pixels["high"], points(row["mean"] - pixels["mean"])
+        row = r.contender(name)["above_pixels"]["accuracy"]
+        above, gain = row["low"] > 0, points_interval(row)
         text += say(
-            f" {en} stands {gain} points from the latter, its interval from {pct(row['low'])} to {pct(row['high'])}"
+            f" {en} stands {gain} points from the latter, in pairs"
             + (": clearly above." if above else ", **not clearly above: look at its training before believing it.**"),
-            f" {ru} отстоит от последней на {gain} п. п., её интервал от {pct(row['low'])} до {pct(row['high'])}"
+            f" {ru} отстоит от последней на {gain} п. п., парно"
             + (": явно выше." if above else ", **не явно выше: прежде чем верить, посмотрите на её обучение.**"),
         )
     return text
@@ -145,20 +145,25 @@ def mistakes(r: Results, say: Say) -> str:
         by_f1 = sorted(scores["per_class"].items(), key=lambda item: item[1]["f1"])
         (worst, low), (best, high) = by_f1[0], by_f1[-1]
         text += say(
-            f" {en} weakest class is {esc(worst)} (F1 {low['f1']:.2f}), its strongest {esc(best)} (F1 {high['f1']:.2f})",
-            f" {ru} слабейший класс {esc(worst)} (F1 {low['f1']:.2f}), сильнейший {esc(best)} (F1 {high['f1']:.2f})",
+            f" {en} weakest class is {esc(worst)} (F1 {f1(low)}), its strongest {esc(best)} (F1 {f1(high)})",
+            f" {ru} слабейший класс {esc(worst)} (F1 {f1(low)}), сильнейший {esc(best)} (F1 {f1(high)})",
         )
         if scores["most_confused"]:
             c = scores["most_confused"][0]
             share = pct(c["count"] / c["of"])
             text += say(
-                f"; most often {esc(c['true'])} is taken for {esc(c['predicted'])} ({c['count']} of {c['of']}, {share}).",
-                f"; чаще всего {esc(c['true'])} принимается за {esc(c['predicted'])} ({c['count']} из {c['of']}, {share}).",
+                f"; most often {esc(c['true'])} is taken for {esc(c['predicted'])} ({c['count']:.3g} of {c['of']} images, {share}).",
+                f"; чаще всего {esc(c['true'])} принимается за {esc(c['predicted'])} (изображений: {c['count']:.3g} из {c['of']}, {share}).",
             )
         else:
             n = r.comparison["num_val"]
             text += say(f"; it makes no mistake on {n} images.", f"; ошибок на {n} изображениях нет.")
     return text
+
+
+def f1(row: Json) -> str:
+    """The F1 of a class with its interval, if it has images."""
+    return f"{row['f1']:.2f}" + (f" [{row['f1_low']:.2f}, {row['f1_high']:.2f}]" if row["support"] else "")
 
 
 def bottleneck(r: Results, say: Say) -> str:
@@ -237,8 +242,10 @@ def limits(r: Results, say: Say) -> str:
     spread = edge = ""
     if cnn["sd"] is not None:
         spread = say(
-            f" Between seeds the accuracy spreads by {100 * cnn['sd']:.1f} points (CNN) and {100 * probe['sd']:.1f} (probe).",
-            f" Между зёрнами точность разнится на {100 * cnn['sd']:.1f} п. п. (CNN) и {100 * probe['sd']:.1f} (голова).",
+            f" Between seeds the accuracy spreads by {100 * cnn['sd']:.1f} points (CNN) and {100 * probe['sd']:.1f} "
+            "(probe, of which a seed changes only the initialisation and the order of the head).",
+            f" Между зёрнами точность разнится на {100 * cnn['sd']:.1f} п. п. (CNN) и {100 * probe['sd']:.1f} "
+            "(голова: зерно меняет лишь её инициализацию и порядок изображений).",
         )
     if at_edge := r.sweeps["probe"]["at_edge"]:
         keys, mean_accuracy = ", ".join(at_edge), pct(probe["mean"])

@@ -73,7 +73,7 @@ def curves(logs: dict[str, list[Log]], titles: dict[str, str], path: Path) -> No
 
 
 def confusion(matrix: NDArray[Any], classes: tuple[str, ...], title: str, path: Path, *, shares: bool) -> None:
-    """A confusion matrix in counts, or in shares of the true class."""
+    """A confusion matrix in images (means over the seeds), or in shares of the true class."""
     counts = np.asarray(matrix, dtype=float)
     rows = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, rows, out=np.zeros_like(counts), where=rows > 0)
@@ -90,7 +90,7 @@ def confusion(matrix: NDArray[Any], classes: tuple[str, ...], title: str, path: 
     if len(classes) <= 25:
         for i, j in np.ndindex(counts.shape):
             if counts[i, j]:
-                text = f"{share[i, j]:.2f}" if shares else f"{counts[i, j]:.0f}"
+                text = f"{share[i, j]:.2f}" if shares else f"{counts[i, j]:.3g}"
                 axis.text(j, i, text, ha="center", va="center", fontsize=7, color="w" if share[i, j] > 0.5 else "k")
     save(figure, path)
 
@@ -107,7 +107,8 @@ def scores(contenders: dict[str, Json], titles: dict[str, str], path: Path) -> N
     for axis, metric in zip(axes, ("accuracy", "macro_f1"), strict=True):
         for y, (name, result) in enumerate(contenders.items()):
             row, color = result[metric], color_of(name)
-            axis.plot([row["low"], row["high"]], [y, y], color=color, lw=2)
+            if row["low"] is not None:
+                axis.plot([row["low"], row["high"]], [y, y], color=color, lw=2)
             axis.plot(row["per_seed"], [y] * len(row["per_seed"]), "o", color=color, ms=4)
         axis.set_yticks(range(len(contenders)), [label(titles.get(name, name)) for name in contenders])
         axis.set_title(metric.replace("_", "-"))

@@ -105,15 +105,18 @@ def opinion(name: str, panel: Json, say: Say) -> str:
     """Whether the panel agrees with the headline of the contender called `name`, with the difference that decides."""
     reference, level, gap = panel["reference"], pct(panel["level"]), points_interval(panel["reference"], "difference")
     agrees = (
-        say("**The panel agrees with the headline.**", "**Панель согласна с основной строкой.**")
+        say(
+            f"**The panel agrees: the headline's head is no more than {100 * panel['bound']:.1f} points worse than its own model solved exactly.**",
+            f"**Панель согласна: голова основной строки хуже точного решения той же модели не более чем на {100 * panel['bound']:.1f} п. п.**",
+        )
         if panel["agrees"]
         else say("**The panel does NOT agree with the headline.**", "**Панель НЕ согласна с основной строкой.**")
     )
     return say(
-        f"{name}: {agrees} Its model solved exactly (`{reference['name']}`) minus the head trained on `train` alone, on the "
-        f"same `val` images: {gap} points, at the level {level}, which is that of {panel['tests']} tests together.",
+        f"{name}: {agrees} Its model solved exactly (`{reference['name']}`) minus the head trained on `train` alone, on "
+        f"{panel['num_tune']} `tune` images, cross-fitted: {gap} points, at the level {level}, which is that of {panel['tests']} tests together.",
         f"{name}: {agrees} Та же модель, решённая точно (`{reference['name']}`), минус голова, обученная только на `train`, "
-        f"на тех же изображениях `val`: {gap} п. п. при уровне {level}, то есть для {panel['tests']} сравнений вместе.",
+        f"на `tune` (изображений: {panel['num_tune']}; гиперпараметры по остальным): {gap} п. п. при уровне {level}, то есть для {panel['tests']} сравнений вместе.",
     )
 
 
@@ -121,8 +124,8 @@ def heads(r: Results, say: Say) -> Section:
     """The panel of every contender that has one."""
     body: list[str] = []
     header = say(
-        "head | features | chosen on `tune` | converged | `tune` accuracy | `val` accuracy | macro-F1 | minus the head trained on `train`, points",
-        "голова | признаки | выбрано на `tune` | сошлось | точность на `tune` | точность на `val` | macro-F1 | минус голова, обученная на `train`, п. п.",
+        "head | features | chosen on `tune` | converged | `tune` accuracy | `val` accuracy | macro-F1 | minus the headline's head on `tune`, points",
+        "голова | признаки | выбрано на `tune` | сошлось | точность на `tune` | точность на `val` | macro-F1 | минус голова основной строки на `tune`, п. п.",
     )
     for name, panel in r.comparison["panel"].items():
         rows = [row(variant, panel, say) for variant in r.panels[name]["variants"]]
@@ -145,11 +148,11 @@ def intro(r: Results, say: Say) -> str:
         "The headline stays the head trained by the loop. Beside it, each chosen on `tune` by its lowest loss and evaluated "
         "once on `val`: `sgd` is the loop's own sweep, `logreg` multinomial logistic regression by L-BFGS, `ridge` least "
         "squares on one-hot labels, `knn` nearest neighbours by cosine, voting with weight exp(similarity / 0.07). "
-        f"In brackets {level} bootstrap intervals; differences are paired.",
+        f"In brackets {level} intervals; differences are paired, on `tune`, each image scored by what was chosen on the others.",
         "Основная строка остаётся за головой, обученной циклом. Рядом, каждая выбрана на `tune` по наименьшим потерям и один "
         "раз применена к `val`: `sgd` это перебор самого цикла, `logreg` мультиномиальная логистическая регрессия методом "
         "L-BFGS, `ridge` наименьшие квадраты на one-hot метках, `knn` ближайшие соседи по косинусу с голосами "
-        f"exp(сходство / 0.07). В скобках бутстреп-интервалы {level}; разности парные.",
+        f"exp(сходство / 0.07). В скобках интервалы {level}; разности парные, на `tune`, с выбором по остальным изображениям.",
     )
 
 

@@ -29,11 +29,11 @@ def metrics(r: Results, say: Say) -> Section:
     body = [
         say(
             f"On the same {r.comparison['num_val']} `val` images. Mean ± standard deviation over the "
-            f"seeds ({len(r.comparison['seeds'])}); in brackets the {level} bootstrap interval "
-            f"({r.comparison['resamples']} resamples of the images).",
+            f"seeds ({len(r.comparison['seeds'])}); in brackets the {level} interval, "
+            "Wilson's for the images (within each class, not for training noise or the draw of the split).",
             f"На одних и тех же изображениях `val`: {r.comparison['num_val']}. Среднее ± стандартное отклонение по "
-            f"зёрнам ({len(r.comparison['seeds'])}); в скобках бутстреп-интервал {level} "
-            f"({r.comparison['resamples']} перевыборок изображений).",
+            f"зёрнам ({len(r.comparison['seeds'])}); в скобках интервал {level} "
+            "по Уилсону для изображений (внутри классов; без шума обучения и случайности разбиения).",
         ),
         score_table(r, say),
         *refit(r, say),
@@ -61,13 +61,14 @@ def score_table(r: Results, say: Say) -> str:
 
 
 def score(row: Json) -> str:
-    """A score in per cent with its spread over the seeds, if there are several, and its interval.
+    """A score in per cent with its spread over the seeds, if there are several, and its interval, if it has one.
 
     >>> score({"mean": 0.5, "sd": 0.012, "low": 0.45, "high": 0.55})
     '50.0 ± 1.2 % [45.0, 55.0]'
     """
     spread = f" ± {100 * row['sd']:.1f}" if row["sd"] is not None else ""
-    return f"{100 * row['mean']:.1f}{spread} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+    interval = "" if row["low"] is None else f" [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+    return f"{100 * row['mean']:.1f}{spread} %{interval}"
 
 
 def refit(r: Results, say: Say) -> list[str]:
@@ -111,19 +112,19 @@ def pretraining(r: Results, say: Say) -> list[str]:
 
 def confusions(r: Results, say: Say) -> Section:
     """The confusion matrices and the most confused pairs of classes."""
-    header = say("true | predicted | times | of | ", "верно | предсказано | раз | из | ")
+    header = say("true | predicted | images | of | ", "верно | предсказано | изображений | из | ")
     body = []
     for name in r.contenders:
         body.append(f"### {contender_name(r.settings, name, say)}")
         body.append(f"![](figures/confusion-{name}-counts.png) ![](figures/confusion-{name}-shares.png)")
         rows = [
-            (esc(c["true"]), esc(c["predicted"]), c["count"], c["of"], pct(c["count"] / c["of"]))
+            (esc(c["true"]), esc(c["predicted"]), f"{c['count']:.3g}", c["of"], pct(c["count"] / c["of"]))
             for c in r.contender(name)["most_confused"]
         ]
         body.append(table(header, rows))
     note = say(
-        f"Counts over all seeds ({len(r.comparison['seeds'])}) together.",
-        f"Счёт по всем зёрнам ({len(r.comparison['seeds'])}) вместе.",
+        f"In images: means over the seeds ({len(r.comparison['seeds'])}).",
+        f"В изображениях: средние по зёрнам ({len(r.comparison['seeds'])}).",
     )
     return Section(say("Confusion matrices", "Матрицы ошибок"), "\n\n".join([note, *body]))
 

@@ -92,6 +92,10 @@ class RunDir:
         """The arrays of every head of the panel."""
         return self.path / contender / "panel.npz"
 
+    def panel_tune(self, contender: str) -> Path:
+        """Whether each head of the panel classifies each image of `tune` right, cross-fitted; with the file names."""
+        return self.path / contender / "panel-tune.npz"
+
     def panel_predictions(self, contender: str) -> Path:
         """Predictions of the heads of the panel for `val`."""
         return self.path / contender / "panel-val.npz"
