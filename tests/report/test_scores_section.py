@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from headtohead.report.conclusions import price
+from headtohead.report.conclusions import floor, mistakes, price
 from headtohead.report.results import Results
-from headtohead.report.scores import metrics
+from headtohead.report.scores import metrics, score_table
 from headtohead.report.text import speaker
 from headtohead.settings.schema import BUILTIN
 
@@ -91,3 +91,32 @@ def test_the_price_of_the_cnn_includes_its_search(results: Results) -> None:
     assert "CNN, seed 2: 60 с без поиска;" in price(quick, RU)
     assert "not counted" not in price(quick, EN)
     assert "не учтено" not in price(quick, RU)
+
+
+@pytest.mark.parametrize("say", [EN, RU])
+def test_the_largest_class_has_no_interval_and_the_floor_is_paired(results: Results, say: Any) -> None:
+    row = {"mean": 0.25, "sd": None, "low": None, "high": None}
+    contenders = results.comparison["contenders"] | {"majority": {"accuracy": row, "macro_f1": row}}
+    for name, low in (("cnn", 0.016), ("probe", -0.01)):
+        above = {"accuracy": {"mean": 0.041, "low": low, "high": 0.065}}
+        contenders[name] = contenders[name] | {"above_pixels": above}
+    r = changed(results, contenders=contenders, without_refit=None)
+    assert "| 25.0 % | 25.0 % |" in score_table(r, say)
+    text = floor(r, say)
+    assert "+4.1 [+1.6, +6.5]" in text
+    assert text.count(say(": clearly above.", ": явно выше.")) == 1
+    assert text.count(say("not clearly above", "не явно выше")) == 1
+
+
+@pytest.mark.parametrize("say", [EN, RU])
+def test_a_weakest_class_has_an_interval_and_confusions_are_images(results: Results, say: Any) -> None:
+    per_class = {
+        name: {"f1": f1, "f1_low": f1 - 0.2, "f1_high": f1 + 0.1, "support": 27}
+        for name, f1 in (("shirt", 0.5), ("shoe", 0.9))
+    }
+    confused = [{"true": "shirt", "predicted": "shoe", "count": 17 / 3, "of": 27}]
+    contenders = results.comparison["contenders"]
+    contenders |= {n: contenders[n] | {"per_class": per_class, "most_confused": confused} for n in ("cnn", "probe")}
+    text = mistakes(changed(results, contenders=contenders), say)
+    assert "shirt (F1 0.50 [0.30, 0.60])" in text
+    assert say("(5.67 of 27 images, 21.0 %)", "(изображений: 5.67 из 27, 21.0 %)") in text

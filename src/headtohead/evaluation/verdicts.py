@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
 from scipy.stats import binom, norm
 
 from headtohead.core.files import Json
@@ -18,6 +17,7 @@ from headtohead.evaluation.metrics import Labels
 
 Right = NDArray[np.bool_]  # (S, N), whether each of S runs classifies each image right
 
+ROUNDING = 1e-15  # smaller p are not told apart
 POWER = 0.8  # with which a detectable difference is shown
 
 
@@ -33,14 +33,16 @@ def sign_flip(differences: Sequence[int]) -> float:
     """
     values = np.asarray(differences, dtype=np.int64)
     sizes, counts = np.unique(np.abs(values[values != 0]), return_counts=True)
-    distribution = np.ones(1)  # of the sum of what is positive
+    total, observed = int(np.abs(values).sum()), int(values.sum())
+    # Of the sum of the positive differences; the sum of all is twice that, minus the total.
+    spectrum = np.ones((total + 1) // 2 + 1, complex)
     for size, count in zip(sizes, counts, strict=True):
-        spread = np.zeros(size * count + 1)
-        spread[::size] = binom.pmf(np.arange(count + 1), count, 0.5)
-        distribution = fftconvolve(distribution, spread) if len(distribution) > 1 else spread
-    total, observed = len(distribution) - 1, int(values.sum())  # the whole sum is 2 * positive - total
+        distribution = np.zeros(total + 1)
+        distribution[: size * count + 1 : size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        spectrum *= np.fft.rfft(distribution)
     far = np.abs(2 * np.arange(total + 1) - total) >= abs(observed)
-    return float(min(1.0, max(distribution[far].sum(), 0.0)))
+    p = np.fft.irfft(spectrum, total + 1)[far].sum() if total else 1.0
+    return float(np.clip(p, ROUNDING, 1.0))
 
 
 def flips(first: Right, second: Right) -> NDArray[np.int64]:
