@@ -99,7 +99,7 @@ def test_an_honest_head_agrees_and_fires_nothing() -> None:
 
 
 def test_val_says_nothing_about_the_agreement() -> None:
-    """`val` is for the comparison of the contenders: predictions for it may be anything without a head being called worse."""
+    """`val` is for the contenders: whatever the panel predicts for it, no head is called worse."""
     spoilt = {
         name: dataclasses.replace(run, probabilities=np.roll(run.probabilities, 1, axis=1))
         for name, run in panel().val.items()

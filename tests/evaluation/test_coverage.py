@@ -1,8 +1,8 @@
-"""How often the intervals hold the truth, by simulation: 92 to 98 % over images, accuracies, classes, seeds, discordance.
+"""How often the intervals hold the truth, by simulation: 92 to 98 % over numbers of images, seeds, classes.
 
 Images are drawn anew within each class, as in a stratified `val`; half of the classes are harder. Where fewer than
-`FEW` images are expected to be wrong, or to tell two contenders apart, an interval may hold the truth more often: of few
-whole images no interval can do so in exactly 95 %. 95 % of 500 repetitions are 92.9 to 97.1 % in 19 of 20 cases.
+`FEW` images are expected to be wrong, or to tell two contenders apart, an interval may hold the truth more often: of
+few whole images no interval can do so in exactly 95 %. 95 % of 500 repetitions are 92.9 to 97.1 % in 19 of 20 cases.
 """
 
 import math

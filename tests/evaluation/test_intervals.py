@@ -43,11 +43,11 @@ def test_seeds_are_no_images() -> None:
     rng, y = np.random.default_rng(0), np.zeros(200, int)
     shared, own = rng.random(200) < 0.8, rng.random((3, 200)) < 0.8
     one, agree, disagree = (
-        np.subtract(*score_interval(mean_right(right), y, 0.95))
+        -np.subtract(*score_interval(mean_right(right), y, 0.95))
         for right in (shared[None], np.stack([shared] * 3), own)
     )
     assert agree == one
-    assert one * 0.95 < disagree / np.sqrt(1 / 3) < one * 1.2
+    assert one * 0.85 < disagree * np.sqrt(3) < one * 1.2
     # One image that one of three seeds gets wrong narrows the interval of none hardly, instead of to a third.
     sure = score_interval(mean_right(np.ones((3, 40), bool)), y[:40], 0.95)[0]
     nearly = score_interval(mean_right(np.arange(120).reshape(3, 40) > 0), y[:40], 0.95)[0]
@@ -135,7 +135,10 @@ def test_training_noise_widens_by_student_s_t_of_the_seeds() -> None:
     wider = with_training_noise(row, [[0.78, 0.8, 0.82]], 0.95)
     assert wider is not None
     assert wider["high"] - 0.8 == pytest.approx(4.303 * 0.02 / np.sqrt(3), rel=1e-3)
-    assert with_training_noise(row, [[0.8], [0.7, 0.9]], 0.95) is None
+    assert with_training_noise(row, [[0.8], [0.7]], 0.95) is None
+    assert with_training_noise(row, [[0.8], [0.78, 0.8, 0.82]], 0.95) == wider  # a baseline draws nothing
+    below = with_training_noise({"mean": 0.0, "low": -0.1, "high": 0.1}, [[0.1, 0.9]] * 2, 0.95, least=-1.0)
+    assert below == {"low": -1.0, "high": 1.0}
     assert with_training_noise({"mean": 1.0, "low": 0.9, "high": 1.0}, [[1.0, 1.0]], 0.95) == {"low": 0.9, "high": 1.0}
 
 

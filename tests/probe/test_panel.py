@@ -57,7 +57,7 @@ def test_it_repeats_and_is_written_whole_as_json() -> None:
 
 
 def test_no_image_of_tune_takes_part_in_the_choice_of_the_head_it_is_scored_on() -> None:
-    """Made-up labels: 40 heads that guess. Chosen on the images that score it, the best looks far better than chance."""
+    """40 heads that guess. Chosen on the images that score it, the best looks better than chance."""
     rng, y = np.random.default_rng(0), np.random.default_rng(1).integers(0, 2, 400)
     predicted = [rng.integers(0, 2, 400) for _ in range(40)]
     losses = [(guess != y).astype(float) for guess in predicted]

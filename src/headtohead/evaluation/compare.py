@@ -152,7 +152,7 @@ def difference(first: list[Predictions], second: list[Predictions], confidence: 
             low, high = difference_interval(a, b, labels, confidence)
             row = {"mean": b.value - a.value, "low": low, "high": high, "method": "bonett-price"}
         per_seed = [[metric(run.confusion) for run in runs] for runs in (first, second)]
-        rows[name] = row | {"with_training_noise": with_training_noise(row, per_seed, confidence)}
+        rows[name] = row | {"with_training_noise": with_training_noise(row, per_seed, confidence, least=-1.0)}
     return rows
 
 

@@ -161,27 +161,30 @@ def difference_interval(first: Estimate, second: Estimate, labels: Labels, confi
     return max(-1.0, min(difference, middle - half)), min(1.0, max(difference, middle + half))
 
 
-def with_training_noise(row: Json, per_seed: Sequence[Sequence[float]], confidence: float) -> Json | None:
-    """The interval of `row` if not only other images but also other seeds were drawn; None if a contender has one seed.
+def with_training_noise(
+    row: Json, per_seed: Sequence[Sequence[float]], confidence: float, least: float = 0.0
+) -> Json | None:
+    """The interval of `row` if not only other images but also other seeds were drawn; None where there is one seed.
 
-    `per_seed` has a list of values for each contender in the score or difference. Student's t of the seeds and the
-    interval of the images add as independent parts do. A bootstrap of three seeds would be too narrow by a half.
+    `per_seed` has a list of values for each contender in the score or difference, of one value for a baseline, which
+    draws nothing. Student's t of the seeds and the interval of the images add as independent parts do. (A bootstrap of
+    three seeds would be too narrow: by its missing factor 3 / 2 in the variance, and by the t that it does not know.)
 
     >>> row = {"mean": 0.5, "low": 0.4, "high": 0.6}
     >>> wider = with_training_noise(row, [[0.48, 0.5, 0.52]], 0.95)
     >>> round(wider["low"], 3), round(wider["high"], 3)
     (0.388, 0.612)
     """
-    if any(len(values) < 2 for values in per_seed):
+    parts = [(float(np.var(values, ddof=1)) / len(values), len(values) - 1) for values in per_seed if len(values) > 1]
+    if not parts:
         return None
-    parts = [(float(np.var(values, ddof=1)) / len(values), len(values) - 1) for values in per_seed]
     variance = sum(part for part, _ in parts)
     # Welch and Satterthwaite's degrees of freedom.
     freedom = variance**2 / sum(part**2 / df for part, df in parts) if variance else 1.0
     half = float(t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(variance)
     low = row["mean"] - math.hypot(row["mean"] - row["low"], half)
     high = row["mean"] + math.hypot(row["high"] - row["mean"], half)
-    return {"low": max(low, 0.0 if len(per_seed) == 1 else -1.0), "high": min(high, 1.0)}
+    return {"low": max(low, least), "high": min(high, 1.0)}
 
 
 def percentile_row(mean: float, resampled: Floats, confidence: float) -> Json:

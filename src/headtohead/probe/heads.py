@@ -59,7 +59,7 @@ def fit_sgd(task: Task) -> Fit:
 def scores_on(
     weights: torch.Tensor, batches: Batches, class_weights: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(G, n) loss of each image, weighted by its class, and (G, n) predicted class, for heads `weights` (G, C, D + 1)."""
+    """(G, n) losses, weighted by class, and (G, n) predicted classes of images, for heads `weights` (G, C, D + 1)."""
     theta, losses, predicted = weights.transpose(0, 1), [], []
     rows = max(1, MAX_LOGITS // (theta.shape[0] * theta.shape[1]))
     for batch_x, batch_y in batches(0):

@@ -26,7 +26,8 @@ def verdict(r: Results, say: Say) -> str:
     pair, n = r.comparison["pair"], r.comparison["num_val"]
     d, level = pair["difference"]["accuracy"], pct(r.comparison["confidence"])
     cnn, probe = r.contender("cnn")["accuracy"], r.contender("probe")["accuracy"]
-    largest_p = max(test["p"] for test in pair["mcnemar"].values())
+    tested = pair["verdict"]
+    p, shown = f"{tested['p']:.2g}", f"{100 * tested['detectable']['difference']:.1f}"
     bracket = f"[{points(d['low'])}, {points(d['high'])}]"
     both = say(
         f"Accuracy on {n} `val` images: linear probe {pct(probe['mean'])}, small CNN {pct(cnn['mean'])}.",
@@ -35,17 +36,17 @@ def verdict(r: Results, say: Say) -> str:
     if winner(d) == "tie":
         answer = say(
             f"**The two cannot be told apart at n={n}**: the {level} interval of the difference, {bracket} points, "
-            f"holds zero (largest McNemar p over the seeds {largest_p:.2g}).",
+            f"holds zero (sign-flip test p = {p}). Here a true difference of {shown} points would have been seen in four of five runs.",
             f"**Их нельзя различить при n={n}**: интервал разности ({level}) {bracket} п. п. содержит ноль "
-            f"(наибольшее p Макнемара по зёрнам {largest_p:.2g}).",
+            f"(перестановочный тест знаков: p = {p}). Истинная разность в {shown} п. п. была бы замечена в четырёх случаях из пяти.",
         )
     else:
         name = say("The linear probe", "Линейная голова") if winner(d) == "probe" else say("The small CNN", "Малая CNN")
         answer = say(
             f"**{name} is better by {abs(100 * d['mean']):.1f} points**, {level} interval of probe minus CNN {bracket}; "
-            f"largest McNemar p over the seeds {largest_p:.2g}.",
+            f"sign-flip test p = {p}.",
             f"**{name} лучше на {abs(100 * d['mean']):.1f} п. п.**, интервал ({level}) разности голова минус CNN "
-            f"{bracket}; наибольшее p Макнемара по зёрнам {largest_p:.2g}.",
+            f"{bracket}; перестановочный тест знаков: p = {p}.",
         )
     return f"{answer} {both}"
 
