@@ -14,7 +14,7 @@ from headtohead.core.files import Json, read_json, write_json, write_text
 from headtohead.settings.schema import Settings
 from headtohead.settings.toml import differing, parse, read_toml, to_toml
 
-FORMAT = 3  # format of the run folder, kept in `data.json`; raise it when files change their names or contents
+FORMAT = 4  # format of the run folder, kept in `data.json`; raise it when files change their names or contents
 
 Log = list[Json]  # one entry for each epoch of a training
 
