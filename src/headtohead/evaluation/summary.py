@@ -31,6 +31,13 @@ Runs = dict[str, list[Predictions]]  # by contender, one per seed
 def summarise_run(run: RunDir, settings: Settings) -> Json:
     """Write metrics.csv, predictions.csv and the confusion matrices; returns the content of comparison.json.
 
+    - `contenders`: of each contender and baseline its `scores`; of a contender also `above_pixels`, the paired
+      `difference` to the pixel baseline, and `seeds_vary`: "training", or "head" where a seed changes nothing else;
+      the largest class has no intervals (None);
+    - `pair`, `further_pairs`: the `difference` of second minus first, its `verdict`, McNemar's test of each seed;
+    - `headline_leaves_out`: what the intervals `low` to `high` do not know of; `with_training_noise` knows the first;
+    - `panel`: an `agreement` for each probe.
+
     >>> from shutil import copytree
     >>> from tempfile import TemporaryDirectory
     >>> from headtohead.settings.schema import Evaluation
@@ -102,7 +109,7 @@ def summarise_run(run: RunDir, settings: Settings) -> Json:
         else None,
         "searches": {name: read_json(run.search(name)) for name in contenders},
         "further_pairs": [paired("probe", name) for name in contenders[2:]],
-        "leaks": with_and_without(val | baselines, is_leaked, level, settings.evaluation.resamples),
+        "leaks": with_and_without(val | {"pixels": baselines["pixels"]}, is_leaked, level, settings.evaluation.resamples),
         "panel": {
             name: _panel_agreement(run, name, seeds, before[name], level, margin)
             for name in contenders
