@@ -61,7 +61,7 @@ def scores(runs: list[Predictions], confidence: float) -> Json:
     result: Json = {}
     for name, metric in METRICS.items():
         per_seed = [metric(confusion) for confusion in confusions]
-        row = {"per_seed": per_seed} | score_row(runs, name, confidence)
+        row: Json = {"per_seed": per_seed} | score_row(runs, name, confidence)
         row["sd"] = float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else None
         result[name] = row | {"with_training_noise": with_training_noise(row, [per_seed], confidence)}
     result["per_class"] = {name: class_scores(runs, k, confidence) for k, name in enumerate(classes)}
