@@ -69,7 +69,7 @@ def test_the_cnn_is_better_than_pixels_on_the_same_images(finished: RunDir) -> N
         load_several(finished.baselines)["pixels"],
         load_predictions(finished.seed("cnn", 0).predictions("val")),
     )
-    row = difference([pixels], [cnn], confidence=0.95, resamples=2000)["accuracy"]
+    row = difference([pixels], [cnn], confidence=0.95)["accuracy"]
     assert row["mean"] == pytest.approx(
         (cnn.predicted == cnn.labels).mean() - (pixels.predicted == pixels.labels).mean()
     )

@@ -1,4 +1,4 @@
-"""Intervals equal the bootstrap's; a sabotaged head fires the alarms, an honest one none."""
+"""The panel is compared on `tune`, cross-fitted; a sabotaged head fires the alarms, an honest one none."""
 
 import copy
 import dataclasses
@@ -9,17 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.stats import bootstrap
 
 from headtohead.dataset.batches import FeatureBatches
-from headtohead.evaluation.agreement import ALARMS, Headline, agreement
-from headtohead.evaluation.compare import mean_over_seeds
-from headtohead.evaluation.intervals import bootstrap_mean, bootstrap_statistic, percentile_row, score_intervals
-from headtohead.evaluation.metrics import METRICS
+from headtohead.evaluation.agreement import ALARMS, Headline, Panel, agreement
 from headtohead.evaluation.predictions import Predictions
 from headtohead.models.backbones import build_head
 from headtohead.probe.panel import fit_panel, predict_variant, to_json
-from headtohead.training.diagnostics import accuracy
 from headtohead.training.loop import Plan, predict, train
 
 CLASSES = tuple("abcde")
@@ -51,8 +46,8 @@ def predictions(y: np.ndarray, p: np.ndarray) -> Predictions:
 
 
 @cache
-def panel() -> tuple[dict[str, Any], dict[str, Predictions]]:
-    """A correctly trained panel: its JSON, and its predictions for `val`."""
+def panel() -> Panel:
+    """A correctly trained panel."""
     grids = {"adamw": ((1e-3, 1e-2, 1e-1), (0.0,))}
     (x, y), (x_tune, y_tune), (x_val, y_val) = TRAIN, TUNE, VAL
     fits = fit_panel((OneView(x), y), (OneView(x_tune), y_tune), num_classes=5, plan=PLAN, grids=grids, batch_size=32)
@@ -60,30 +55,30 @@ def panel() -> tuple[dict[str, Any], dict[str, Predictions]]:
         v.name: predictions(y_val, predict_variant(v, fit.arrays, OneView(x_val), (OneView(x), y)))
         for v, fit in fits.items()
     }
-    return to_json(fits, ("cls",), len(y), len(y_tune)), val
+    tune = {v.name: fit.tune_right[None] for v, fit in fits.items()}
+    return Panel(to_json(fits, ("cls",), len(y), len(y_tune)), tune, val)
 
 
 def headline(plan: Plan = PLAN, y: np.ndarray = TRAIN[1], scale: float = 1.0) -> Headline:
     """A head trained by the loop with two seeds."""
-    runs, tune_accuracies = [], []
+    runs: dict[str, list[Predictions]] = {"tune": [], "val": []}
     for seed in (0, 1):
         batches = FeatureBatches(TRAIN[0] * scale, y, batch_size=32, seed=seed)
         tune = FeatureBatches(TUNE[0] * scale, TUNE[1])
         head = build_head(16, 5, seed)
         state = train(head, batches, tune, dataclasses.replace(plan, seed=seed))
         head.load_state_dict(state.best_weights)
-        tune_accuracies.append(accuracy(*predict(head, tune)[1:]))
-        logits = predict(head, FeatureBatches(VAL[0] * scale, VAL[1]))[1]
-        runs.append(predictions(VAL[1], torch.softmax(logits, 1).numpy()))
-    return Headline(runs, float(np.mean(tune_accuracies)), [])
+        for split, (x, labels) in {"tune": TUNE, "val": VAL}.items():
+            logits = predict(head, FeatureBatches(x * scale, labels))[1]
+            runs[split].append(predictions(labels, torch.softmax(logits, 1).numpy()))
+    return Headline(runs["tune"], runs["val"], [])
 
 
 def agreement_with(head: Headline, change: Callable[[dict[str, Any]], None] = lambda _: None) -> dict[str, Any]:
     """The panel, with `change` made to its JSON, compared with `head`."""
-    content, val = panel()
-    content = copy.deepcopy(content)
+    content = copy.deepcopy(panel().content)
     change(content)
-    return agreement(content, val, head, 0.95, 500)
+    return agreement(dataclasses.replace(panel(), content=content), head, 0.95, 0.03)
 
 
 def cases(result: dict[str, Any]) -> set[tuple[str, str]]:
@@ -96,7 +91,25 @@ def test_an_honest_head_agrees_and_fires_nothing() -> None:
     assert result["alarms"] == []
     assert result["reference"]["name"] == "logreg-cls-raw"
     assert result["reference"]["low"] <= 0 <= result["reference"]["high"]
-    assert result["scores"].keys() == result["differences"].keys() == panel()[1].keys()
+    assert result["scores"].keys() == result["differences"].keys() == panel().val.keys()
+    assert (result["bound"], result["num_tune"]) == (max(0.0, result["reference"]["high"]), len(TUNE[1]))
+    assert result["verdict"] == ("close" if result["bound"] <= 0.03 else "open")
+    wide = agreement(panel(), headline(), 0.95, margin=0.5)
+    assert (wide["verdict"], wide["margin"]) == ("close", 0.5)
+
+
+def test_val_says_nothing_about_the_agreement() -> None:
+    """`val` is for the contenders: whatever the panel predicts for it, no head is called worse."""
+    spoilt = {
+        name: dataclasses.replace(run, probabilities=np.roll(run.probabilities, 1, axis=1))
+        for name, run in panel().val.items()
+    }
+    before, after = (
+        agreement(dataclasses.replace(panel(), val=val), headline(), 0.95, 0.03) for val in (panel().val, spoilt)
+    )
+    assert {key: value for key, value in after.items() if key != "scores"} == {
+        key: value for key, value in before.items() if key != "scores"
+    }
 
 
 def shuffled() -> np.ndarray:
@@ -116,6 +129,7 @@ def test_a_sabotaged_head_loses_to_its_neighbours_and_to_the_exact_solution(sabo
     result = agreement_with(sabotaged())
     assert {("protocol", "neighbours"), ("learning-rate", "solved")} <= cases(result)
     assert not result["agrees"]
+    assert result["verdict"] == "worse"
     for alarm in result["alarms"]:
         assert alarm["evidence"]["low"] > 0
         assert alarm["advice"] == ALARMS[alarm["alarm"]].en
@@ -129,17 +143,24 @@ def test_a_winner_at_the_edge_of_its_learning_rates_fires() -> None:
 
 def test_a_val_score_far_from_the_tune_score_fires_on_either_side() -> None:
     head = headline()
-    val = np.mean([(run.predicted == run.labels).mean() for run in head.val])
-    for far, near in ((val - 0.2, val - 0.02), (min(1.0, val + 0.1), val + 0.02)):
-        assert cases(agreement_with(dataclasses.replace(head, tune_accuracy=float(far)))) == {("protocol", "splits")}
-        assert cases(agreement_with(dataclasses.replace(head, tune_accuracy=float(near)))) == set()
+    val = head.val[0]
+
+    def with_right(share: float) -> Headline:
+        """A headline that classifies this share of `val` right."""
+        right = np.arange(len(val.labels)) < share * len(val.labels)
+        predicted = np.where(right, val.labels, (val.labels + 1) % 5)
+        return dataclasses.replace(head, val=[predictions(val.labels, np.eye(5)[predicted])])
+
+    tune = np.mean([run.right.mean() for run in head.tune])
+    assert cases(agreement_with(with_right(tune - 0.2))) == {("protocol", "splits")}
+    assert cases(agreement_with(with_right(tune - 0.03))) == cases(agreement_with(with_right(tune + 0.03))) == set()
+    evidence = agreement_with(with_right(tune - 0.2))["alarms"][0]["evidence"]
+    assert evidence["low"] <= evidence["difference"] <= evidence["high"] < 0
 
 
 def test_a_standardised_head_that_is_clearly_better_fires() -> None:
-    content, val = panel()
-    raw = val["ridge-cls-raw"]
-    spoilt = dataclasses.replace(raw, probabilities=np.roll(raw.probabilities, 1, axis=1))
-    alarms = agreement(content, val | {"ridge-cls-raw": spoilt}, headline(), 0.95, 500)["alarms"]
+    spoilt = dict(panel().tune) | {"ridge-cls-raw": ~panel().tune["ridge-cls-raw"]}
+    alarms = agreement(dataclasses.replace(panel(), tune=spoilt), headline(), 0.95, 0.03)["alarms"]
     assert [(a["alarm"], a["evidence"]["variant"]) for a in alarms] == [("scaling", "ridge-cls-standardised")]
 
 
@@ -163,32 +184,11 @@ def test_every_alarm_fires_in_a_test() -> None:
 
 def test_heads_that_are_equally_good_rarely_fire_an_alarm() -> None:
     """40 runs in which all heads are equally good, but err on different images: about 2 may fire."""
-    content, val = panel()
-    y, fired = VAL[1], 0
+    fired = 0
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        hit = lambda rng=rng: predictions(y, np.eye(5)[np.where(rng.random(len(y)) < 0.8, y, (y + 1) % 5)])  # noqa: E731
-        head = Headline([hit()], float((rng.random(150) < 0.8).mean()), [])
-        fired += bool(agreement(content, {name: hit() for name in val}, head, 0.95, 100)["alarms"])
+        hit = lambda y, rng=rng: predictions(y, np.eye(5)[np.where(rng.random(len(y)) < 0.8, y, (y + 1) % 5)])  # noqa: E731
+        tune = {name: hit(TUNE[1]).right[None] for name in panel().tune}
+        head = Headline([hit(TUNE[1])], [hit(VAL[1])], [])
+        fired += bool(agreement(dataclasses.replace(panel(), tune=tune), head, 0.95, 0.03)["alarms"])
     assert fired <= 6
-
-
-def test_the_interval_is_scipy_s() -> None:
-    values = np.random.default_rng(3).choice([-1.0, 0.0, 1 / 3, 1.0], 200)
-    reference = bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1))
-    row = bootstrap_mean(values, 0.95, 20_000)
-    assert row["mean"] == values.mean()
-    assert row["low"] == pytest.approx(reference.confidence_interval.low, abs=0.005)
-    assert row["high"] == pytest.approx(reference.confidence_interval.high, abs=0.005)
-    assert percentile_row(0.0, np.arange(101.0), 0.9) == pytest.approx({"mean": 0.0, "low": 5, "high": 95})
-
-
-def test_scores_are_those_of_the_other_bootstrap() -> None:
-    run = panel()[1]["knn-cls-raw"]
-    result = score_intervals(run, 0.95, 4000)
-    for name, metric in METRICS.items():
-        expected = bootstrap_statistic(mean_over_seeds([run], metric), len(run.labels), 0.95, 4000)
-        assert result[name]["mean"] == pytest.approx(expected["mean"])
-        assert (result[name]["low"], result[name]["high"]) == pytest.approx(
-            (expected["low"], expected["high"]), abs=0.006
-        )

@@ -1,5 +1,6 @@
 """Numbers against scikit-learn, SciPy and closed forms."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def test_the_interval_of_an_accuracy_is_about_the_normal_one() -> None:
     y = rng.integers(0, 4, 400)
     p = np.where(rng.random(400) < 0.8, y, (y + 1) % 4)
     run = predictions(y.tolist(), p.tolist())
-    row = compare.scores([run], 0.95, 2000)["accuracy"]
+    row = compare.scores([run], 0.95)["accuracy"]
     half = 1.96 * np.sqrt(row["mean"] * (1 - row["mean"]) / 400)
     assert row["high"] - row["mean"] == pytest.approx(half, rel=0.15)
     assert row["mean"] - row["low"] == pytest.approx(half, rel=0.15)
@@ -63,11 +64,13 @@ def test_the_difference_is_paired() -> None:
     first = [c if n % 2 else (c + 1) % 4 for n, c in enumerate(y)]
     second = [y[n] if n < 10 else p for n, p in enumerate(first)]
     a, b = [predictions(y, first)], [predictions(y, second)]
-    d = compare.difference(a, b, 0.95, 1000)["accuracy"]
-    own = compare.scores(a, 0.95, 1000)["accuracy"]
+    d = compare.difference(a, b, 0.95)["accuracy"]
+    own = compare.scores(a, 0.95)["accuracy"]
     assert d["mean"] == pytest.approx(5 / 200)
     assert d["high"] - d["low"] < 0.5 * (own["high"] - own["low"])
-    assert compare.difference(a, a, 0.95, 200)["accuracy"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
+    same = compare.difference(a, a, 0.95)["accuracy"]
+    assert (same["mean"], same["p"]) == (0.0, 1.0)
+    assert -0.02 < same["low"] < 0 < same["high"] < 0.02  # 200 images could have hidden a few that differ
 
 
 def test_other_images_are_no_pair() -> None:
@@ -77,10 +80,17 @@ def test_other_images_are_no_pair() -> None:
 
 
 def test_most_confused_and_per_class() -> None:
-    run = predictions([0, 0, 0, 1, 1, 2], [1, 1, 0, 1, 2, 2])
-    result = compare.scores([run, run], 0.95, 100)
-    assert result["most_confused"][0] == {"true": "a", "predicted": "b", "count": 4, "of": 6}
-    assert result["per_class"]["d"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+    """In images: two runs on three images of class a are no six images."""
+    runs = [predictions([0, 0, 0, 1, 1, 2], [1, 1, 0, 1, 2, 2]), predictions([0, 0, 0, 1, 1, 2], [1, 0, 0, 1, 2, 2])]
+    result = compare.scores(runs, 0.95)
+    assert result["most_confused"][0] == {"true": "a", "predicted": "b", "count": 1.5, "of": 3}
+    assert result["confusion"][0] == [1.5, 1.5, 0.0, 0.0]
+    nothing = dict.fromkeys(("recall_low", "recall_high", "f1_low", "f1_high"))
+    assert result["per_class"]["d"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0} | nothing
+    for name in "abc":
+        row = result["per_class"][name]
+        for score in ("recall", "f1"):
+            assert 0 <= row[f"{score}_low"] <= row[score] <= row[f"{score}_high"] <= 1
     assert compare.most_confused(np.diag([3, 4, 5, 6]), CLASSES) == []
 
 
@@ -104,3 +114,21 @@ def test_baselines() -> None:
     x, y = baselines.thumbnails(images) + 0.01 * rng.random((32, 192)), np.repeat(np.arange(4), 8)
     assert (baselines.pixels((x, y), (x, y), x).argmax(1) == y).all()
     assert baselines.majority(np.array([0, 1, 1, 2, 3]), 2).tolist() == [[0, 1, 0, 0]] * 2
+
+
+@given(pairs)
+def test_influences_are_what_a_little_more_weight_of_an_image_changes(items: list[tuple[int, int]]) -> None:
+    y, p = (np.array(column) for column in zip(*items, strict=True))
+
+    def change(metric: Callable[[metrics.Confusion], float], image: int) -> float:
+        """By central differences, on weights that keep their sum for the accuracy."""
+        step = 1e-5 * (np.arange(len(y)) == image)
+        more, less = (metric(metrics.confusion_matrix(y, p, 4, 1 + sign * step)) for sign in (1, -1))
+        return (more - less) / 2e-5
+
+    for name, metric in metrics.METRICS.items():
+        influence = metrics.INFLUENCES[name](y, p, 4)
+        assert influence == pytest.approx([change(metric, image) for image in range(len(y))], abs=1e-7)
+    influence = metrics.f1_influence(y, p, 4, cls=2)
+    expected = [change(lambda confusion: float(metrics.f1(confusion)[2]), image) for image in range(len(y))]
+    assert influence == pytest.approx(expected, abs=1e-7)

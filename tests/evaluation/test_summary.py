@@ -32,13 +32,13 @@ def test_the_summary_depends_on_the_files_alone(copy: RunDir, small_settings: Se
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_confusion_matrices_are_scikit_learns_summed_over_the_seeds(small_run: RunDir) -> None:
+def test_confusion_matrices_are_scikit_learns_in_images(small_run: RunDir) -> None:
     for name in ("cnn", "probe"):
         runs = [load_predictions(small_run.seed(name, seed).predictions("val")) for seed in (0, 1)]
-        expected = sum(confusion_matrix(run.labels, run.predicted, labels=range(2)) for run in runs)
+        expected = sum(confusion_matrix(run.labels, run.predicted, labels=range(2)) for run in runs) / 2
         header, *rows = csv.reader(small_run.confusion(name).read_text().splitlines())
         assert header[1:] == [row[0] for row in rows] == list(runs[0].classes)
-        assert np.array([row[1:] for row in rows], dtype=int).tolist() == expected.tolist()
+        assert np.array([row[1:] for row in rows], dtype=float).tolist() == expected.tolist()
 
 
 def test_metrics_hold_every_contender_and_baseline(small_run: RunDir) -> None:
@@ -55,16 +55,43 @@ def test_metrics_hold_every_contender_and_baseline(small_run: RunDir) -> None:
     assert float(rows["cnn", "accuracy"]["sd_over_seeds"]) == pytest.approx(np.std(per_seed, ddof=1), abs=1e-6)
 
 
-def test_the_panel_is_compared_with_the_headline_at_its_best_epochs(small_run: RunDir) -> None:
+def test_the_panel_is_compared_with_the_headline_at_its_best_epochs_on_tune(small_run: RunDir) -> None:
     panel = json.loads(small_run.comparison.read_text())["panel"]["probe"]
-    assert set(panel["scores"]) == set(load_several(small_run.panel_predictions("probe")))
-    headline = [load_predictions(small_run.seed("probe", seed).predictions("val")) for seed in (0, 1)]
+    val = load_several(small_run.panel_predictions("probe"))
+    assert set(panel["scores"]) == set(val)
+    headline = [load_predictions(small_run.seed("probe", seed).predictions("tune")) for seed in (0, 1)]
     right = np.mean([run.predicted == run.labels for run in headline])
-    for name, run in load_several(small_run.panel_predictions("probe")).items():
-        gap = (run.predicted == run.labels).mean() - right
-        assert panel["differences"][name]["mean"] == pytest.approx(gap)
+    with np.load(small_run.panel_tune("probe")) as saved:
+        assert saved["files"].tolist() == headline[0].files.tolist()
+        for name, run in val.items():
+            assert panel["differences"][name]["mean"] == pytest.approx(saved[name].mean() - right)
+            assert panel["scores"][name]["accuracy"]["mean"] == pytest.approx(run.right.mean())
     scores = json.loads(small_run.scores("probe").read_text())["best_epochs"]
     assert scores["1"] == best_epoch(small_run.seed("probe", 1).read_log())
+
+
+def test_the_floor_is_a_paired_difference_and_the_largest_class_has_no_interval(small_run: RunDir) -> None:
+    comparison = json.loads(small_run.comparison.read_text())
+    pixels = load_several(small_run.baselines)["pixels"]
+    for name, vary in (("cnn", "training"), ("probe", "head")):
+        contender = comparison["contenders"][name]
+        runs = [load_predictions(small_run.refit(name, seed).predictions("val")) for seed in (0, 1)]
+        row = contender["above_pixels"]["accuracy"]
+        assert row["mean"] == pytest.approx(np.mean([run.right.mean() for run in runs]) - pixels.right.mean())
+        assert row["low"] <= row["mean"] <= row["high"]
+        assert contender["seeds_vary"] == vary
+        noise = contender["accuracy"]["with_training_noise"]
+        assert noise["low"] <= contender["accuracy"]["low"] <= contender["accuracy"]["high"] <= noise["high"]
+    assert comparison["contenders"]["majority"]["accuracy"]["low"] is None
+    assert comparison["headline_leaves_out"] == ["training noise", "draw of the split"]
+
+
+def test_the_verdict_of_four_images_is_a_tie_that_shows_nothing(small_run: RunDir) -> None:
+    verdict = json.loads(small_run.comparison.read_text())["pair"]["verdict"]
+    assert verdict["winner"] == "tie"
+    assert verdict["p"] > verdict["level"]
+    assert verdict["detectable"]["difference"] > 0.5
+    assert not verdict["equivalence"]["same"]
 
 
 def test_best_epochs_and_times_are_those_of_the_logs(small_run: RunDir) -> None:

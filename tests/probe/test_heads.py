@@ -102,7 +102,7 @@ def test_nearest_neighbours_are_scikit_learn_s(standardised: bool, monkeypatch: 
 
 
 def test_k_is_chosen_on_a_bounded_number_of_tune_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(knn, "MAX_QUERIES", 30)
+    monkeypatch.setattr(solver, "MAX_COMPARED", 30)
     task = make_task()
     part = dataclasses.replace(task, tune=task.tune[::4], y_tune=task.y_tune[::4])
     assert fit_knn(task).table == fit_knn(part).table

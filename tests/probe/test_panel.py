@@ -8,6 +8,7 @@ import pytest
 from headtohead.probe.features import Features
 from headtohead.probe.heads import HEADS
 from headtohead.probe.panel import Variant, fit_panel, predict_variant, to_json, variants
+from headtohead.probe.solver import cross_fit
 from headtohead.training.loop import Plan
 
 PLAN = Plan(seed=0, epochs=3, learning_rate=1.0, weight_decay=0.0, warmup_share=0.1, clip_norm=5.0)
@@ -53,3 +54,34 @@ def test_it_repeats_and_is_written_whole_as_json() -> None:
     assert json.dumps(first, allow_nan=False) == json.dumps(second)
     assert all(len(row["table"]) > 2 for row in first["variants"])
     assert first["headline_pooling"] == "cls"
+
+
+def test_no_image_of_tune_takes_part_in_the_choice_of_the_head_it_is_scored_on() -> None:
+    """40 heads that guess. Chosen on the images that score it, the best looks better than chance."""
+    rng, y = np.random.default_rng(0), np.random.default_rng(1).integers(0, 2, 400)
+    predicted = [rng.integers(0, 2, 400) for _ in range(40)]
+    losses = [(guess != y).astype(float) for guess in predicted]
+    right = cross_fit([{}] * 40, losses, predicted, y)
+    assert max((guess == y).mean() for guess in predicted) > 0.54
+    assert abs(right.mean() - 0.5) < 0.05
+    # By hand: without the images of the fold of image 7, which head has the lowest loss?
+    fold = np.empty(400, int)
+    fold[np.argsort(y, kind="stable")] = np.arange(400) % 5
+    others = fold != fold[7]
+    best = min(range(40), key=lambda row: losses[row][others].mean())
+    assert right[7] == (predicted[best][7] == y[7])
+
+
+def test_one_image_and_two_have_a_choice_too() -> None:
+    losses, predicted = [np.array([0.1]), np.array([0.2])], [np.array([1]), np.array([0])]
+    assert cross_fit([{}, {}], losses, predicted, np.array([1])).tolist() == [True]
+    two = cross_fit(
+        [{}, {}], [np.array([0.0, 1.0]), np.array([1.0, 0.0])], [np.array([0, 0]), np.array([1, 1])], np.array([0, 1])
+    )
+    assert two.tolist() == [False, False]  # each head is right on the image that speaks for it alone
+
+
+def test_the_panel_on_tune_is_close_to_its_choice_on_all_of_tune() -> None:
+    for variant, fit in fitted().items():
+        assert fit.tune_right.shape == (60,)
+        assert abs(fit.tune_right.mean() - fit.best["tune_accuracy"]) < 0.1, variant

@@ -42,6 +42,8 @@ def with_panel(results: Results, alarms: list[dict[str, Any]], *, agrees: bool =
         "level": 0.994,
         "tests": 8,
         "agrees": agrees,
+        "bound": 0.02,
+        "num_tune": 218,
         "reference": {"name": "logreg-cls-raw", "difference": -0.011, "low": -0.04, "high": 0.02},
         "scores": {name: {"accuracy": row, "macro_f1": row} for name in names},
         "differences": {name: {"mean": -0.02, "low": -0.05, "high": 0.01} for name in names},
@@ -70,7 +72,8 @@ def test_every_variant_is_a_row_with_its_choice_and_intervals(results: Results, 
     assert speaker(language)("**not converged**", "**не сошлась**") in rows["logreg"]
     assert "alpha 31.4" in rows["ridge"]
     assert "k 7" in rows["knn"]
-    assert speaker(language)("agrees", "согласна") in body
+    assert speaker(language)("no more than 2.0 points worse", "не более чем на 2.0 п. п.") in body
+    assert speaker(language)("on 218 `tune` images", "на `tune` (изображений: 218") in body
     assert "-1.1 [-4.0, +2.0]" in body
 
 

@@ -26,6 +26,7 @@ from headtohead.images.transforms import Preprocess
 from headtohead.models.backbones import LinearProbe, build_head, published_statistics
 from headtohead.probe.features import Features, extract, read_features
 from headtohead.probe.panel import fit_panel, predict_variant, to_json, variants
+from headtohead.probe.solver import compared
 from headtohead.probe.sweep import sweep
 from headtohead.settings.contenders import title
 from headtohead.training.loop import Plan
@@ -153,6 +154,10 @@ def train_panel(job: Job, contender: str, train: Features, tune: Features) -> No
             f"{variant.name}/{key}": array for variant, fit in fits.items() for key, array in fit.arrays.items()
         }
         write_atomically(job.run.panel_heads(contender), lambda temporary: np.savez(temporary, **arrays))
+        files = compared(torch.arange(len(y_tune))).numpy()
+        right = {"files": np.array([sample.file for sample in job.index.of("tune")])[files]}
+        right |= {variant.name: fit.tune_right for variant, fit in fits.items()}
+        write_atomically(job.run.panel_tune(contender), lambda temporary: np.savez(temporary, **right))
         write_json(job.run.panel(contender), to_json(fits, train.poolings, len(y_train), len(y_tune)))
 
 

@@ -1,21 +1,24 @@
-"""Does the panel of heads agree with the headline? Paired differences on the same `val` images, and named alarms.
+"""Does the panel of heads agree with the headline? Paired differences on the same `tune` images, and named alarms.
 
-A head is **clearly** better than another if the bootstrap interval of their paired difference in accuracy lies above
-zero at the level 1 - (1 - confidence) / tests. This is Bonferroni's correction: if all heads are equally good, any of
-the tests of a run fires by chance in at most 1 - confidence of the runs.
+Nothing here is compared on `val`, which is for the one comparison of the contenders: the panel's scores there are a
+description. On `tune` the heads of the panel are cross-fitted: each image is scored by the hyperparameters that were
+chosen on the others. The headline's heads have chosen their recipe and epoch on these images, which favours them a
+little.
+
+A head is **clearly** better than another if the sign-flip test of their paired difference in accuracy rejects equality,
+and the interval lies above zero, at the level 1 - (1 - confidence) / tests. This is Bonferroni's correction: if all
+heads are equally good, any of the tests of a run fires by chance in at most 1 - confidence of the runs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from headtohead.core.files import Json
-from headtohead.evaluation.compare import same_images
-from headtohead.evaluation.intervals import bootstrap_mean, score_intervals, shares_apart
-from headtohead.evaluation.metrics import Floats
+from headtohead.evaluation.compare import rights, same_images
+from headtohead.evaluation.intervals import score_row, shares_apart
+from headtohead.evaluation.metrics import METRICS
 from headtohead.evaluation.predictions import Predictions
-
-ALARM_RESAMPLES = 20_000  # the bounds of a Bonferroni interval are extreme percentiles
+from headtohead.evaluation.verdicts import Right, accuracy_difference
 
 
 @dataclass(frozen=True)
@@ -58,51 +61,84 @@ ALARMS: dict[str, Advice] = {
 
 @dataclass(frozen=True)
 class Headline:
-    """The head of the headline row, over all seeds."""
+    """The head of the headline row, over all seeds, trained on `train` alone."""
 
+    tune: list[Predictions]  # at the best epoch of each seed
     val: list[Predictions]
-    tune_accuracy: float  # mean over the seeds, each at its best epoch
     edges: list[str]  # hyperparameters whose chosen value lies at the edge of the sweep's grid
 
 
-def agreement(panel: Json, val: dict[str, Predictions], headline: Headline, confidence: float, resamples: int) -> Json:
-    """Scores of every variant, its difference from the headline, whether the panel agrees, and the alarms.
+@dataclass(frozen=True)
+class Panel:
+    """The heads of the panel, by name."""
 
-    `panel` is the content of panel.json, `val` the predictions of its variants by name.
+    content: Json  # of panel.json
+    tune: Mapping[str, Right]  # (1, n), whether each image of `Headline.tune` is classified right, cross-fitted
+    val: Mapping[str, Predictions]
+
+
+def agreement(panel: Panel, headline: Headline, confidence: float, margin: float) -> Json:
+    """What the panel says about the headline's head, the alarms, and the scores of every variant.
+
+    - `reference`: the headline's own model solved exactly minus the headline's head, on `tune`: `name`, `difference`,
+      `low`, `high`, `p` at `level`, which is that of `tests` tests together;
+    - `bound`: the headline's head is no more than this worse than its model solved exactly; `num_tune` images;
+    - `verdict`: "worse" or "better" where the headline's head clearly is, else "close" if `bound` is within `margin`,
+      else "open"; `agrees`: it is neither, and no nearest neighbours are clearly better;
+    - `scores`: of each variant on `val`, with intervals; `differences`: from the headline on `tune`, with intervals.
 
     >>> y = np.arange(20) % 2
     >>> run = Predictions(y, y, np.eye(2)[y], ("cat", "dog"))  # classifies everything right
     >>> logreg = {"name": "logreg-cls-raw", "head": "logreg", "pooling": "cls", "standardised": False}
-    >>> panel = {"headline_pooling": "cls", "num_tune": 20, "variants": [logreg | {"table": [{"tune_loss": 0.1}]}]}
-    >>> result = agreement(panel, {"logreg-cls-raw": run}, Headline([run], 1.0, []), 0.95, 100)
-    >>> result["agrees"], result["alarms"]
-    (True, [])
+    >>> content = {"headline_pooling": "cls", "variants": [logreg | {"table": [{"tune_loss": 0.1}]}]}
+    >>> panel = Panel(content, {"logreg-cls-raw": run.right[None]}, {"logreg-cls-raw": run})
+    >>> result = agreement(panel, Headline([run], [run], []), 0.95, margin=0.03)
+    >>> result["verdict"], result["agrees"], result["alarms"]
+    ('open', True, [])
     """
-    same_images([headline.val, *([run] for run in val.values())])
-    right = {name: run.right.astype(np.float64) for name, run in val.items()}
-    headline_right = np.mean([run.right for run in headline.val], axis=0)
-    tests = _tests(panel, right, headline_right)
+    same_images([headline.val, *([run] for run in panel.val.values())])
+    labels, own = headline.tune[0].labels, rights(headline.tune)
+    tests = _tests(panel, own)
     level = 1 - (1 - confidence) / (len(tests) + 1)  # one more test compares tune with val
     alarms = []
     for test in tests:
-        row = bootstrap_mean(test["first"] - test["second"], level, ALARM_RESAMPLES)
-        test["evidence"] = {"difference": row.pop("mean")} | row
-        if row["low"] > 0:
+        test["evidence"] = as_evidence(accuracy_difference(test["second"], test["first"], labels, level))
+        if test["evidence"]["low"] > 0:
             alarms.append(alarm(test["alarm"], test["case"], {"variant": test["name"]} | test["evidence"]))
     if "learning_rate" in headline.edges:
         alarms.append(alarm("learning-rate", "edge", {"at_edge": ["learning_rate"]}))
-    alarms += [*_split_alarm(panel, headline, headline_right, level), *_convergence_alarms(panel)]
+    alarms += [*_split_alarm(headline, level), *_convergence_alarms(panel.content)]
     reference = next({"name": test["name"]} | test["evidence"] for test in tests if test["case"] == "solved")
-    disagrees = reference["high"] < 0 or any(fired["case"] in ("solved", "neighbours") for fired in alarms)
+    bound = max(0.0, reference["high"])
+    clearly = "worse" if reference["low"] > 0 else "better" if reference["high"] < 0 else ""
+    verdict = clearly or ("close" if bound <= margin else "open")
     return {
         "level": level,
         "tests": len(tests) + 1,
+        "num_tune": len(labels),
         "reference": reference,
-        "agrees": not disagrees,
-        "scores": {name: score_intervals(run, confidence, resamples) for name, run in val.items()},
-        "differences": {n: bootstrap_mean(r - headline_right, confidence, resamples) for n, r in right.items()},
+        "bound": bound,
+        "margin": margin,
+        "verdict": verdict,
+        "agrees": not clearly and not any(fired["case"] == "neighbours" for fired in alarms),
+        "scores": {
+            name: {metric: score_row([run], metric, confidence) for metric in METRICS}
+            for name, run in panel.val.items()
+        },
+        "differences": {
+            name: accuracy_difference(own, right, labels, confidence) for name, right in panel.tune.items()
+        },
         "alarms": sorted(alarms, key=lambda fired: list(ALARMS).index(fired["alarm"])),
     }
+
+
+def as_evidence(row: Json) -> Json:
+    """An `accuracy_difference` as the evidence of an alarm.
+
+    >>> as_evidence({"mean": 0.1, "low": 0.05, "high": 0.2, "method": "bonett-price", "p": 0.01})
+    {'difference': 0.1, 'low': 0.05, 'high': 0.2, 'p': 0.01}
+    """
+    return {"difference": row["mean"]} | {key: row[key] for key in ("low", "high", "p")}
 
 
 def alarm(name: str, case: str, evidence: Json) -> Json:
@@ -114,34 +150,38 @@ def alarm(name: str, case: str, evidence: Json) -> Json:
     return {"alarm": name, "case": case, "evidence": evidence, "advice": ALARMS[name].en}
 
 
-def _tests(panel: Json, right: dict[str, Floats], headline_right: Floats) -> list[Json]:
+def _tests(panel: Panel, own: Right) -> list[Json]:
     """Pairs of heads to compare: an alarm fires if `first` is clearly better than `second`.
 
     The headline's model solved exactly against the headline; nearest neighbours on the same features against the
-    headline; every standardised head against the same head on raw features. `right` is (N,), by variant.
+    headline; every standardised head against the same head on raw features. `own` (S, n) are the headline's heads.
     """
     tests: list[Json] = []
-    for variant in panel["variants"]:
+    for variant in panel.content["variants"]:
         name, head = variant["name"], variant["head"]
-        is_headline_pooling = variant["pooling"] == panel["headline_pooling"]
-        test = {"name": name, "first": right[name], "second": headline_right}
+        is_headline_pooling = variant["pooling"] == panel.content["headline_pooling"]
+        test = {"name": name, "first": panel.tune[name], "second": own}
         if is_headline_pooling and head == "knn":
             tests.append(test | {"alarm": "protocol", "case": "neighbours"})
         if is_headline_pooling and head == "logreg" and not variant["standardised"]:
             tests.append(test | {"alarm": "learning-rate", "case": "solved"})
         if variant["standardised"]:
             # The raw features of the sgd head are those of the headline.
-            raw = right.get(f"{head}-{variant['pooling']}-raw", headline_right)
+            raw = panel.tune.get(f"{head}-{variant['pooling']}-raw", own)
             tests.append(test | {"alarm": "scaling", "case": "standardised", "second": raw})
     return tests
 
 
-def _split_alarm(panel: Json, headline: Headline, headline_right: Floats, level: float) -> list[Json]:
+def _split_alarm(headline: Headline, level: float) -> list[Json]:
     """An alarm if the headline's accuracies on `tune` and `val` differ by more than two samples of one source do."""
-    tune, val = headline.tune_accuracy, float(headline_right.mean())
-    low, high = shares_apart((tune, panel["num_tune"]), (val, len(headline_right)), level)
+    (tune, num_tune), (val, num_val) = (_share(rights(runs)) for runs in (headline.tune, headline.val))
+    low, high = shares_apart((tune, num_tune), (val, num_val), level)
     evidence = {"tune": tune, "val": val, "difference": val - tune, "low": low, "high": high}
     return [] if low <= 0 <= high else [alarm("protocol", "splits", evidence)]
+
+
+def _share(right: Right) -> tuple[float, int]:
+    return float(right.mean()), right.shape[1]
 
 
 def _convergence_alarms(panel: Json) -> list[Json]:

@@ -1,32 +1,33 @@
-"""Scores of each contender and of a pair: intervals, McNemar's test, generalisation gap, confusions."""
+"""Scores of each contender and of a pair: intervals, tests, generalisation gap, confusions."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import binomtest
 
 from headtohead.core.files import Json
-from headtohead.evaluation.intervals import Indices, Statistic, bootstrap_statistic
-from headtohead.evaluation.metrics import METRICS, Confusion, accuracy, confusion_matrix, f1, precision, recall
+from headtohead.evaluation.intervals import (
+    difference_interval,
+    f1_of,
+    mean_score,
+    recall_of,
+    score_interval,
+    score_row,
+    with_training_noise,
+)
+from headtohead.evaluation.metrics import METRICS, Confusion, accuracy, f1, precision, recall
 from headtohead.evaluation.predictions import Predictions
+from headtohead.evaluation.verdicts import Right, accuracy_difference
 
 
-def mean_over_seeds(runs: list[Predictions], metric: Callable[[Confusion], float]) -> Statistic:
-    """A function that gives the metric on the images `indices`, averaged over the runs.
+def rights(runs: Sequence[Predictions]) -> Right:
+    """(S, N) whether each run classifies each image right.
 
-    >>> y = np.array([0, 0, 1, 1])
-    >>> run = Predictions(y, y, np.eye(2)[[0, 0, 1, 0]], ("cat", "dog"))
-    >>> mean_over_seeds([run], accuracy)(np.array([2, 3]))
-    0.5
+    >>> y = np.array([0, 1])
+    >>> rights([Predictions(y, y, np.eye(2)[[0, 0]], ("cat", "dog"))]).tolist()
+    [[True, False]]
     """
-    labels, num_classes = runs[0].labels, len(runs[0].classes)
-    predicted = [run.predicted for run in runs]
-
-    def statistic(indices: Indices) -> float:
-        confusions = [confusion_matrix(labels[indices], p[indices], num_classes) for p in predicted]
-        return float(np.mean([metric(confusion) for confusion in confusions]))
-
-    return statistic
+    return np.stack([run.right for run in runs])
 
 
 def same_images(groups: list[list[Predictions]]) -> None:
@@ -42,44 +43,72 @@ def same_images(groups: list[list[Predictions]]) -> None:
         assert run.classes == first.classes
 
 
-def scores(runs: list[Predictions], confidence: float, resamples: int) -> Json:
-    """Every metric of one contender: per seed, mean, spread, interval; scores per class; most confused pairs.
+def scores(runs: list[Predictions], confidence: float) -> Json:
+    """Every metric of one contender, scores per class, and confusions; all in images, means over the runs (seeds).
+
+    - a metric: `mean`, `low`, `high`, `method`, `per_seed`, `sd` over the seeds, and `with_training_noise`: the
+      interval if other seeds were drawn too (None for one seed);
+    - `per_class`: `precision`, `recall`, `f1`, `support`, and the intervals `recall_low`, `recall_high`, `f1_low`,
+      `f1_high` (None for a class without images);
+    - `confusion`: (C, C) images, rows are true classes; `most_confused`: its largest cells off the diagonal.
 
     >>> y = np.array([0, 0, 1, 1])
-    >>> result = scores([Predictions(y, y, np.eye(2)[[0, 0, 1, 0]], ("cat", "dog"))], 0.95, 100)
+    >>> result = scores([Predictions(y, y, np.eye(2)[[0, 0, 1, 0]], ("cat", "dog"))], 0.95)
     >>> result["accuracy"]["mean"], result["per_class"]["dog"]["recall"], result["confusion"]
-    (0.75, 0.5, [[2, 0], [1, 1]])
+    (0.75, 0.5, [[2.0, 0.0], [1.0, 1.0]])
     """
-    n, classes = len(runs[0].labels), runs[0].classes
-    confusions = [run.confusion for run in runs]
+    classes, confusions = runs[0].classes, [run.confusion for run in runs]
     result: Json = {}
     for name, metric in METRICS.items():
-        values = [metric(confusion) for confusion in confusions]
-        row = bootstrap_statistic(mean_over_seeds(runs, metric), n, confidence, resamples)
-        sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        result[name] = {"per_seed": values, "mean": row.pop("mean"), "sd": sd} | row
-    by_class = {"precision": precision, "recall": recall, "f1": f1}
-    per_seed = {name: [metric(confusion) for confusion in confusions] for name, metric in by_class.items()}
-    result["per_class"] = {
-        name: {metric: float(np.mean([values[k] for values in seeds])) for metric, seeds in per_seed.items()}
-        | {"support": int((runs[0].labels == k).sum())}
-        for k, name in enumerate(classes)
+        per_seed = [metric(confusion) for confusion in confusions]
+        row: Json = {"per_seed": per_seed} | score_row(runs, name, confidence)
+        row["sd"] = float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else None
+        result[name] = row | {"with_training_noise": with_training_noise(row, [per_seed], confidence)}
+    result["per_class"] = {name: class_scores(runs, k, confidence) for k, name in enumerate(classes)}
+    mean = np.mean(confusions, axis=0)
+    return result | {"confusion": mean.tolist(), "most_confused": most_confused(mean, classes)}
+
+
+def class_scores(runs: list[Predictions], cls: int, confidence: float) -> Json:
+    """Precision, recall and F1 of a class, means over the runs, and intervals of the last two.
+
+    >>> y = np.array([0, 0, 1, 1])
+    >>> row = class_scores([Predictions(y, y, np.eye(2)[[0, 0, 1, 0]], ("cat", "dog"))], 1, 0.95)
+    >>> row["recall"], round(row["recall_low"], 2), round(row["recall_high"], 2)
+    (0.5, 0.08, 0.92)
+    """
+    row: Json = {
+        name: float(np.mean([score(run.confusion)[cls] for run in runs]))
+        for name, score in (("precision", precision), ("recall", recall), ("f1", f1))
     }
-    pooled = np.sum(confusions, axis=0)
-    return result | {"confusion": pooled.tolist(), "most_confused": most_confused(pooled, classes)}
+    row["support"] = int((runs[0].labels == cls).sum())
+    for name, estimate in (("recall", recall_of), ("f1", f1_of)):
+        low, high = score_interval(*estimate(runs, cls), confidence) if row["support"] else (None, None)
+        row |= {f"{name}_low": low, f"{name}_high": high}
+    return row
+
+
+def without_intervals(result: Json) -> Json:
+    """`scores` of a contender that always names one class: they follow from the class counts, and nothing is uncertain.
+
+    >>> without_intervals({"accuracy": {"mean": 0.1, "low": 0.05, "high": 0.2}})
+    {'accuracy': {'mean': 0.1, 'low': None, 'high': None, 'method': None, 'with_training_noise': None}}
+    """
+    nothing = dict.fromkeys(("low", "high", "method", "with_training_noise"))
+    return {key: value | nothing if key in METRICS else value for key, value in result.items()}
 
 
 def most_confused(confusion: Confusion, classes: tuple[str, ...], count: int = 5) -> list[Json]:
     """The largest cells off the diagonal, at most `count`; ties in the order of the table.
 
     >>> most_confused(np.array([[4, 0], [2, 1]]), ("cat", "dog"))
-    [{'true': 'dog', 'predicted': 'cat', 'count': 2, 'of': 3}]
+    [{'true': 'dog', 'predicted': 'cat', 'count': 2.0, 'of': 3}]
     """
     off = confusion - np.diag(np.diag(confusion))
     order = np.argsort(-off, axis=None, kind="stable")[:count]
     cells = [np.unravel_index(flat, off.shape) for flat in order]
     return [
-        {"true": classes[i], "predicted": classes[j], "count": int(off[i, j]), "of": int(confusion[i].sum())}
+        {"true": classes[i], "predicted": classes[j], "count": float(off[i, j]), "of": round(float(confusion[i].sum()))}
         for i, j in cells
         if off[i, j] > 0
     ]
@@ -103,20 +132,28 @@ def mcnemar(a: Predictions, b: Predictions) -> Json:
     }
 
 
-def difference(first: list[Predictions], second: list[Predictions], confidence: float, resamples: int) -> Json:
-    """Second minus first, for every metric, with a paired interval: both on the same resampled images.
+def difference(first: list[Predictions], second: list[Predictions], confidence: float) -> Json:
+    """Second minus first, for every metric, with the interval of pairs, `method`, and `with_training_noise`.
+
+    The row of the accuracy has the `p` of the sign-flip test, which its interval never contradicts.
 
     >>> y = np.zeros(6, int)
     >>> first, second = (Predictions(y, y, np.eye(2)[p], ("cat", "dog")) for p in (y, 1 - y))
-    >>> difference([first], [second], 0.95, 100)["accuracy"]
-    {'mean': -1.0, 'low': -1.0, 'high': -1.0}
+    >>> row = difference([first], [second], 0.95)["accuracy"]
+    >>> row["mean"], round(row["p"], 5), row["high"] < 0
+    (-1.0, 0.03125, True)
     """
-
-    def row(metric: Callable[[Confusion], float]) -> Json:
-        a, b = mean_over_seeds(first, metric), mean_over_seeds(second, metric)
-        return bootstrap_statistic(lambda indices: b(indices) - a(indices), len(first[0].labels), confidence, resamples)
-
-    return {name: row(metric) for name, metric in METRICS.items()}
+    labels, rows = first[0].labels, {}
+    for name, metric in METRICS.items():
+        if name == "accuracy":
+            row = accuracy_difference(rights(first), rights(second), labels, confidence)
+        else:
+            a, b = mean_score(first, name), mean_score(second, name)
+            low, high = difference_interval(a, b, labels, confidence)
+            row = {"mean": b.value - a.value, "low": low, "high": high, "method": "bonett-price"}
+        per_seed = [[metric(run.confusion) for run in runs] for runs in (first, second)]
+        rows[name] = row | {"with_training_noise": with_training_noise(row, per_seed, confidence, least=-1.0)}
+    return rows
 
 
 def generalisation(train: list[Predictions], val: list[Predictions]) -> Json:

@@ -69,7 +69,7 @@ def labels_needed(
         high = np.quantile(sample, (1 + confidence) / 2, method="higher")
         rows.append(
             {"labels": float(size), "leader": leader, "follower": follower, "goal": float(means[leader][n])}
-            | {"needed": _finite(needed[0]), "low": _finite(low), "high": _finite(high)}
+            | {"needed": _finite(needed[0]), "low": _finite(min(low, needed[0])), "high": _finite(max(high, needed[0]))}
             | {"reached": float(np.isfinite(sample).mean())}
         )
     return rows

@@ -4,9 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headtohead.core.files import Json
-from headtohead.evaluation.compare import mean_over_seeds
-from headtohead.evaluation.intervals import Indices, Statistic, bootstrap_statistic
-from headtohead.evaluation.metrics import METRICS
+from headtohead.evaluation.intervals import bootstrap_statistic, score_row
+from headtohead.evaluation.metrics import METRICS, Floats, confusion_matrix
 from headtohead.evaluation.predictions import Predictions
 
 
@@ -24,23 +23,30 @@ def with_and_without(
     >>> {name: row["mean"] for name, row in result["contenders"]["cnn"]["accuracy"].items()}
     {'all': 0.75, 'without': 0.5, 'difference': 0.25}
     """
-    clean = np.flatnonzero(~leaked)
 
-    def rows(score: Statistic) -> Json:
-        def difference(chosen: Indices) -> float:
-            kept = chosen[~leaked[chosen]]
+    def rows(runs: list[Predictions], metric: str) -> Json:
+        labels, num_classes = runs[0].labels, len(runs[0].classes)
+        kept = [run.only(~leaked) for run in runs]
+
+        def score(weights: Floats) -> float:
+            confusions = [confusion_matrix(labels, run.predicted, num_classes, weights) for run in runs]
+            return float(np.mean([METRICS[metric](confusion) for confusion in confusions]))
+
+        def difference(weights: Floats) -> float:
+            clean = weights * ~leaked
             # A resample without a clean image says nothing about the difference.
-            return score(chosen) - score(kept) if len(kept) else 0.0
+            return score(weights) - score(clean) if clean.any() else 0.0
 
         return {
-            "all": bootstrap_statistic(score, len(leaked), confidence, resamples),
-            "without": bootstrap_statistic(lambda chosen: score(clean[chosen]), len(clean), confidence, resamples),
-            "difference": bootstrap_statistic(difference, len(leaked), confidence, resamples),
+            "all": score_row(runs, metric, confidence),
+            "without": score_row(kept, metric, confidence),
+            "difference": bootstrap_statistic(difference, labels, confidence, resamples),
         }
 
+    num_clean = int((~leaked).sum())
     scores = {
-        name: {metric: rows(mean_over_seeds(runs, function)) for metric, function in METRICS.items()}
+        name: {metric: rows(runs, metric) for metric in METRICS}
         for name, runs in contenders.items()
-        if 0 < len(clean) < len(leaked)
+        if 0 < num_clean < len(leaked)
     }
-    return {"num_leaked": len(leaked) - len(clean), "num_clean": len(clean), "contenders": scores}
+    return {"num_leaked": len(leaked) - num_clean, "num_clean": num_clean, "contenders": scores}

@@ -47,6 +47,10 @@ class Predictions:
         """(C, C) counts; rows are true classes."""
         return confusion_matrix(self.labels, self.predicted, len(self.classes))
 
+    def only(self, chosen: NDArray[np.bool_]) -> "Predictions":
+        """The same for the images that are `chosen` (N,)."""
+        return Predictions(self.files[chosen], self.labels[chosen], self.probabilities[chosen], self.classes)
+
 
 def save_predictions(path: Path, index: Index, split: str, probabilities: NDArray[Any]) -> None:
     """Write one model's predictions (N, C) for `index.of(split)`, in its order.

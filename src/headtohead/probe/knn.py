@@ -9,11 +9,22 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from headtohead.probe.solver import Arrays, Fit, Floats, Labels, Task, choose, edge, hits, squared_error
+from headtohead.probe.solver import (
+    Arrays,
+    Fit,
+    Floats,
+    Labels,
+    Task,
+    choose,
+    compared,
+    cross_fit,
+    edge,
+    hits,
+    squared_errors,
+)
 
 NEIGHBOURS = (1, 2, 5, 10, 20, 50, 100)
 TEMPERATURE = 0.07
-MAX_QUERIES = 5000  # evenly spaced rows of `tune` on which k is chosen: otherwise the time would grow with the square
 QUERY_CHUNK, TRAIN_CHUNK = 1024, 16_384  # (1024, 16384) similarities at a time: 64 MB
 
 
@@ -50,23 +61,25 @@ def votes(similarities: torch.Tensor, labels: torch.Tensor, num_classes: int) ->
 
 def fit_knn(task: Task) -> Fit:
     """Choose k on `tune` by the squared error of the shares of the votes."""
-    stride = -(-len(task.tune) // MAX_QUERIES)
-    x, y = task.tune[::stride], task.y_tune[::stride]
+    x, y = compared(task.tune), compared(torch.from_numpy(task.y_tune)).numpy()
     counts = [k for k in NEIGHBOURS if k <= len(task.plain)]
     labels = torch.from_numpy(task.y_train).to(x.device)
     shares: dict[int, list[Floats]] = {k: [] for k in counts}
     for similarities, indices in nearest(x, task.plain, task.shift, task.scale, counts[-1]):
         for k in counts:
             shares[k].append(votes(similarities[:, :k], labels[indices[:, :k]], task.num_classes))
-    table = []
+    table, losses, predicted = [], [], []
     for k in counts:
         p = np.concatenate(shares[k])
-        table.append({"k": k, "tune_loss": squared_error(p, y), "tune_accuracy": hits(p, y)})
+        losses.append(squared_errors(p, y))
+        predicted.append(p.argmax(1))
+        table.append({"k": k, "tune_loss": float(losses[-1].mean()), "tune_accuracy": hits(p, y)})
     best = choose(table)
     arrays = {"k": np.array([best["k"]]), "classes": np.array([task.num_classes])}
     arrays |= {"shift": task.shift, "scale": task.scale}
     # One neighbour is the natural end of k, not an edge of the grid.
-    return Fit(table, best, edge(table, "k") if best["k"] > 1 else [], arrays)
+    right = cross_fit(table, losses, predicted, y)
+    return Fit(table, best, edge(table, "k") if best["k"] > 1 else [], arrays, right)
 
 
 def predict_knn(arrays: Arrays, x: torch.Tensor, train: torch.Tensor, y: Labels) -> Floats:

@@ -15,7 +15,20 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from headtohead.core.files import Json
-from headtohead.probe.solver import Arrays, Fit, Floats, Labels, Task, choose, chunks, edge, hits, squared_error
+from headtohead.probe.solver import (
+    Arrays,
+    Fit,
+    Floats,
+    Labels,
+    Task,
+    choose,
+    chunks,
+    compared,
+    cross_fit,
+    edge,
+    hits,
+    squared_errors,
+)
 
 # Strength divided by the mean variance of a feature, from strong to weak: each fit starts from the one before.
 LOGREG_PATH = tuple(10 ** (half / 2) for half in range(2, -17, -1))
@@ -107,7 +120,7 @@ def fit_logreg(task: Task) -> Fit:
     """Multinomial logistic regression for every strength of the path, each fit started from the previous optimum."""
     basis = Basis.of(task)
     w, b = np.zeros((task.num_classes, len(basis.mean))), np.zeros(task.num_classes)
-    table, heads, initial_norm = [], [], 0.0
+    table, heads, losses_of, predicted, initial_norm = [], [], [], [], 0.0
     for relative in LOGREG_PATH:
         loss = LogisticLoss(task, basis, strength := relative * basis.mean_variance)
         if not initial_norm:
@@ -125,8 +138,10 @@ def fit_logreg(task: Task) -> Fit:
         w, b = loss.head(result.x)
         head = basis.to_raw(w, b)
         logits = np.concatenate([x @ head[0].T + head[1] for x in chunks(task.tune)])
-        tune_loss = float(-log_softmax(logits, axis=1)[np.arange(len(logits)), task.y_tune].mean())
-        row = {"strength": strength, "C": 1 / (len(task.y_train) * strength), "tune_loss": tune_loss}
+        tune_losses = -log_softmax(logits, axis=1)[np.arange(len(logits)), task.y_tune]
+        losses_of.append(tune_losses)
+        predicted.append(logits.argmax(1))
+        row = {"strength": strength, "C": 1 / (len(task.y_train) * strength), "tune_loss": float(tune_losses.mean())}
         row |= {"tune_accuracy": hits(logits, task.y_tune), "iterations": int(result.nit)}
         row |= {"gradient_norm": loss.norm / initial_norm, "converged": loss.norm <= goal}
         table.append(row)
@@ -134,14 +149,18 @@ def fit_logreg(task: Task) -> Fit:
         losses = [row["tune_loss"] for row in table[-PATIENCE - 1 :]]
         if len(losses) > PATIENCE and all(a < b for a, b in pairwise(losses)):
             break
-    return best_fit(table, heads)
+    return best_fit(task, table, heads, losses_of, predicted)
 
 
-def best_fit(table: list[Json], heads: list[tuple[Floats, Floats]]) -> Fit:
-    """The head of the best row of a path."""
+def best_fit(
+    task: Task, table: list[Json], heads: list[tuple[Floats, Floats]], losses: list[Floats], predicted: list[Labels]
+) -> Fit:
+    """The head of the best row of a path; `losses` and `predicted` are (n,) on `tune`, for each row."""
     best = choose(table)
     weight, bias = heads[table.index(best)]
-    return Fit(table, best, edge(table, "strength"), {"weight": weight, "bias": bias})
+    rows = compared(torch.arange(len(task.y_tune))).numpy()
+    right = cross_fit(table, [row[rows] for row in losses], [row[rows] for row in predicted], task.y_tune[rows])
+    return Fit(table, best, edge(table, "strength"), {"weight": weight, "bias": bias}, right)
 
 
 def fit_ridge(task: Task) -> Fit:
@@ -153,15 +172,17 @@ def fit_ridge(task: Task) -> Fit:
     share = moments.counts / moments.counts.sum()
     # (C, D): mean over the images of one-hot label times centred features along the axes.
     products = basis.gradient(moments.class_sums / moments.counts.sum(), share)
-    table, heads = [], []
+    table, heads, losses, predicted = [], [], [], []
     for relative in RIDGE_PATH:
         strength = relative * basis.mean_variance
         head = basis.to_raw(products / (basis.variances + strength), share)
         p = np.concatenate([to_probabilities(x @ head[0].T + head[1]) for x in chunks(task.tune)])
         row = {"strength": strength, "alpha": len(task.y_train) * strength}
-        table.append(row | {"tune_loss": squared_error(p, task.y_tune), "tune_accuracy": hits(p, task.y_tune)})
+        losses.append(squared_errors(p, task.y_tune))
+        predicted.append(p.argmax(1))
+        table.append(row | {"tune_loss": float(losses[-1].mean()), "tune_accuracy": hits(p, task.y_tune)})
         heads.append(head)
-    return best_fit(table, heads)
+    return best_fit(task, table, heads, losses, predicted)
 
 
 def to_probabilities(scores: Floats) -> Floats:

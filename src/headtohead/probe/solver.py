@@ -1,6 +1,6 @@
 """Input and output of the solvers: the data a head is fitted to and chosen on, and the fitted head."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Arrays = dict[str, NDArray[Any]]
 
+FOLDS = 5  # of `tune`, where heads are compared
+MAX_COMPARED = 5000  # images of `tune` on which they are, and on which k is chosen: its time grows with the square
 CHUNK = 2048  # rows of features in float64 at a time: they fit the cache, and memory does not grow with the images
 
 
@@ -92,11 +94,44 @@ class Fit:
     best: Json  # the chosen row
     at_edge: list[str]  # the hyper-parameters whose chosen value is the first or last of the grid
     arrays: Arrays  # the head's parameters
+    tune_right: NDArray[np.bool_]  # (n,) whether each image of `compared(tune)` is classified right, cross-fitted
 
 
 def choose(table: list[Json]) -> Json:
     """The row with the lowest loss on `tune` among the converged ones, or among all if none has converged."""
     return min(table, key=lambda row: (not row.get("converged", True), row["tune_loss"]))
+
+
+def compared(tune: torch.Tensor) -> torch.Tensor:
+    """The rows of `tune` (n, ...) on which heads are compared: all, or at most `MAX_COMPARED` evenly spaced ones.
+
+    >>> compared(torch.zeros(10_001, 2)).shape
+    torch.Size([3334, 2])
+    """
+    return tune[:: -(-len(tune) // MAX_COMPARED)]
+
+
+def cross_fit(
+    table: list[Json], losses: Sequence[Floats], predicted: Sequence[NDArray[Any]], y: Labels
+) -> NDArray[np.bool_]:
+    """Whether each image of `tune` is classified right by the row of the table that is chosen on the *other* images.
+
+    The images are dealt out to `FOLDS` folds, class by class. `losses` and `predicted` are (n,) for each row: an image
+    then never takes part in the choice of the head that is scored on it, and no head is fitted again, as none is
+    fitted to `tune`.
+
+    >>> losses, predicted = [np.array([0.0, 0.0, 9.0])] * 2, [np.array([0, 0, 1]), np.array([1, 1, 1])]
+    >>> cross_fit([{}, {}], losses, predicted, np.array([0, 0, 1])).tolist()
+    [True, True, True]
+    """
+    fold, right = np.empty(len(y), int), np.zeros(len(y), bool)
+    fold[np.argsort(y, kind="stable")] = np.arange(len(y)) % FOLDS
+    for number in range(min(FOLDS, len(y))):
+        own = fold == number
+        others = ~own if len(y) > 1 else own
+        rows = [row | {"tune_loss": float(loss[others].mean())} for row, loss in zip(table, losses, strict=True)]
+        right[own] = (predicted[rows.index(choose(rows))] == y)[own]
+    return right
 
 
 def edge(table: list[Json], key: str) -> list[str]:
@@ -105,9 +140,10 @@ def edge(table: list[Json], key: str) -> list[str]:
     return [key] if len(values) > 2 and choose(table)[key] in (min(values), max(values)) else []
 
 
-def squared_error(probabilities: Floats, y: Labels) -> float:
-    """Brier score: mean squared distance of the rows (n, C) to the one-hot labels y (n,)."""
-    return float(((probabilities - np.eye(probabilities.shape[1])[y]) ** 2).sum(1).mean())
+def squared_errors(probabilities: Floats, y: Labels) -> Floats:
+    """(n,) squared distances of the rows (n, C) to the one-hot labels y (n,); their mean is the Brier score."""
+    distances: Floats = ((probabilities - np.eye(probabilities.shape[1])[y]) ** 2).sum(1)
+    return distances
 
 
 def hits(scores: Floats, y: Labels) -> float:

@@ -64,7 +64,7 @@ def page(content: Json, say: Say) -> str:
         f"The linear probe on {esc(content['backbone'])} and the data {esc(content['data'])}, with nothing changed but the mean "
         "and standard deviation by which pixels are normalised on their way into the frozen backbone, in training and in "
         "use alike. Plain views, the same split, sweep on `tune` and seeds for all. Means over "
-        f"{len(content['seeds'])} seeds on {content['num_val']} `val` images; in brackets {pct(content['confidence'])} bootstrap "
+        f"{len(content['seeds'])} seeds on {content['num_val']} `val` images; in brackets {pct(content['confidence'])} "
         "intervals; differences are paired.",
         f"Линейная голова на {esc(content['backbone'])}, данные {esc(content['data'])}; меняются только среднее и СКО, которыми "
         "пиксели нормализуются перед замороженной основой, одинаково при обучении и применении. Виды без аугментации, одно "

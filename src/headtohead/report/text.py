@@ -75,11 +75,13 @@ def pct(share: float) -> str:
 
 
 def pct_interval(row: Json) -> str:
-    """A share in per cent with its interval.
+    """A share in per cent with its interval, if it has one.
 
     >>> pct_interval({"mean": 0.5, "low": 0.45, "high": 0.55})
     '50.0 % [45.0, 55.0]'
     """
+    if row["low"] is None:
+        return pct(row["mean"])
     return f"{pct(row['mean'])} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
 
 

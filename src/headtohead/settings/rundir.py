@@ -14,7 +14,7 @@ from headtohead.core.files import Json, read_json, write_json, write_text
 from headtohead.settings.schema import Settings
 from headtohead.settings.toml import differing, parse, read_toml, to_toml
 
-FORMAT = 3  # format of the run folder, kept in `data.json`; raise it when files change their names or contents
+FORMAT = 4  # format of the run folder, kept in `data.json`; raise it when files change their names or contents
 
 Log = list[Json]  # one entry for each epoch of a training
 
@@ -92,6 +92,10 @@ class RunDir:
     def panel_heads(self, contender: str) -> Path:
         """The arrays of every head of the panel."""
         return self.path / contender / "panel.npz"
+
+    def panel_tune(self, contender: str) -> Path:
+        """Whether each head of the panel classifies each image of `tune` right, cross-fitted; with the file names."""
+        return self.path / contender / "panel-tune.npz"
 
     def panel_predictions(self, contender: str) -> Path:
         """Predictions of the heads of the panel for `val`."""

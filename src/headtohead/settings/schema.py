@@ -184,9 +184,11 @@ class Evaluation(Strict):
     """The confidence intervals of the reported numbers."""
 
     confidence: Annotated[float, Interval(ge=0.5, lt=1)] = 0.95
-    """Level of the bootstrap intervals."""
+    """Level of the intervals and tests."""
+    margin: Annotated[float, Interval(gt=0, lt=1)] = 0.03
+    """Two accuracies are called the same if they are shown to differ by less."""
     resamples: Annotated[int, Interval(ge=100, le=10_000_000)] = 2000
-    """Bootstrap resamples of the `val` images."""
+    """Bootstrap resamples of the label budget and of the scores without leaks."""
 
 
 @dataclass(frozen=True)

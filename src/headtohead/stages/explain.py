@@ -74,21 +74,21 @@ def predict_variant(job: Job, backbone: Backbone, variant: str) -> list[Predicti
 
 def explain_normalisation(job: Job) -> Path:
     """Write `normalisation.json`: the scores of every variant, and their paired difference to the right one."""
-    backbone, evaluation = job.backbone(), job.settings.evaluation
+    backbone = job.backbone()
     variants = {
         name: (preprocess, predict_variant(job, dataclasses.replace(backbone, preprocess=preprocess), name))
         for name, preprocess in statistics(backbone.preprocess).items()
     }
     right = variants[RIGHT][1]
     same_images([runs for _, runs in variants.values()])
-    level, resamples = evaluation.confidence, evaluation.resamples
+    level = job.settings.evaluation.confidence
     rows: list[dict[str, Any]] = []
     for name, (preprocess, runs) in variants.items():
-        result = scores(runs, level, resamples)
+        result = scores(runs, level)
         row: dict[str, Any] = {"name": name, "mean": preprocess.mean, "std": preprocess.std}
         row |= {metric: result[metric] for metric in ("accuracy", "macro_f1")}
-        rows.append(row if name == RIGHT else row | {"cost": difference(runs, right, level, resamples)})
+        rows.append(row if name == RIGHT else row | {"cost": difference(runs, right, level)})
     header = {"data": job.name, "backbone": backbone.weights.name, "num_val": len(job.index.of("val"))}
-    header |= {"seeds": list(job.settings.seeds), "confidence": level, "resamples": resamples}
+    header |= {"seeds": list(job.settings.seeds), "confidence": level}
     write_json(job.run.normalisation, header | {"variants": rows})
     return job.run.normalisation

@@ -32,6 +32,6 @@ def untrained(job: Job) -> None:
         [load_predictions(headline(name, seed).predictions("val")) for seed in settings.seeds]
         for name in ("probe", NAME)
     )
-    level, resamples = settings.evaluation.confidence, settings.evaluation.resamples
-    result = {"scores": scores(random, level, resamples), "difference": difference(random, probe, level, resamples)}
+    level = settings.evaluation.confidence
+    result = {"scores": scores(random, level), "difference": difference(random, probe, level)}
     write_json(run.untrained, result)
