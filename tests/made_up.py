@@ -12,13 +12,20 @@ def row(mean: float, half: float = 0.05) -> dict[str, Any]:
     return {"mean": mean, "low": mean - half, "high": mean + half, "sd": 0.012, "per_seed": [mean, mean]}
 
 
+def difference_row(low: float, high: float) -> dict[str, Any]:
+    """A paired difference with its interval."""
+    noisy = {"low": low - 0.01, "high": high + 0.01}
+    return {"mean": (low + high) / 2, "low": low, "high": high, "p": 0.00002, "with_training_noise": noisy}
+
+
 def contender(accuracy: float, train: float, best_epoch: int, epochs: int) -> dict[str, Any]:
     """The scores of a trained contender with two classes and two seeds."""
-    of_class = {"precision": 0.8, "recall": 0.75, "f1": 0.77, "support": 27}
+    of_class = {"precision": 0.8, "recall": 0.75, "f1": 0.77, "f1_low": 0.6, "f1_high": 0.88, "support": 27}
     training = {"best_epoch": best_epoch, "num_epochs": epochs, "tune_accuracy": accuracy, "seconds": 30.0}
     return {
         "accuracy": row(accuracy),
         "macro_f1": row(accuracy - 0.01),
+        "above_pixels": {"accuracy": row(accuracy - 0.31)},
         "per_class": {"cat": of_class, "dog": of_class | {"f1": 0.9}},
         "most_confused": [{"true": "cat", "predicted": "dog", "count": 6.0, "of": 27}],
         "trainings": [training, training],
@@ -52,9 +59,19 @@ def results(difference: tuple[float, float] = (0.13, 0.24), **changes: Any) -> R
             "majority": {"accuracy": {"mean": 0.1, "low": None, "high": None}},
             "pixels": {"accuracy": row(0.31)},
         },
-        "floor": {"cnn": row(0.39), "probe": row(0.57)},
         "pair": {
-            "difference": {"accuracy": {"mean": middle, "low": low, "high": high}},
+            "difference": {"accuracy": difference_row(low, high)},
+            "verdict": {
+                "winner": "probe" if low > 0 else "cnn" if high < 0 else "tie",
+                "detectable": {"difference": 0.06, "power": 0.8},
+                "equivalence": {
+                    "margin": 0.03,
+                    "confidence": 0.9,
+                    "low": low,
+                    "high": high,
+                    "same": abs(low) < 0.03 > high,
+                },
+            },
             "mcnemar": {"0": {"only_first": 20, "only_second": 63}, "1": {"only_first": 14, "only_second": 71}},
         },
         "searches": {"cnn": search, "probe": grid},
@@ -103,5 +120,6 @@ def results(difference: tuple[float, float] = (0.13, 0.24), **changes: Any) -> R
         untrained={"difference": {"accuracy": row(0.664)}},
         budget=None,
         splits=None,
+        suspects=None,
     )
     return replace(made_up, **changes)

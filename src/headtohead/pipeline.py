@@ -45,7 +45,7 @@ def report(job: Job) -> None:
     write_reports(job.run)
     if not job.settings.quick:
         more = "The label budget follows; this report will be completed."
-        say("\n".join([*answer(read_results(job.run), job.run), more]))
+        say(f"{answer(read_results(job.run), job.run)}\n{more}")
 
 
 def finish(job: Job) -> None:

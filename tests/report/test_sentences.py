@@ -46,8 +46,10 @@ def with_cnn(**changes: Any) -> Results:
 
 
 def with_floor(low: float) -> Results:
-    d = {"mean": 0.02, "low": low, "high": 0.05}
-    return made_up.results(comparison={"floor": {"cnn": d, "probe": d}})
+    r = made_up.results()
+    for name in cases.PAIR:
+        r.contender(name)["above_pixels"] = {"accuracy": {"mean": 0.02, "low": low, "high": 0.05}}
+    return r
 
 
 def with_bottleneck(part: str) -> Results:
@@ -106,10 +108,10 @@ def sayings() -> list[tuple[str, str, tuple[Any, ...]]]:
     fixed = made_up.results(comparison={"searches": r.comparison["searches"] | {"cnn": search}})
     perfect = with_cnn(most_confused=[])
     duplicates = {"duplicates": {"pairs": [PAIR], "leaked": ["x"]}}
-    panel = {"reference": ROW | {"name": "logreg-cls-raw"}, "level": 0.997, "tests": 16, "agrees": True}
+    panel = {"reference": ROW | {"name": "logreg-cls-raw"}, "level": 0.997, "tests": 16, "num_tune": 220, "bound": 0.02}
     difference = made_up.row(0.18) | {"per_split": [0.1, -0.1]}
     splits = {"differences": {"probe minus cnn": {"accuracy": difference}}, "splits": 2, "confidence": 0.95}
-    answer = [("headline", (one, cases.leader(one))) for one in (ahead, behind, tie)]
+    answer = [("headline", (one, cases.leader(one))) for one in (ahead, behind, tie, close)]
     answer += [("scores", (r,)), ("checks", (r,))]
     answer += [
         (step.name, (step.values,)) for one in (ahead, behind, tie, close, small_probe) for step in cases.steps(one)
@@ -143,7 +145,7 @@ def sayings() -> list[tuple[str, str, tuple[Any, ...]]]:
         *(("intervals", (r,)), ("refit", (r,)), ("splits", (splits,))),
         *(("protocol", (one,)) for one in (r, replace(r, settings=Settings(quick=True)))),
         *(("frozen", (proof,)) for proof in (PROOF, PROOF | {"hash_after": "0000"})),
-        *(("panel", (panel | {"agrees": agrees},)) for agrees in (True, False)),
+        *(("panel", (panel | {"verdict": verdict},)) for verdict in ("worse", "better", "close", "open")),
         *(("search", (one,)) for one in (r, fixed)),
         *(("recipe", (RECIPE | {"pooling": pooling, "flip": pooling > 1},)) for pooling in (4, 1)),
         ("head", ({"optimizer": "sgd", "learning_rate": 0.002, "weight_decay": 0.0},)),

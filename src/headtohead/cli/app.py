@@ -90,7 +90,7 @@ def show_answer(run: RunDir) -> None:
     from headtohead.report.answer import answer
     from headtohead.report.results import read_results
 
-    say("\n".join(answer(read_results(run), run, read_json(run.finished)["seconds"])))
+    say(answer(read_results(run), run, read_json(run.finished)["seconds"]))
 
 
 def stage_command(name: str, upto: str) -> Callable[..., None]:

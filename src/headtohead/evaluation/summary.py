@@ -112,7 +112,9 @@ def summarise_run(run: RunDir, settings: Settings) -> Json:
         else None,
         "searches": {name: read_json(run.search(name)) for name in contenders},
         "further_pairs": [paired("probe", name) for name in contenders[2:]],
-        "leaks": with_and_without(val | {"pixels": baselines["pixels"]}, is_leaked, level, settings.evaluation.resamples),
+        "leaks": with_and_without(
+            val | {"pixels": baselines["pixels"]}, is_leaked, level, settings.evaluation.resamples
+        ),
         "panel": {
             name: _panel_agreement(run, name, seeds, before[name], level, margin)
             for name in contenders

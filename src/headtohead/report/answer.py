@@ -19,6 +19,6 @@ def answer(results: Results, run: RunDir, seconds: float | None = None) -> str:
         found=cautions(results),
         todo=steps(results)[0],
         seconds=seconds,
-        report=run.report("en"),
+        report=run.page,
         logs=shlex.quote(str(run.path)),
     )

@@ -9,7 +9,6 @@ from headtohead.report.results import Results, winner
 from headtohead.report.sources import derived
 
 PAIR = ("cnn", "probe")
-NEAR = 0.03  # accuracies of two models that differ by no more are as good as equal
 
 
 @dataclass(frozen=True)
@@ -21,22 +20,22 @@ class Case:
 
 
 def leader(r: Results) -> str:
-    """Who is ahead: `cnn`, `probe`, or `tie`."""
-    return winner(r.difference["accuracy"])
+    """Who is ahead: `cnn`, `probe`, `same` (shown to differ by less than the margin), or `tie`."""
+    verdict = r.comparison["pair"]["verdict"]
+    return "same" if verdict["winner"] == "tie" and verdict["equivalence"]["same"] else str(verdict["winner"])
 
 
 def next_step(r: Results) -> Case:
     """What to do if nothing speaks against the scores."""
-    d, n = r.difference["accuracy"], r.comparison["num_val"]
-    if leader(r) != "tie":
-        return Case(f"use_{leader(r)}", {"gap": d["mean"]})
-    # The bootstrap's interval is [0, 0] if both are right on the same images; the rule of three still allows 3 in n.
-    most = derived(max(-d["low"], d["high"], 3 / n), d["low"], d["high"], n)
-    if most > NEAR:
-        return Case("more_val", {"n": n, "most": most})
+    d, ahead = r.difference["accuracy"], leader(r)
+    if ahead in PAIR:
+        return Case(f"use_{ahead}", {"gap": d["mean"]})
+    if ahead == "tie":
+        return Case("more_val", {"n": r.comparison["num_val"], "most": max(-d["low"], d["high"], key=abs)})
     sizes = {name: r.cost["models"][model]["parameters"] for name, model in zip(PAIR, ("cnn", "vit"), strict=True)}
     small, large = sorted(sizes, key=lambda name: sizes[name])
-    return Case(f"{small}_is_enough", {"most": most, "small": sizes[small], "large": sizes[large]})
+    margin = r.comparison["pair"]["verdict"]["equivalence"]["margin"]
+    return Case(f"{small}_is_enough", {"margin": margin, "small": sizes[small], "large": sizes[large]})
 
 
 def cautions(r: Results) -> list[Case]:
@@ -82,12 +81,8 @@ def _stand_ins(r: Results) -> list[Case]:
 
 def _floor(r: Results) -> list[Case]:
     """Models that are not clearly better than a logistic regression on 8x8 pixels."""
-    pixels = r.contender("pixels")["accuracy"]
-    return [
-        Case("floor", {"who": name, "pixels": pixels["mean"]})
-        for name in PAIR
-        if r.contender(name)["accuracy"]["low"] <= pixels["high"]
-    ]
+    pixels = r.contender("pixels")["accuracy"]["mean"]
+    return [Case("floor", {"who": name, "pixels": pixels}) for name in PAIR if above_pixels(r, name)["low"] <= 0]
 
 
 def _alarms(r: Results) -> list[Case]:
@@ -196,7 +191,7 @@ def matches(budget: Json) -> list[Json]:
 
 def above_pixels(r: Results, name: str) -> Json:
     """The paired difference of `cnn` or `probe` to logistic regression on 8x8 pixels, with its interval."""
-    return r.comparison["floor"][name]
+    return r.contender(name)["above_pixels"]["accuracy"]
 
 
 def tune_accuracy(scores: Json) -> float:

@@ -61,6 +61,7 @@ def environment(output: Output) -> jinja2.Environment:
     env.filters |= {name: _number(output, write) for name, write in NUMBERS.items()}
     env.filters |= {
         "ci": lambda row: _interval(env.filters["bare_percent"], row),
+        "score_ci": lambda row: _interval(env.filters["score"], row),
         "points_ci": lambda row: _interval(env.filters["points"], row),
         "name": {"html": _html_name, "markdown": _markdown_name, "terminal": printable}[output],
         "code": {

@@ -121,7 +121,7 @@ def tiles(results: Results) -> Json:
 def uncertain(results: Results) -> float | None:
     """Half the width of the wider interval of the two, if it is more than three points."""
     half = max(cases.half_width(results.contender(name)["accuracy"]) for name in cases.PAIR)
-    return half if half > cases.NEAR else None
+    return half if half > results.settings.evaluation.margin else None
 
 
 def groups(shown: list[Error]) -> dict[tuple[str, str], list[Error]]:
