@@ -18,7 +18,7 @@ SHOWN_CLASSES = 20  # of a larger one, those with the most errors
 
 @dataclass(frozen=True)
 class Said:
-    """What the seeds of one model say about an image: the class of the largest mean probability, and that probability."""
+    """What one model says about an image: the class of the largest mean probability over its seeds, and that."""
 
     cls: str
     probability: Number
