@@ -157,15 +157,13 @@ def test_links_within_the_page_lead_somewhere_and_ids_are_unique(elements: Eleme
 
 
 def test_the_matrix_and_the_groups_are_those_of_the_predictions(run: RunDir, results: Results) -> None:
-    found = errors(run, results)
+    found, seeds = errors(run, results), len(results.comparison["seeds"])
     for name in ("cnn", "probe"):
-        counts = {
-            (c.true, c.predicted): c.count or 0 for row in matrices(results, shown_classes(results))[name] for c in row
-        }
-        for pair in {*counts}:
-            if pair[0] != pair[1]:
-                votes = sum(sum(error.said[name].seeds) for error in found if error.pair == pair)
-                assert votes == counts[pair]
+        support = {cls: row["support"] for cls, row in results.contender(name)["per_class"].items()}
+        for cell in (cell for row in matrices(results, shown_classes(results))[name] for cell in row):
+            if not cell.is_right:
+                votes = sum(sum(error.said[name].seeds) for error in found if error.pair == (cell.true, cell.predicted))
+                assert cell.share == pytest.approx(votes / (seeds * support[cell.true]))
     assert {error.wrong for error in found} == {"cnn", "probe", "both"}
     assert any(error.agree for error in found)
     assert not all(error.agree for error in found)
