@@ -30,7 +30,7 @@ def with_rows(**rows: tuple[float, float, float]) -> Predictions:
 def test_only_images_that_both_models_get_wrong_are_suspects() -> None:
     cnn = with_rows(a=(0.2, 0.7, 0.1), b=(0.1, 0.8, 0.1), d=(0.6, 0.1, 0.3))
     probe = with_rows(b=(0.3, 0.1, 0.6), c=(0.9, 0.05, 0.05), d=(0.9, 0.06, 0.04))
-    found = find_suspects({"val": {"cnn": [cnn], "probe": [probe]}}, 0.95, 100)["suspects"]
+    found = find_suspects({"val": {"cnn": [cnn], "probe": [probe]}}, 0.95)["suspects"]
     assert [row["file"] for row in found] == ["d", "b"]  # label probabilities 0.17 and 0.2
     assert [row["label_probability"] for row in found] == pytest.approx([0.17, 0.2])
     assert [row["agree"] for row in found] == [True, False]
@@ -42,7 +42,7 @@ def test_only_images_that_both_models_get_wrong_are_suspects() -> None:
 def test_the_mean_over_the_seeds_decides() -> None:
     # One seed of three is wrong, but surely: the mean is wrong too.
     seeds = [with_rows(a=(0.55, 0.45, 0.0)), with_rows(a=(0.55, 0.45, 0.0)), with_rows(a=(0.0, 1.0, 0.0))]
-    found = find_suspects({"val": {"cnn": seeds, "probe": seeds[2:]}}, 0.95, 100)["suspects"]
+    found = find_suspects({"val": {"cnn": seeds, "probe": seeds[2:]}}, 0.95)["suspects"]
     assert [row["seeds_wrong"] for row in found] == [{"cnn": 1, "probe": 1}]
     assert found[0]["of_label"]["cnn"] == pytest.approx(1.1 / 3)
 
@@ -50,18 +50,18 @@ def test_the_mean_over_the_seeds_decides() -> None:
 def test_all_splits_are_searched_and_only_val_is_scored_without_them() -> None:
     wrong, right = with_rows(a=(0.1, 0.9, 0.0)), with_rows()
     splits = {"val": {name: [wrong] for name in PAIR}, "tune": {"cnn": [wrong], "probe": [wrong]}}
-    found = find_suspects(splits, 0.95, 100)
+    found = find_suspects(splits, 0.95)
     assert [(row["file"], row["split"]) for row in found["suspects"]] == [("a", "val"), ("a", "tune")]
     assert found["set_aside"]["num_val"] == 3
     assert found["set_aside"]["contenders"]["probe"]["mean"] == 1.0
     assert found["set_aside"]["difference"]["mean"] == 0.0
     assert found["num_images"] == {"val": 4, "tune": 4}
-    assert find_suspects({"val": {name: [right] for name in PAIR}}, 0.95, 100)["suspects"] == []
+    assert find_suspects({"val": {name: [right] for name in PAIR}}, 0.95)["suspects"] == []
 
 
 def test_without_an_image_left_there_is_no_score() -> None:
     wrong = run(*[(0.0, 0.0, 1.0)] * 3, labels=np.array([0, 0, 1]))
-    assert find_suspects({"val": {name: [wrong] for name in PAIR}}, 0.95, 100)["set_aside"] is None
+    assert find_suspects({"val": {name: [wrong] for name in PAIR}}, 0.95)["set_aside"] is None
 
 
 def test_no_model_judges_an_image_that_it_was_trained_on(

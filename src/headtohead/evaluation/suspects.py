@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headtohead.core.files import Json
 from headtohead.evaluation.compare import difference, same_images, scores
@@ -23,10 +22,10 @@ def suspects_of_run(run: RunDir, settings: Settings) -> Json:
         split: {name: [load_predictions(of(name, s).predictions(split)) for s in settings.seeds] for name in PAIR}
         for split, of in folders.items()
     }
-    return find_suspects(splits, settings.evaluation.confidence, settings.evaluation.resamples)
+    return find_suspects(splits, settings.evaluation.confidence)
 
 
-def find_suspects(splits: Mapping[str, Runs], confidence: float, resamples: int) -> Json:
+def find_suspects(splits: Mapping[str, Runs], confidence: float) -> Json:
     """Suspects in `splits`, least probable label first, and the scores on `val` without those of `val`.
 
     A suspect is an image to which both CNN and probe, by their mean probabilities over the seeds, give another class
@@ -37,7 +36,7 @@ def find_suspects(splits: Mapping[str, Runs], confidence: float, resamples: int)
 
     >>> y = np.array([0, 0, 1])
     >>> run = Predictions(np.array(["a", "b", "c"]), y, np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]]), ("cat", "dog"))
-    >>> found = find_suspects({"val": {"cnn": [run], "probe": [run]}}, 0.95, 100)
+    >>> found = find_suspects({"val": {"cnn": [run], "probe": [run]}}, 0.95)
     >>> [(row["file"], row["label"], row["predicted"], row["agree"]) for row in found["suspects"]]
     [('b', 'cat', {'cnn': 'dog', 'probe': 'dog'}, True)]
     >>> found["set_aside"]["num_val"], found["set_aside"]["contenders"]["cnn"]["mean"]
@@ -48,7 +47,7 @@ def find_suspects(splits: Mapping[str, Runs], confidence: float, resamples: int)
     return {
         "num_images": {split: len(runs[PAIR[0]][0].labels) for split, runs in splits.items()},
         "suspects": suspects,
-        "set_aside": _set_aside(splits["val"], suspects, confidence, resamples),
+        "set_aside": _set_aside(splits["val"], suspects, confidence),
     }
 
 
@@ -76,20 +75,16 @@ def _of_split(split: str, runs: Runs) -> list[Json]:
     return rows
 
 
-def _set_aside(val: Runs, suspects: list[Json], confidence: float, resamples: int) -> Json | None:
+def _set_aside(val: Runs, suspects: list[Json], confidence: float) -> Json | None:
     """Accuracy of both models, and the paired difference, on `val` without its suspects; None if none is left."""
     aside = [row["file"] for row in suspects if row["split"] == "val"]
-    kept = np.flatnonzero(~np.isin(val[PAIR[0]][0].files, np.array(aside, dtype=str)))
-    if not len(kept):
+    kept = ~np.isin(val[PAIR[0]][0].files, np.array(aside, dtype=str))
+    if not kept.any():
         return None
-    cnn, probe = ([_only(run, kept) for run in val[name]] for name in PAIR)
-    rows = {name: scores(runs, confidence, resamples) for name, runs in zip(PAIR, (cnn, probe), strict=True)}
+    cnn, probe = ([run.only(kept) for run in val[name]] for name in PAIR)
+    rows = {name: scores(runs, confidence) for name, runs in zip(PAIR, (cnn, probe), strict=True)}
     return {
-        "num_val": len(kept),
+        "num_val": int(kept.sum()),
         "contenders": {name: row["accuracy"] for name, row in rows.items()},
-        "difference": difference(cnn, probe, confidence, resamples)["accuracy"],
+        "difference": difference(cnn, probe, confidence)["accuracy"],
     }
-
-
-def _only(run: Predictions, kept: NDArray[np.int64]) -> Predictions:
-    return Predictions(run.files[kept], run.labels[kept], run.probabilities[kept], run.classes)

@@ -59,9 +59,17 @@ class Language:
         """A count, exact, its thousands set apart."""
         return format_decimal(round(number), "#,##0", locale=self.locale)
 
+    def count(self, number: float) -> str:
+        """A count, exact; a mean of counts with one decimal."""
+        return self.whole(number) if number == round(number) else self.decimal(number, 1)
+
     def change(self, number: float) -> str:
-        """A difference of counts, signed."""
-        return self.decimal(number, 0, signed=True)
+        """A difference of counts, signed.
+
+        >>> language("en").change(3), language("en").change(-0.25), language("en").change(0)
+        ('+3', '-0.2', '0')
+        """
+        return self.decimal(number, 0 if number == round(number) else 1, signed=True)
 
     def large(self, number: float) -> str:
         """A large number with three significant digits and its unit: thousand, million, billion."""

@@ -32,6 +32,7 @@ NUMBERS: dict[str, Callable[[Language, Any], str]] = {
     "score": Language.score,
     "significant": Language.significant,
     "whole": Language.whole,
+    "count": Language.count,
     "change": Language.change,
     "large": Language.large,
     "seconds": Language.seconds,

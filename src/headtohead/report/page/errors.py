@@ -18,7 +18,7 @@ SHOWN_CLASSES = 20  # of a larger one, those with the most errors
 
 @dataclass(frozen=True)
 class Said:
-    """What the seeds of one model say about an image: the class of the largest mean probability, and that probability."""
+    """What one model says about an image: the class of the largest mean probability over its seeds, and that."""
 
     cls: str
     probability: Number
@@ -108,12 +108,12 @@ def shown_classes(results: Results) -> list[str]:
 def matrices(results: Results, shown: Sequence[str]) -> dict[str, list[list[Cell]]]:
     """The confusion matrices of both models, seeds together, and probe minus CNN, in rows of true classes."""
     number = {cls: k for k, cls in enumerate(results.data["classes"])}
-    seeds = len(results.comparison["seeds"])
 
-    def counted(name: str, true: str, predicted: str) -> tuple[int, float]:
+    def counted(name: str, true: str, predicted: str) -> tuple[float, float]:
         of = results.contender(name)
-        count, support = of["confusion"][number[true]][number[predicted]], of["per_class"][true]["support"]
-        return count, derived(float(count / max(1, seeds * support)), count, support)
+        row, support = of["confusion"][number[true]], of["per_class"][true]["support"]
+        count = row[number[predicted]]
+        return count, derived(float(count / (sum(row) or 1)), count, support)
 
     def of_model(name: str) -> Callable[[str, str], Cell]:
         def cell(true: str, predicted: str) -> Cell:
@@ -125,7 +125,7 @@ def matrices(results: Results, shown: Sequence[str]) -> dict[str, list[list[Cell
     def difference(true: str, predicted: str) -> Cell:
         (a, first), (b, second) = (counted(name, true, predicted) for name in PAIR)
         gap = derived(float(second - first), first, second)
-        return Cell(true, predicted, derived(int(b) - int(a), a, b) if a or b else None, gap, float(gap))
+        return Cell(true, predicted, derived(b - a, a, b) if a or b else None, gap, float(gap))
 
     makers = {name: of_model(name) for name in PAIR} | {"difference": difference}
     return {name: [[cell(true, predicted) for predicted in shown] for true in shown] for name, cell in makers.items()}
