@@ -20,7 +20,7 @@ from headtohead.core.files import read_json, write_json
 from headtohead.dataset.index import Index, build_index, index_of
 from headtohead.report.audit_page import THUMBS, write_audit
 from headtohead.report.evidence import evidence
-from headtohead.report.text import speaker
+from headtohead.report.language import language
 from headtohead.settings.rules import problems
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Data, Settings
@@ -242,10 +242,10 @@ def test_all_our_evidence_is_translated_to_russian(bad: Path, tmp_path: Path) ->
     PLANTS["numeric-class-names"](numbers)
     findings = [finding for folder in (bad, numbers) for finding in audit_folder(folder, "x", Data()).findings]
     for text in {text for f in findings if f.name not in untranslated for _, text in f.cases}:
-        russian = evidence(text, speaker("ru"))
+        russian = evidence(text, language("ru"))
         assert re.search("[а-я]", russian) or re.fullmatch(r"(\d+x\d+ px|-> \S+)?", russian), text
     pairs = audit_folder(with_duplicates(tmp_path / "alike"), "x", Data()).pairs
-    assert all(re.search("[а-я]", evidence(pair.evidence, speaker("ru"))) for pair in pairs)
+    assert all(re.search("[а-я]", evidence(pair.evidence, language("ru"))) for pair in pairs)
 
 
 def test_the_page_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:

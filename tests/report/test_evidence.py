@@ -9,10 +9,10 @@ from conftest import paint
 from headtohead.audit.audit import audit_folder
 from headtohead.dataset.index import build_index
 from headtohead.report.evidence import evidence, sentence
-from headtohead.report.text import speaker
+from headtohead.report.language import language
 from headtohead.settings.schema import Data
 
-en, ru = speaker("en"), speaker("ru")
+en, ru = language("en"), language("ru")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from headtohead.images.builtin import builtin_folder
 from headtohead.images.decode import decode, digest
 from headtohead.images.folder import ImagePath
 from headtohead.report.evidence import evidence
-from headtohead.report.text import speaker
+from headtohead.report.language import language
 from headtohead.settings.schema import Data
 
 
@@ -151,7 +151,7 @@ def test_bytes_come_before_pixels_before_near_and_copies_form_a_star() -> None:
     images = [first, ("b", *first[1:]), image("c", picture), image("d", jpeg(picture, 80)), image("e", noise(1))]
     pairs = find_pairs([*images, image("f", ImageOps.mirror(jpeg(picture, 70)))])
     for pair in pairs:  # the evidence is in the table of translations
-        assert re.search("[а-я]", evidence(pair.evidence, speaker("ru")))
+        assert re.search("[а-я]", evidence(pair.evidence, language("ru")))
     assert [(p.a, p.b, p.kind) for p in pairs if p.b < 5] == [(0, 1, "bytes"), (0, 2, "pixels"), (0, 3, "near")]
     assert d.clusters(5, [(0, 1), (0, 2), (0, 3)]).tolist() == [0, 0, 0, 0, 1]
 
