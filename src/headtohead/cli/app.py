@@ -12,7 +12,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Parameter
 
 import headtohead
-from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, fill_in, prepare
+from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, Prove, fill_in, prepare
 from headtohead.cli.data import data_app
 from headtohead.cli.tools import cache_app, explain_app, init, weights_app
 from headtohead.core.errors import RunFolderMismatch, UserError
@@ -43,8 +43,8 @@ STAGE_COMMANDS = {
 }
 
 
-def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, only: bool) -> None:
-    """Do the stages up to `upto`; with `only`, just that one, after the earlier ones were done."""
+def adopt(data: Path | None, out: Path | None, flags: Settings) -> tuple[Settings, RunDir]:
+    """The settings and the run folder of a command line; the folder keeps the settings."""
     chosen, run = prepare(data, out, flags)
     if not run.data.exists():
         from headtohead.images.folder import locate
@@ -56,6 +56,12 @@ def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, o
         if choose_device(chosen.device).type != "cpu":  # cheap enough there
             chosen = replace(chosen, contenders=tuple(CONTENDERS))
     run.adopt(chosen)
+    return chosen, run
+
+
+def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, only: bool) -> None:
+    """Do the stages up to `upto`; with `only`, just that one, after the earlier ones were done."""
+    chosen, run = adopt(data, out, flags)
     if run.is_finished:
         from headtohead.dataset.index import warn_of_changes
 
@@ -80,17 +86,32 @@ def show_answer(run: RunDir) -> None:
     say("\n".join(answer(read_results(run), run, read_json(run.finished)["seconds"])))
 
 
-def stage_command(name: str, upto: str) -> Callable[..., None]:
-    """The function of a command; every command except `run` does only its own stage."""
+def stage_command(upto: str) -> Callable[..., None]:
+    """The function of a command that does only its own stage."""
 
     def command(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
-        stages(data, out, flags, upto, only=name != "run")
+        stages(data, out, flags, upto, only=True)
 
     return command
 
 
+def run_command(
+    data: DataOrRun = None, /, *, prove: Prove = False, out: Out = None, settings: File = None, flags: Flags = DEFAULTS
+) -> None:
+    """All stages; with `prove`, instead of them, the proof that a training repeats."""
+    if not prove:
+        stages(data, out, flags, STAGE_COMMANDS["run"][0], only=False)
+        return
+    chosen, run = adopt(data, out, flags)
+    from headtohead.pipeline import start_job
+    from headtohead.stages.prove import lines
+    from headtohead.stages.prove import prove as write_proof
+
+    say("\n".join([*lines(write_proof(start_job(chosen, run))), str(run.proof)]))
+
+
 for name, (upto, text) in STAGE_COMMANDS.items():
-    app.command(stage_command(name, upto), name=name, help=text)
+    app.command(run_command if name == "run" else stage_command(upto), name=name, help=text)
 
 
 @app.command

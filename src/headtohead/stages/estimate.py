@@ -66,13 +66,14 @@ def seconds_of_stages(settings: Settings, size: Size, speed: Speed, processes: i
     labels = [n for n in settings.budget.sizes if n < size.largest_class]
     drawn = sum(n * size.classes * num_epochs(n * size.classes, settings.budget.passes) for n in labels)
     cnn, backbone = speed.cnn * processes, speed.backbone * processes
+    batch_size = settings.profile.batch_size or settings.training.batch_size
     of_seeds = speed.cnn * min(processes, seeds) * seeds / (-(-seeds // processes) * min(processes, seeds))
     return {
         "data": 2 + 0.004 * (train + tune + val),
         "check": 5 + 300 * 64 / speed.cnn + 400 / speed.backbone,
         "search": searched / cnn + (train + (tune if settings.refits else 0)) * views / backbone + 5,
         "train": seeds * passes * (1 + of_refit) / of_seeds + 5,
-        "profile": 75 * settings.profile.batch_size * (1 / speed.cnn + 1 / speed.backbone) + 10,
+        "profile": (settings.profile.steps + 12) * batch_size * (1 / speed.cnn + 1 / speed.backbone) + 20,
         "evaluate": val / backbone + 15,
         "untrained": (train + tune + val) * views / backbone + 5,
         "budget": 3 * settings.budget.draws * drawn / cnn + 10,
