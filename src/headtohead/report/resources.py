@@ -33,13 +33,14 @@ def resources(r: Results, say: Say) -> Section:
         (say("steps in the trace, MB", "шагов в трассе, МБ"), lambda m: f"{m['steps']}, {m['trace_mb']}"),
     ]  # fmt: skip
     rows = [(title, *(cell(m) for m in models.values())) for title, cell in lines]
+    skipped = r.cost.get("device", {}).get("unrecorded_steps", 5)  # 5 in runs of before it was written down
     intro = say(
         "Training steps of the loop itself, on copies, on images decoded beforehand (`data` is augmentation and "
-        "batching); median and [10th, 90th percentile] over the steps of the trace, after 3 unrecorded steps. FLOPs by "
+        f"batching); median and [10th, 90th percentile] over the steps of the trace, after {skipped} unrecorded steps. FLOPs by "
         f"`{r.cost['flops_counter']}`, 2 per multiply-add. Traces: `profile/*.trace.json.gz`, for "
         "`chrome://tracing` or Perfetto.",
         "Шаги обучения самого цикла, на копиях, на заранее декодированных изображениях (`data` это аугментация и сборка "
-        "пакета); медиана и [10-й, 90-й процентиль] по шагам трассы, после 3 незаписанных шагов. FLOP по "
+        f"пакета); медиана и [10-й, 90-й процентиль] по шагам трассы, после {skipped} незаписанных шагов. FLOP по "
         f"`{r.cost['flops_counter']}`, 2 на умножение со сложением. Трассы: `profile/*.trace.json.gz`, для "
         "`chrome://tracing` или Perfetto.",
     )
