@@ -162,7 +162,7 @@ def channels_last(of: Profiled) -> Action | None:
     weights = [parameter for parameter in of.setup.build().parameters() if parameter.ndim == 4]
     if all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights):
         return None
-    build = lambda: of.setup.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # noqa: E731
+    build = lambda: of.setup.build().to(memory_format=torch.channels_last)  # noqa: E731
     setup = replace(of.setup, build=build, batches=ChannelsLast(of.setup.batches))
     return Action(setup, of.share("memory"), at_most=True)
 
