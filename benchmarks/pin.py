@@ -91,6 +91,12 @@ def rewrite(path: Path, change: object) -> None:
     path.write_text(json.dumps(change(json.loads(path.read_text()))))  # type: ignore[operator]
 
 
+TIMED = (
+    "step", "parts", "kinds", "images_per_s", "images_per_s_p10", "images_per_s_p90", "peak_memory_mb", "trace_mb",
+    "inference", "roofline", "against_cnn",
+)  # fmt: skip
+
+
 def replace_times(run: Path) -> None:
     """Put made-up numbers in the place of measured ones."""
     for log in (folder / "log.jsonl" for folder in trainings(run) if (folder / "log.jsonl").exists()):
@@ -107,13 +113,23 @@ def replace_times(run: Path) -> None:
         rewrite(cost, lambda content: content | {"seconds": 1.5, "seconds_from_scratch": 2.5})
 
     def model(of: dict) -> dict:
-        timed = {key: made_up(of[key], key) for key in ("step", "parts", "images_per_s", "peak_memory_mb", "trace_mb")}
+        timed = {key: made_up(of[key], key) for key in TIMED if key in of}
         operators = [{"operator": f"op{i}", "own_ms_per_step": 1.0} for i in range(5)]
         verdict = {"part": "data", "share": 0.5, "speedup_limit": 2.0, "operator": "op0", "operator_ms": 1.0}
-        return of | timed | {"operators": operators, "bottleneck": verdict}
+        found = {"class": "input", "share": 0.5, "speedup_limit": 2.0, "input_level": "high", "overhead_level": "none"}
+        found |= {"shares": {"input": 0.5, "compute": 0.3, "memory": 0.1, "overhead": 0.1}}
+        action = {"name": "cached_input", "setting": "", "value": 0, "predicted_speedup": 2.0, "obtained_speedup": 1.5}
+        found |= {"action": action | {"predicted_at_most": False, "images_per_s": 1.0, "steps": 20}}
+        return of | timed | {"operators": operators, "bottleneck": verdict, "verdict": found}
 
     cost = run / "profile" / "cost.json"
-    rewrite(cost, lambda content: content | {"models": {name: model(of) for name, of in content["models"].items()}})
+    rewrite(
+        cost,
+        lambda content: (
+            {k: made_up(v, k) if k == "device" else v for k, v in content.items()}
+            | {"models": {k: model(of) for k, of in content["models"].items()}}
+        ),
+    )
 
 
 def headtohead(src: Path, work: Path, *arguments: str) -> None:

@@ -2,9 +2,11 @@
 
 import csv
 import gzip
+import itertools
 import json
 import threading
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,8 +18,9 @@ from torch import nn
 from headtohead.dataset.batches import FeatureBatches
 from headtohead.models.backbones import state_hash
 from headtohead.models.cnn import SmallCNN
-from headtohead.profiling import cost, trace
-from headtohead.training.loop import Plan
+from headtohead.profiling import cost, timeline, trace
+from headtohead.profiling.energy import Counter
+from headtohead.training.loop import Plan, build_optimizer
 
 PLAN = Plan(seed=0, epochs=1, learning_rate=1e-3, weight_decay=0.0, warmup_share=0.0, clip_norm=1.0)
 BATCHES = FeatureBatches(torch.randn(1, 20, 6), np.arange(20) % 3, batch_size=8, seed=0)
@@ -28,11 +31,14 @@ def test_a_trace_holds_the_steps_and_its_parts_add_up(tmp_path: Path) -> None:
     path, operators = tmp_path / "x.trace.json.gz", tmp_path / "x.csv"
     trace.record("x", nn.Linear(6, 3), BATCHES, PLAN, 50, path, operators)
     assert str(tmp_path).encode() not in gzip.decompress(path.read_bytes())
-    summary = trace.summarise(path, 50)
+    summary = timeline.summarise(path, 50)
     assert summary["steps"] == 50
     parts = sum(part["mean_ms"] for part in summary["parts"].values())
     assert parts == pytest.approx(summary["step"]["mean_ms"], rel=0.02)
     assert summary["parts"]["other"]["mean_ms"] >= 0
+    kinds = {kind: of["mean_ms"] for kind, of in summary["kinds"].items()}
+    assert min(kinds.values()) > 0
+    assert sum(kinds.values()) == pytest.approx(summary["step"]["mean_ms"], rel=0.02)
     with operators.open() as stream:
         rows = list(csv.DictReader(stream))
     own = [float(row["own_ms_per_step"]) for row in rows]
@@ -44,16 +50,16 @@ def test_a_trace_with_another_number_of_steps_is_refused(tmp_path: Path) -> None
     path = tmp_path / "x.json.gz"
     event = {"cat": "user_annotation", "name": "ProfilerStep#5", "ts": 0, "dur": 1000}
     path.write_bytes(gzip.compress(json.dumps({"traceEvents": [event]}).encode()))
-    assert trace.summarise(path, 1)["step"]["median_ms"] == 1.0
+    assert timeline.summarise(path, 1)["step"]["median_ms"] == 1.0
     with pytest.raises(RuntimeError, match="1 steps instead of 60"):
-        trace.summarise(path, 60)
+        timeline.summarise(path, 60)
 
 
 def test_a_trace_that_is_too_large_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.json.gz"
     path.write_bytes(gzip.compress(json.dumps({"traceEvents": []}).encode()))
     with pytest.raises(RuntimeError, match="MB"):
-        trace.summarise(path, 0, max_mb=0.0)
+        timeline.summarise(path, 0, max_mb=0.0)
 
 
 def test_the_largest_part_is_the_bottleneck() -> None:
@@ -92,9 +98,39 @@ def test_trainable_parameters_are_counted_separately() -> None:
 
 def test_measuring_leaves_the_batches_unchanged() -> None:
     model, before = nn.Linear(6, 3), state_hash({"f": BATCHES.features})
-    measured = cost.measure(model, BATCHES, PLAN, 5, torch.device("cpu"))
-    assert set(measured) == {"images_per_s", "peak_memory_mb", "peak_memory_kind"}
+    measured = cost.measure(model, BATCHES, PLAN, torch.device("cpu"))
+    assert measured["measured_steps"] == cost.STEPS
+    assert 0 < measured["images_per_s_p10"] <= measured["images_per_s"] <= measured["images_per_s_p90"]
     assert state_hash({"f": BATCHES.features}) == before
+
+
+def test_the_throughput_is_that_of_the_median_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of 1, 2, 4, 1, 2, 4, ... seconds on 8 images; a slow net stops after the fewest steps."""
+    model = nn.Linear(6, 3)
+    optimizer = build_optimizer(model, PLAN)
+    for lengths, steps in ((itertools.cycle([0.1, 0.2, 0.4]), cost.STEPS), (itertools.repeat(100.0), cost.MIN_STEPS)):
+        clock = itertools.accumulate(lengths, initial=0.0)
+        monkeypatch.setattr(cost, "perf_counter", lambda clock=clock: next(clock))
+        rates = cost.rates(model, optimizer, trace.endless(BATCHES), PLAN)
+        assert len(rates) == steps
+        assert median(rates) == pytest.approx(8 / {cost.STEPS: 0.2, cost.MIN_STEPS: 100.0}[steps])
+
+
+def test_a_thousand_images_cost_a_thousand_times_one_in_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at the clock is 6.4 s after the last one, each reading of the counter 64 J."""
+    clock, energy = itertools.count(), itertools.count()
+    monkeypatch.setattr(cost, "perf_counter", lambda: 6.4 * next(clock))
+    counter = Counter("a counter", read=lambda: 64.0 * next(energy))
+    seen: list[int] = []
+    model = nn.Linear(6, 3)
+    model.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    found = cost.inference(model, torch.zeros(3, 6), False, counter)
+    assert found["ms_per_image"] == {"1": pytest.approx(6400), "64": pytest.approx(100)}
+    assert found["seconds_per_1000_images"] == pytest.approx(100)
+    assert seen == [1, 1, 1, 64, 64, 64]  # one warms up, two are timed
+    assert found["energy"] == {"joules_per_1000_images": 500.0, "counter": "a counter"}  # 64 J for 2 x 64 images
+    without = cost.inference(model, torch.zeros(3, 6), False, Counter(reason="none here"))
+    assert without["energy"] == {"reason": "none here"}
 
 
 def test_peak_memory_includes_what_is_allocated_inside(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Parameter
 
 import headtohead
-from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, fill_in, has_moved, opened, prepare
+from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, Prove, fill_in, has_moved, opened, prepare
 from headtohead.cli.data import data_app
 from headtohead.cli.help import ALL, DATA, EXAMPLE, STAGES, START, TOOLS, Formatter
 from headtohead.cli.tools import cache_app, explain_app, init, weights_app
@@ -47,12 +47,9 @@ STAGE_COMMANDS = {
 }
 
 
-def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, only: bool) -> None:
-    """Do the stages up to `upto`; with `only`, just that one, after the earlier ones were done."""
+def choose(data: Path | None, out: Path | None, flags: Settings) -> tuple[Settings, RunDir]:
+    """The settings and the run folder of a command line; for a new run, what depends on images and machine too."""
     chosen, run = prepare(data, out, flags)
-    if run.is_finished:
-        show_finished(chosen, run)
-        return
     if not run.data.exists():
         from headtohead.images.folder import locate, require_classes
 
@@ -62,6 +59,15 @@ def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, o
 
         if choose_device(chosen.device).type != "cpu":  # cheap enough there
             chosen = replace(chosen, contenders=tuple(CONTENDERS))
+    return chosen, run
+
+
+def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, only: bool) -> None:
+    """Do the stages up to `upto`; with `only`, just that one, after the earlier ones were done."""
+    chosen, run = choose(data, out, flags)
+    if run.is_finished:
+        show_finished(chosen, run)
+        return
     with opened(chosen, run):
         from headtohead.pipeline import execute
 
@@ -96,18 +102,35 @@ def show_answer(run: RunDir) -> None:
     say(answer(read_results(run), run, read_json(run.finished)["seconds"]))
 
 
-def stage_command(name: str, upto: str) -> Callable[..., None]:
-    """The function of a command; every command except `run` does only its own stage."""
+def stage_command(upto: str) -> Callable[..., None]:
+    """The function of a command that does only its own stage."""
 
     def command(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
-        stages(data, out, flags, upto, only=name != "run")
+        stages(data, out, flags, upto, only=True)
 
     return command
 
 
+def run_command(
+    data: DataOrRun = None, /, *, prove: Prove = False, out: Out = None, settings: File = None, flags: Flags = DEFAULTS
+) -> None:
+    """All stages; with `prove`, instead of them, the proof that a training repeats."""
+    if not prove:
+        stages(data, out, flags, STAGE_COMMANDS["run"][0], only=False)
+        return
+    chosen, run = choose(data, out, flags)
+    with opened(chosen, run):
+        from headtohead.pipeline import start_job
+        from headtohead.stages.prove import lines
+        from headtohead.stages.prove import prove as write_proof
+
+        say("\n".join([*lines(write_proof(start_job(chosen, run))), str(run.proof)]))
+
+
 for number, (name, (upto, text)) in enumerate(STAGE_COMMANDS.items()):
     group = START if name == "run" else STAGES
-    app.command(stage_command(name, upto), name=name, help=text, group=group, sort_key=number)
+    command = run_command if name == "run" else stage_command(upto)
+    app.command(command, name=name, help=text, group=group, sort_key=number)
 
 
 @app.command(group=STAGES, sort_key=len(STAGE_COMMANDS))

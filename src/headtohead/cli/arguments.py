@@ -29,6 +29,15 @@ Out = Annotated[
 File = Annotated[
     Path | None, Parameter("--settings", show_default=False, help="Settings file; flags take precedence over it.")
 ]
+Prove = Annotated[
+    bool,
+    Parameter(
+        "--prove",
+        negative="",
+        show_default=False,
+        help="Instead of a run: train two epochs of each model twice, compare all bits, and write prove.json.",
+    ),
+]
 # `fill_in` reads `settings` before a command is called; in the signatures it only provides the help text.
 Flags = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()

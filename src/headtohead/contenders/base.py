@@ -1,6 +1,6 @@
 """Shared by all contenders: the job, the interface that the stages use, and the training of one seed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,8 @@ from headtohead.images.transforms import Preprocess, generator
 from headtohead.models.backbones import Backbone, load_backbone
 from headtohead.models.cnn import CNNS
 from headtohead.models.weights import WeightsFile, builtin_weights, find_weights
-from headtohead.profiling.trace import MAX_MB
+from headtohead.profiling.action import Setup
+from headtohead.profiling.timeline import MAX_MB
 from headtohead.settings.contenders import probe_backbones
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
@@ -137,13 +138,19 @@ def balanced_weights(labels: NDArray[np.int64]) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class ProfileTarget:
-    """A new model and its training batches, to be profiled; the run's own models are not touched."""
+    """A new model and its training batches, to be profiled; the run's own models are not touched.
+
+    `others` are the trainings that only this contender knows of, to be tried against its bottleneck: `half_side`,
+    `cached_features` (see `profiling/action.py`).
+    """
 
     title: str
     build: Callable[[], nn.Module]
     batches: Batches
     plan: Plan
     max_trace_mb: float = MAX_MB
+    is_trained: bool = True  # whether the run itself trains so
+    others: Mapping[str, Setup] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -192,9 +199,15 @@ def image_batches(
     )
 
 
-def profiling_batches(job: Job, preprocess: Preprocess, batch_size: int) -> ImageBatches:
+def profiled_batch_size(job: Job) -> int:
+    """Images per profiled step: those of a training, unless the settings say otherwise."""
+    return job.settings.profile.batch_size or job.settings.training.batch_size
+
+
+def profiling_batches(job: Job, preprocess: Preprocess) -> ImageBatches:
     """Shuffled, augmented batches of a sample of the training images, decoded in advance like in training."""
-    files = training_sample(job, max(NUM_PROFILED, job.settings.profile.batch_size))
+    batch_size = profiled_batch_size(job)
+    files = training_sample(job, max(NUM_PROFILED, batch_size))
     images = decoded(files, 2 * preprocess.size, "decoding")
     return image_batches(job, images, preprocess, batch_size, job.settings.seeds[0])
 

@@ -1,5 +1,6 @@
 """The small CNN, trained from scratch on augmented images; its recipe is chosen on `tune`."""
 
+import copy
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -38,6 +39,7 @@ from headtohead.dataset.index import SPLITS
 from headtohead.images.decoded import DecodedImages, decoded
 from headtohead.images.transforms import Preprocess
 from headtohead.models.cnn import build_cnn
+from headtohead.profiling.action import Setup
 from headtohead.settings.contenders import title
 from headtohead.training.journal import log_search
 from headtohead.training.loop import Plan, train
@@ -49,6 +51,7 @@ PASSES_FACTOR = 5_000
 SEARCH_SHARE = 0.6  # of the passes of a training, for each recipe of the search's last round
 DIVERGED = 1e9  # stands for an infinite loss, which JSON cannot hold
 SIDES = (64, 48, 32)  # px, where the settings name none
+SMALLEST_SIDE = 16  # px that the three poolings need
 
 
 def num_epochs(num_images: int, image_passes: int) -> int:
@@ -220,11 +223,17 @@ def fit_cnn(run: str, name: str, seed: int, refit: bool) -> None:
 
 
 def cnn_profile_targets(job: Job, name: str) -> dict[str, ProfileTarget]:
-    """The training of the CNN, on images decoded in advance."""
-    seed, chosen_recipe = job.settings.seeds[0], recipe(job)
-    batches = profiling_batches(job, cnn_preprocess(job, chosen_recipe), job.settings.profile.batch_size)
+    """The training of the CNN, on images decoded in advance; before the search, by the fixed recipe."""
+    seed = job.settings.seeds[0]
+    chosen_recipe = recipe(job) if job.run.search("cnn").exists() else default_recipe(job)
+    batches = profiling_batches(job, cnn_preprocess(job, chosen_recipe))
     build, plan = lambda: new_cnn(job, chosen_recipe, seed), cnn_plan(job, chosen_recipe, seed)
-    return {name: ProfileTarget(title(job.settings, name), build, batches, plan)}
+    others, half = {}, chosen_recipe["side"] // 2
+    if half >= SMALLEST_SIDE:
+        small = copy.copy(batches)
+        small.preprocess = replace(batches.preprocess, size=half)
+        others["half_side"] = Setup(build, small, setting="cnn.sides", value=half)
+    return {name: ProfileTarget(title(job.settings, name), build, batches, plan, others=others)}
 
 
 def predict_cnn(job: Job, name: str) -> None:

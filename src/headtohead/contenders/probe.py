@@ -9,7 +9,15 @@ import torch
 from torch import nn
 
 from headtohead.checks.context import CheckContext
-from headtohead.contenders.base import Contender, Job, ProfileTarget, checked_batch, open_job, profiling_batches
+from headtohead.contenders.base import (
+    Contender,
+    Job,
+    ProfileTarget,
+    checked_batch,
+    open_job,
+    profiled_batch_size,
+    profiling_batches,
+)
 from headtohead.contenders.seeds import (
     chosen_epochs,
     predict_seeds,
@@ -28,6 +36,7 @@ from headtohead.probe.features import Features, extract, read_features
 from headtohead.probe.panel import fit_panel, predict_variant, to_json, variants
 from headtohead.probe.solver import compared
 from headtohead.probe.sweep import sweep
+from headtohead.profiling.action import Setup
 from headtohead.settings.contenders import title
 from headtohead.training.loop import Plan
 
@@ -181,15 +190,22 @@ def probe_profile_targets(job: Job, name: str) -> dict[str, ProfileTarget]:
     Their names are `vit` and `cached`; for the contender `probe-2`, `vit-2` and `cached-2`.
     """
     backbone, seed = job.backbone(name), job.settings.seeds[0]
-    plan, size = head_plan(job, seed), job.settings.profile.batch_size
-    images = profiling_batches(job, backbone.preprocess, size)
+    plan, size = head_plan(job, seed), profiled_batch_size(job)
+    images = profiling_batches(job, backbone.preprocess)
     cached = FeatureBatches(features(job, name, "train"), job.labels("train"), batch_size=size, seed=seed)
     head = lambda: new_head(job, backbone.num_features, seed)  # noqa: E731
     build = lambda: LinearProbe(copy.deepcopy(backbone.net), head())  # noqa: E731
     display = title(job.settings, name)
     cached_title = f"{'probe' if name == 'probe' else display} on cached features"
     return {
-        name.replace("probe", "vit"): ProfileTarget(f"{display} on images", build, images, plan),
+        name.replace("probe", "vit"): ProfileTarget(
+            f"{display} on images",
+            build,
+            images,
+            plan,
+            is_trained=False,
+            others={"cached_features": Setup(head, cached)},
+        ),
         name.replace("probe", "cached"): ProfileTarget(cached_title, head, cached, plan),
     }
 

@@ -72,6 +72,17 @@ def limit_threads(threads: int) -> None:
     threadpool_limits(threads)
 
 
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch use `count` threads per operation in the threads started inside; results do not depend on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def run_tasks(tasks: Sequence[Task], title: str, processes: int, threads: int = 1) -> list[Any]:
     """Run all tasks and return their results in order; a bar advances by their units. The first error is raised.
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from headtohead.core.array_store import Array, Store
 from headtohead.core.cache import FEATURES, bound, cache_folder
-from headtohead.core.executor import num_cores
+from headtohead.core.executor import num_cores, torch_threads
 from headtohead.core.files import read_json, write_atomically, write_json
 from headtohead.core.prefetch import prefetch
 from headtohead.core.progress import bar, say
@@ -30,7 +30,7 @@ from headtohead.images.decode import DECODING, Pixels, codecs
 from headtohead.images.decoded import ImageFiles
 from headtohead.images.transforms import Preprocess, normalise, plain_views, random_views
 from headtohead.models.backbones import Backbone
-from headtohead.probe.throughput import Batching, Measurement, measure, torch_threads
+from headtohead.probe.throughput import Batching, Measurement, measure
 
 VIEWS = 1  # version of `view`, part of the cache key: raise it with every change of the pixels
 SHARD = 256  # images per file of the cache: what a killed run loses at most

@@ -7,15 +7,13 @@ it is measured. It never changes the features: candidates that give different bi
 
 import copy
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 import torch
 
-from headtohead.core.executor import num_cores
+from headtohead.core.executor import num_cores, torch_threads
 from headtohead.core.prefetch import prefetch
 from headtohead.models.backbones import FrozenBackbone
 
@@ -102,14 +100,3 @@ def rate(net: FrozenBackbone, x: torch.Tensor, threads: int) -> float:
     until = itertools.takewhile(lambda n: n < threads or perf_counter() - started < SECONDS, itertools.count())
     num_images = sum(len(y.cpu()) for y in prefetch(lambda _: net.pooled(x), until, threads))
     return num_images / (perf_counter() - started)
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Let torch use `count` threads per operation in the threads started inside; results do not depend on it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,12 +1,10 @@
-"""A torch.profiler trace of real training steps, verified to hold exactly the requested number."""
+"""Recording of a torch.profiler trace of real training steps, and of the table of their operators."""
 
 import gzip
 import json
-import re
 from collections.abc import Iterator
 from itertools import chain, count
 from pathlib import Path
-from statistics import mean, median
 from typing import Any
 
 import torch
@@ -16,13 +14,12 @@ from torch.profiler import ProfilerActivity, profile, schedule
 from headtohead.core.files import write_atomically, write_csv
 from headtohead.core.progress import bar
 from headtohead.dataset.batches import Batch, Batches
+from headtohead.profiling.timeline import PARTS
 from headtohead.training.diagnostics import annotated
 from headtohead.training.loop import Plan, build_optimizer, train_step
 
 # Not recorded: the first steps, which allocate memory and choose kernels, and the warm-up of the profiler itself.
-WAIT, WARMUP = 2, 3
-PARTS = ("data", "forward", "loss", "backward", "optimizer")
-MAX_MB = 10.0
+WAIT, WARMUP = 1, 2
 
 
 def endless(batches: Batches) -> Iterator[Batch]:
@@ -73,50 +70,3 @@ def write_operators(profiler: Any, steps: int, path: Path) -> None:
     rows.sort(key=lambda row: -row[2])
     header = ("operator", "calls_per_step", "own_ms_per_step")
     write_csv(path, header, [(name, f"{calls:.2f}", f"{ms:.4f}") for name, calls, ms in rows])
-
-
-def read_trace(path: Path) -> list[dict[str, Any]]:
-    """The events of a gzipped Chrome trace."""
-    with gzip.open(path, "rt", encoding="utf-8") as stream:
-        return json.load(stream)["traceEvents"]
-
-
-def summarise(path: Path, steps: int, max_mb: float = MAX_MB) -> dict[str, Any]:
-    """Milliseconds of a step and of its parts, over the steps in the trace.
-
-    Raises RuntimeError if the trace does not hold exactly `steps` steps or has `max_mb` or more, because the report
-    states both.
-    """
-    ranges = [e for e in read_trace(path) if e.get("cat") == "user_annotation"]
-    recorded = sorted((e for e in ranges if re.fullmatch(r"ProfilerStep#\d+", e["name"])), key=lambda e: float(e["ts"]))
-    size_mb = path.stat().st_size / 1e6
-    if len(recorded) != steps:
-        raise RuntimeError(f"{path}: the trace holds {len(recorded)} steps instead of {steps}")
-    if size_mb >= max_mb:
-        raise RuntimeError(f"{path}: the trace has {size_mb:.1f} MB, the limit is {max_mb}; lower profile.steps")
-    per_part: dict[str, list[float]] = {part: [] for part in (*PARTS, "other")}
-    durations = []
-    for step in recorded:
-        start, duration = float(step["ts"]), float(step["dur"]) / 1000  # microseconds, milliseconds
-        end, rest = start + duration * 1000, duration
-        for part in PARTS:
-            inside = [e for e in ranges if e["name"] == part and start <= float(e["ts"]) < end]
-            spent = sum(float(e["dur"]) for e in inside) / 1000
-            per_part[part].append(spent)
-            rest -= spent
-        per_part["other"].append(rest)
-        durations.append(duration)
-    return {
-        "steps": len(recorded),
-        "trace_mb": round(size_mb, 3),
-        "step": spread(durations),
-        "parts": {part: spread(values) for part, values in per_part.items()},
-    }
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    """Median, mean, 10th and 90th percentile, in ms."""
-    ordered, last = sorted(values), len(values) - 1
-    p10, p90 = ordered[round(0.1 * last)], ordered[round(0.9 * last)]
-    statistics = {"median_ms": median(values), "mean_ms": mean(values), "p10_ms": p10, "p90_ms": p90}
-    return {name: round(value, 4) for name, value in statistics.items()}

@@ -27,6 +27,7 @@ def problems(settings: Settings) -> list[str]:
         (is_pattern(regex), f"data.group_pattern: `{regex}` is not a regular expression with exactly one group (...)"),
         (not (settings.quick and settings.splits), "splits: a quick run has no repeated splits"),
         (not both, f"data.leave_out and data.stop_at: both name {', '.join(both)}"),
+        (settings.profile.batch_size != 1, "profile.batch_size: BatchNorm needs two images; or 0 for the training's"),
         (settings.splits != 1, "splits: one split has no spread; 2 or more, or 0 for none"),
         (
             not any(map(is_raw_byte, data.folder)),

@@ -74,6 +74,7 @@ class RunDir:
         self.untrained = path / "untrained.json"  # the probe on random weights
         self.splits = path / "splits.json"  # the comparison on other splits
         self.split_parts = path / "splits"  # one file per training, until all are done
+        self.proof = path / "prove.json"  # whether a training repeats to the same bits
         self.finished = path / "finished.json"  # the seconds of the whole run; its last file
         self.normalisation = path / "normalisation.json"  # the cost of a wrong mean and standard deviation
 

@@ -173,10 +173,10 @@ class Budget(Strict):
 class Profile(Strict):
     """The profiler traces."""
 
-    steps: Annotated[int, Interval(ge=50, le=100)] = 60
+    steps: Annotated[int, Interval(ge=50, le=100)] = 50
     """Training steps in a trace, 50 to 100."""
-    batch_size: BatchSize = 32
-    """Images per profiled step, the same for both models."""
+    batch_size: NotNegative = 0
+    """Images per profiled step, the same for both models; 0: those of a training, `training.batch_size`."""
 
 
 @dataclass(frozen=True)

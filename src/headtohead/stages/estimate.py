@@ -84,6 +84,7 @@ def seconds_of_stages(settings: Settings, size: Size, speed: Speed, processes: i
     tuned = "finetune" in contender_names(settings)
     passes_of_finetune = 3 * settings.finetune.epochs * train * tuned  # a step forward and back is three passes
     resampled = RESAMPLE_S * settings.evaluation.resamples
+    batch_size = settings.profile.batch_size or settings.training.batch_size
     of_seeds = speed.cnn * min(processes, seeds) * seeds / (-(-seeds // processes) * min(processes, seeds))
     return {
         "data": 2 + 0.004 * (train + tune + val),
@@ -93,7 +94,7 @@ def seconds_of_stages(settings: Settings, size: Size, speed: Speed, processes: i
         + HEAD_S * train * settings.probe.epochs * grid * size.classes
         + 5,
         "train": seeds * (1 + of_refit) * (passes / of_seeds + passes_of_finetune / backbone) + 5,
-        "profile": 75 * settings.profile.batch_size * (1 / speed.cnn + 1 / speed.backbone) + 10,
+        "profile": (settings.profile.steps + 12) * batch_size * (1 / speed.cnn + 1 / speed.backbone) + 20,
         "evaluate": val / backbone + 8 * seeds * resampled + 8,
         "untrained": (train + tune + val) * views / backbone + 5,
         "budget": 3 * settings.budget.draws * (drawn / cnn + len(labels) * resampled) + 5,
