@@ -126,7 +126,7 @@ def sessions(times: Sequence[str]) -> list[str]:
     seconds: dict[str, float] = {}
     for time in {*times}:
         try:
-            seconds[time] = (datetime.strptime(time[:19], "%Y:%m:%d %H:%M:%S") - datetime.min).total_seconds()  # noqa: DTZ007
+            seconds[time] = (datetime.strptime(time[:19], "%Y:%m:%d %H:%M:%S") - datetime.min).total_seconds()
         except ValueError:
             continue
     began: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Cross-validation of a classifier on cached numbers: folds, out-of-fold probabilities, and intervals of what they give.
+"""Cross-validation of a classifier on cached numbers: folds, out-of-fold probabilities, and their intervals.
 
 The folds share training images, so the scores of the folds are not independent, and their spread is no basis for an
 interval (Bengio and Grandvalet, JMLR 2004). Intervals here are percentile bootstraps of a number per image, such as

@@ -3,7 +3,7 @@
 Cached like all features (`probe/features.py`); here they are few and all in memory.
 """
 
-import math
+from collections.abc import Iterable
 from time import perf_counter
 
 import numpy as np
@@ -61,12 +61,12 @@ def occluded_features(backbone: Backbone, files: ImageFiles, device: torch.devic
     size = batching.batch_size
     batches = [missing[start : start + size] for start in range(0, len(missing), size)]
     with torch_threads(batching.torch_threads):
-        results = prefetch(compute, batches, batching.threads)
+        results: Iterable[dict[str, Array]] = prefetch(compute, batches, batching.threads)
+        if missing:
+            results = track(results, "features of borders and centres", len(batches))
         shard: dict[str, Array] = {}
         started = perf_counter()
-        for found in (
-            track(results, "features of borders and centres", math.ceil(len(missing) / size)) if missing else ()
-        ):
+        for found in results:
             rows |= found
             shard |= found
             if len(shard) >= SHARD * len(PARTS):

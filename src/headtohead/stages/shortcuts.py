@@ -46,9 +46,8 @@ def shortcuts(job: Job) -> None:
     properties = property_table(job, infos)
     cases = [*property_cases(properties), drift_case(val_drift(job, infos), given=job.index.layout == "split")]
     if job.settings.quick:
-        cases += [
-            {"code": CODES[part], "name": f"labels_by_{part}", "outcome": "skipped", "why": "quick"} for part in PARTS
-        ]
+        skipped = {"outcome": "skipped", "why": "quick"}
+        cases += [{"code": CODES[part], "name": f"labels_by_{part}"} | skipped for part in PARTS]
     cases += group_cases(job, infos)
     order = ("issue", "tip", "passed", "skipped")
     for case in cases:
