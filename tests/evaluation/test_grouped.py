@@ -83,15 +83,6 @@ def test_groups_without_a_look_of_their_own_pass(groups: int, crossed: bool) -> 
     assert np.mean([row["drop"]["mean"] for row in rows]) == pytest.approx(0, abs=0.03)
 
 
-def test_clusters_of_features_would_be_a_false_alarm() -> None:
-    """Why they are no guess: on clean images, to leave whole clusters out costs accuracy by construction."""
-    from sklearn.cluster import KMeans
-
-    x, labels, _ = images(0, groups=1, per_group=120, crossed=True, strength=0.4, own=0.0)
-    clusters = KMeans(20, random_state=0, n_init=1).fit_predict(x)
-    assert drop(x, labels, [*map(str, clusters)], 0.95, 500)["drop"]["low"] > 0
-
-
 def test_structure_tells_crossed_from_nested() -> None:
     labels = np.repeat(np.arange(4), 6)
     crossed = structure(["abc"[i % 3] for i in range(24)], labels)

@@ -24,7 +24,7 @@ def world(seed: int = 0, **planted: Any) -> dict[str, Json]:
     kinds = {
         "recording": np.column_stack([rng.choice(["JPEG", "PNG"], N).astype(object), rng.random(N)]),
         "look": rng.normal(size=(N, 4)).astype(object),
-        "border": features(seed, labels, 0.3),
+        "border": features(seed, labels, 0.5),
         "centre": features(seed, labels, 0.8),
         "picture": features(seed, labels, 1.0),
     }
@@ -114,6 +114,6 @@ def test_val_from_another_camera_is_an_issue_if_it_was_given() -> None:
 
 
 def test_a_random_val_and_other_shares_of_the_classes_are_no_drift() -> None:
-    rows = [camera(0.0, seed) for seed in range(20)] + [camera(0.0, seed, (0.2, 0.8)) for seed in range(20)]
-    assert [drift_case({"picture": row}, given=True)["outcome"] for row in rows] == ["passed"] * 40
-    assert np.mean([row["auc"]["mean"] for row in rows[20:]]) == pytest.approx(0.5, abs=0.03)
+    rows = [camera(0.0, seed) for seed in range(5)] + [camera(0.0, seed, (0.2, 0.8)) for seed in range(5)]
+    assert [drift_case({"picture": row}, given=True)["outcome"] for row in rows] == ["passed"] * 10
+    assert np.mean([row["auc"]["mean"] for row in rows[5:]]) == pytest.approx(0.5, abs=0.05)

@@ -104,22 +104,25 @@ def _header_info(image: Image.Image) -> dict[str, Any]:
         "is_deep": image.mode[:1] in ("I", "F") or ";16" in raw_mode,
         "has_alpha": image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info,
         "quantisation": sum(table) / len(table) if table else 0.0,
-        "camera": " ".join(filter(None, (_text(exif.get(tag)) for tag in (MAKE, MODEL)))),
-        "taken": _time_taken(exif),
+        **_recording(exif),
     }
+
+
+def _recording(exif: Image.Exif) -> dict[str, str]:
+    """Camera and time. What is odd about these tags is no warning: they change no pixel."""
+    messages = getattr(_thread, "messages", [])
+    known, taken = len(messages), None
+    with suppress(Exception):  # a broken table of tags raises nearly anything
+        taken = exif.get_ifd(EXIF).get(TAKEN)
+    camera = " ".join(filter(None, (_text(exif.get(tag)) for tag in (MAKE, MODEL))))
+    time = _text(taken) or _text(exif.get(CHANGED))
+    del messages[known:]
+    return {"camera": camera, "taken": time}
 
 
 def _text(value: Any) -> str:
     """An EXIF text without the control characters that pad it; "" for what is no text."""
     return "".join(filter(str.isprintable, value)).strip()[:MAX_TEXT] if isinstance(value, str) else ""
-
-
-def _time_taken(exif: Image.Exif) -> str:
-    """When the photograph was taken, else when its file was last changed; "" where neither can be read."""
-    taken: Any = None
-    with suppress(Exception):  # a broken table of tags raises nearly anything, and the image may be sound
-        taken = exif.get_ifd(EXIF).get(TAKEN)
-    return _text(taken) or _text(exif.get(CHANGED))
 
 
 def _is_grey(pixels: Pixels) -> bool:

@@ -46,25 +46,30 @@ def name_patterns(layout: str) -> list[tuple[str, str]]:
     cls = r"^(?:train|val)/[^/]+/" if layout == "split" else r"^[^/]+/"
     folders = [("folder", rf"{cls}(.+)/[^/]+$"), ("folder", rf"{cls}([^/]+)/")]
     words, parts = [], []
-    for number in range(MAX_TOKENS):
-        words.append(("word", rf"/{GAP}*(?:{WORD}{GAP}+){{{number}}}({WORD})[^/]*$"))
-        words.append(("word", rf"(?:/|{GAP})({WORD})(?:{GAP}+{WORD}){{{number}}}{GAP}*\.[^/.]+$"))
-        for before, part in ((r"(?<!\d)", DIGITS), (r"(?<![^\W\d_])", LETTERS)):
-            any_part = rf"(?>{LETTERS}|{DIGITS})"
-            parts.append(("part", rf"/(?:{BETWEEN}{any_part}){{{number}}}{BETWEEN}({part})[^/]*$"))
-            rest = rf"(?:{BETWEEN}{any_part}){{{number}}}{BETWEEN}"
-            parts.append(("part", rf"{before}({part}){rest}\.[^/.]+$"))
+    any_part = rf"(?>{LETTERS}|{DIGITS})"
+    for n in range(MAX_TOKENS):
+        words.append(("word", rf"/{GAP}*{times(rf'{WORD}{GAP}+', n)}({WORD})[^/]*$"))
+        words.append(("word", rf"(?:/|{GAP})({WORD}){times(rf'{GAP}+{WORD}', n)}{GAP}*\.[^/.]+$"))
+        before = times(rf"{BETWEEN}{any_part}", n)
+        for edge, part in ((r"(?<!\d)", DIGITS), (r"(?<![^\W\d_])", LETTERS)):
+            parts.append(("part", rf"/{before}{BETWEEN}({part})[^/]*$"))
+            parts.append(("part", rf"{edge}({part}){before}{BETWEEN}\.[^/.]+$"))
     return [*folders, *words, *parts]
 
 
-def guess_groups(images: Sequence[ImagePath], layout: str, cameras: Sequence[str], times: Sequence[str]) -> list[Guess]:
+def times(pattern: str, n: int) -> str:
+    """A pattern for `pattern` n times."""
+    return rf"(?:{pattern}){{{n}}}" if n else ""
+
+
+def guess_groups(images: Sequence[ImagePath], layout: str, cameras: Sequence[str], taken: Sequence[str]) -> list[Guess]:
     """The guesses for all images of a folder, at most MAX_GUESSES, each another partition.
 
     Left out is what does not stand in every name, is the same for nearly all, or differs for nearly every image; and
     what only says the class.
     """
     files, classes = [image.file for image in images], [image.cls for image in images]
-    guesses = [Guess("camera", tuple(cameras)), Guess("time", tuple(sessions(times)))]
+    guesses = [Guess("camera", tuple(cameras)), Guess("time", tuple(sessions(taken)))]
     guesses = [guess for guess in guesses if guess.values.count("") <= MOST_WITHOUT * len(files)]
     for kind, pattern in name_patterns(layout):
         matches = [re.search(pattern, file) for file in files]
@@ -117,14 +122,14 @@ def blocks(images: Sequence[ImagePath]) -> list[str]:
     return result
 
 
-def sessions(times: Sequence[str]) -> list[str]:
+def sessions(taken: Sequence[str]) -> list[str]:
     """EXIF times to the time at which their session began; "" for a time that cannot be read.
 
     >>> sessions(["2024:06:30 12:00:00", "2024:06:30 12:05:00", "2024:06:30 12:30:00", ""])
     ['2024:06:30 12:00:00', '2024:06:30 12:00:00', '2024:06:30 12:30:00', '']
     """
     seconds: dict[str, float] = {}
-    for time in {*times}:
+    for time in {*taken}:
         try:
             seconds[time] = (datetime.strptime(time[:19], "%Y:%m:%d %H:%M:%S") - datetime.min).total_seconds()
         except ValueError:
@@ -135,4 +140,4 @@ def sessions(times: Sequence[str]) -> list[str]:
     for time in sorted(seconds, key=lambda time: seconds[time]):
         first = time if seconds[time] - last > PAUSE_S else first
         began[time], last = first, seconds[time]
-    return [began.get(time, "") for time in times]
+    return [began.get(time, "") for time in taken]

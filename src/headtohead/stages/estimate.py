@@ -19,7 +19,7 @@ from headtohead.models.backbones import load_backbone
 from headtohead.models.cnn import build_cnn
 from headtohead.probe.occluded import PARTS
 from headtohead.settings.schema import Settings
-from headtohead.stages.shortcuts import MAX_IMAGES
+from headtohead.stages.shortcuts import num_drawn
 from headtohead.training.loop import Plan, build_optimizer, train_step
 from headtohead.training.search import rounds
 
@@ -76,7 +76,7 @@ def seconds_of_stages(settings: Settings, size: Size, speed: Speed, processes: i
         "train": seeds * passes * (1 + of_refit) / of_seeds + 5,
         "profile": 75 * settings.profile.batch_size * (1 / speed.cnn + 1 / speed.backbone) + 10,
         "evaluate": val / backbone + 15,
-        "shortcuts": 20 + (0 if settings.quick else len(PARTS) * min(MAX_IMAGES, train + tune) / backbone),
+        "shortcuts": 20 + (0 if settings.quick else len(PARTS) * num_drawn(train + tune + val) / backbone),
         "untrained": (train + tune + val) * views / backbone + 5,
         "budget": 3 * settings.budget.draws * drawn / cnn + 10,
         "splits": settings.splits * 2 * passes * 2 / cnn,

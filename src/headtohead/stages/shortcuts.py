@@ -4,6 +4,7 @@
 
 import shlex
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from headtohead.contenders.probe import features
 from headtohead.core.files import Json, read_json, write_csv, write_json
 from headtohead.core.progress import say, track
 from headtohead.dataset.few_shot import draw
-from headtohead.dataset.guess import Guess, guess_groups
+from headtohead.dataset.guess import Guess, can_be_left_out, guess_groups
 from headtohead.dataset.index import SPLITS, labels
 from headtohead.evaluation.folds import numbered
 from headtohead.evaluation.grouped import CODE, drop, shared, structure, verdict
@@ -29,7 +30,8 @@ from headtohead.images.folder import ImagePath, Sample
 from headtohead.probe.occluded import PARTS, occluded_features
 from headtohead.settings.contenders import contender_names
 
-MAX_IMAGES = 1000  # training images that the properties are tried on; as many of `val` for the drift
+MAX_IMAGES = 1000  # training images that the properties are tried on, and of `val` for the drift
+FEW = 500  # images that are always looked at; beyond it half of all, so that two parts cost no more than one pass
 TRAINING = "train+tune"
 
 
@@ -73,10 +75,19 @@ def file_infos(job: Job) -> dict[str, ImageInfo]:
     return {row["file"]: ImageInfo.from_json(usual | {k: v for k, v in row.items() if k in usual}) for row in rows}
 
 
+def num_drawn(num_images: int) -> int:
+    """How many of a run's images the properties are tried on.
+
+    >>> num_drawn(300), num_drawn(1360), num_drawn(50_000)
+    (300, 680, 1000)
+    """
+    return min(num_images, MAX_IMAGES, max(FEW, num_images // 2))
+
+
 def drawn(job: Job, split: str) -> list[int]:
-    """Indices of at most MAX_IMAGES images of a split, as many of every class, in the order of the split."""
-    samples = job.samples(split)
-    return sorted(draw(samples, max(2, MAX_IMAGES // len(job.index.classes)), 0, job.settings.seeds[0]))
+    """Indices of the images of a split that are looked at, as many of every class, in the order of the split."""
+    of_class = max(2, num_drawn(len(job.index.samples)) // len(job.index.classes))
+    return sorted(draw(job.samples(split), of_class, 0, job.settings.seeds[0]))
 
 
 def groups_of(samples: Sequence[Sample]) -> NDArray[np.int64]:
@@ -139,7 +150,8 @@ def group_cases(job: Job, infos: dict[str, ImageInfo]) -> list[Json]:
     """A case for each guess of groups, or one that says that nothing could be guessed.
 
     Its numbers are those of `structure` and `drop`; `shared_val` and `shared_tune`, the share of the images whose
-    group is also trained on; `examples`, three groups; and the `command` that keeps the groups together.
+    group is also trained on; `examples`, three groups; and, unless it passed, the `command` that keeps the groups
+    together. A `val/` that was given (`given_val`) stays as it is: the command then needs a folder without the split.
     The level of the intervals is raised for the number of guesses (Bonferroni).
     """
     samples = [sample for split in SPLITS for sample in job.index.of(split)]
@@ -147,25 +159,30 @@ def group_cases(job: Job, infos: dict[str, ImageInfo]) -> list[Json]:
     paths = [
         ImagePath(s.file, classes[s.label], ("val" if s.split == "val" else "train") if given else "") for s in samples
     ]
-    cameras, times = [infos[s.file].camera for s in samples], [infos[s.file].taken for s in samples]
-    guesses = guess_groups(paths, job.index.layout, cameras, times)
-    if not guesses:
-        return [{"code": CODE, "name": "groups", "outcome": "passed", "kind": None}]
+    cameras, taken = [infos[s.file].camera for s in samples], [infos[s.file].taken for s in samples]
     # Of copies one is enough: what they add to a random split is told elsewhere.
     copies = {file for cluster in job.index.duplicates.clusters for file in cluster[1:]}
-    is_used = np.array([s.split != "val" and s.file not in copies for s in samples])
     side = np.array([s.split for s in samples])
+    is_used = (side != "val") & np.array([s.file not in copies for s in samples])
     x, y = plain_features(job, TRAINING)[is_used[side != "val"]], labels(samples)[is_used]
+    guesses = [
+        (guess, values)
+        for guess in guess_groups(paths, job.index.layout, cameras, taken)
+        if can_be_left_out(values := [*compress(guess.values, is_used)], [*compress((p.cls for p in paths), is_used)])
+    ]
+    if not guesses:
+        return [{"code": CODE, "name": "groups", "outcome": "passed", "kind": None}]
     evaluation = job.settings.evaluation
     level = 1 - (1 - evaluation.confidence) / len(guesses)
     cases = []
-    for guess in track(guesses, "groups", len(guesses)):
-        values = [value for value, used in zip(guess.values, is_used, strict=True) if used]
+    for guess, values in track(guesses, "groups", len(guesses)):
         row = structure(values, y) | drop(x, y, values, level, evaluation.resamples)
         row |= {"shared_val": shared(guess.values, side == "val", side != "val")}
         row |= {"shared_tune": shared(guess.values, side == "tune", side == "train")}
-        case = {"code": CODE, "name": "groups", "outcome": verdict(row), "kind": guess.kind, "given_val": given}
-        cases.append(case | row | {"examples": sorted({*values})[:3], "command": command(job, guess, samples)})
+        outcome = verdict(row)
+        case = {"code": CODE, "name": "groups", "outcome": outcome, "kind": guess.kind, "given_val": given}
+        case |= row | {"examples": sorted({*values})[:3]}
+        cases.append(case if outcome == "passed" else case | {"command": command(job, guess, samples)})
     return cases
 
 
