@@ -15,8 +15,9 @@ from headtohead.core.files import Json
 from headtohead.evaluation.folds import Labels, bootstrap_groups, grouped_folds, out_of_fold
 from headtohead.evaluation.metrics import Floats
 
-RECOGNISED = 0.95  # area under the curve above which a class, or `val`, is given away
-DRIFTED = 0.6  # the same for `val`, from where it is worth a tip
+RECOGNISED = 0.95  # area under the ROC curve (AUC) from which a class is given away
+JUDGED = 8  # images of a class from which that is judged: a few may rank high by chance
+DIFFERENT, DRIFTED = 0.9, 0.6  # AUC from which `val` is another kind of images, and from which that is worth a tip
 MOST = 0.8  # share of the whole picture's gain over the majority from which a property explains most of the score
 MUCH = 0.25  # likewise, from where it is worth a tip
 
@@ -25,6 +26,7 @@ CODES = {
     "border": "HH106", "centre": "HH107",
 }  # fmt: skip
 DRIFT = "HH108"
+NOBODY = {"auc": {"low": 0.0}}
 
 
 def placements(scores: Floats, positive: NDArray[np.bool_]) -> Floats:
@@ -39,13 +41,13 @@ def placements(scores: Floats, positive: NDArray[np.bool_]) -> Floats:
 
 
 def by_class(probabilities: Floats, labels: Labels, groups: Labels, confidence: float, resamples: int) -> list[Json]:
-    """How well each class is told from the others: `{"class": number, "auc": {mean, low, high}}`, the best first."""
+    """How well each class of JUDGED images is told from the others: `class`, its number, and `auc`; the best first."""
     rows = []
-    for label in np.unique(labels):
+    for label in np.flatnonzero(np.bincount(labels) >= JUDGED):
         positive = labels == label
         values = placements(probabilities[:, label], positive)
         rows.append({"class": int(label), "auc": bootstrap_groups(values, groups[positive], confidence, resamples)})
-    return sorted(rows, key=lambda row: -row["auc"]["mean"])
+    return sorted(rows, key=lambda row: -row["auc"]["low"])
 
 
 def property_rows(
@@ -55,7 +57,8 @@ def property_rows(
 
     `kinds` has "picture", the features of the whole picture, which the others are compared with. The result has
     `majority`, `folds`, and for each kind a row: `accuracy` and `gain` (minus the majority) with intervals,
-    `share_of_picture` (of the gain of the whole picture), and `best_class`, the class told best from the others.
+    `share_of_picture` (of the gain of the whole picture), and `best_class`, the row of `by_class` that is told best,
+    or None.
     """
     folds = grouped_folds(labels, groups)
     majority = float(np.bincount(labels).max() / len(labels))
@@ -67,7 +70,12 @@ def property_rows(
         accuracy = bootstrap_groups(rights[kind], groups, confidence, resamples)
         gain = {name: value - majority for name, value in accuracy.items()}
         classes = by_class(probabilities, labels, groups, confidence, resamples)
-        rows[kind] = {"properties": int(x.shape[1]), "accuracy": accuracy, "gain": gain, "best_class": classes[0]}
+        rows[kind] = {
+            "properties": int(x.shape[1]),
+            "accuracy": accuracy,
+            "gain": gain,
+            "best_class": (classes or [None])[0],
+        }
     most = rows["picture"]["gain"]["mean"]
     for row in rows.values():
         row["share_of_picture"] = {name: value / most if most > 0 else 0.0 for name, value in row["gain"].items()}
@@ -97,7 +105,7 @@ def property_cases(result: Json) -> list[Json]:
             case["border_minus_centre"] = result["border_minus_centre"]
             is_issue = kind == "border" and result["border_minus_centre"]["low"] > 0
         else:
-            gives_away = kind in ("recording", "size") and row["best_class"]["auc"]["low"] >= RECOGNISED
+            gives_away = kind in ("recording", "size") and (row["best_class"] or NOBODY)["auc"]["low"] >= RECOGNISED
             is_issue = gives_away or row["share_of_picture"]["low"] >= MOST
         is_tip = kind != "centre" and row["share_of_picture"]["low"] >= MUCH
         outcome = "issue" if is_issue and is_more_than_noise else "tip" if is_tip and is_more_than_noise else "passed"
@@ -132,6 +140,6 @@ def drift_case(kinds: Mapping[str, Json], *, given: bool) -> Json:
     """
     clearest = max(kinds, key=lambda kind: kinds[kind]["auc"]["low"])
     low = kinds[clearest]["auc"]["low"]
-    outcome = "issue" if given and low >= RECOGNISED else "tip" if low >= DRIFTED else "passed"
+    outcome = "issue" if given and low >= DIFFERENT else "tip" if low >= DRIFTED else "passed"
     case = {"code": DRIFT, "name": "val_differs_from_train", "outcome": outcome, "given": given}
     return case | {"clearest": clearest, "kinds": dict(kinds)}

@@ -125,8 +125,8 @@ def property_table(job: Job, infos: dict[str, ImageInfo]) -> Json:
     kinds |= {"picture": plain_features(job, TRAINING)[chosen]}
     evaluation = job.settings.evaluation
     result = property_rows(kinds, labels(samples), groups_of(samples), evaluation.confidence, evaluation.resamples)
-    for row in result["kinds"].values():
-        row["best_class"]["class"] = job.index.classes[row["best_class"]["class"]]
+    for best in (row["best_class"] for row in result["kinds"].values() if row["best_class"]):
+        best["class"] = job.index.classes[best["class"]]
     return result
 
 
