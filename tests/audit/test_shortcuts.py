@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from headtohead.audit.image_info import ImageInfo, collect_warnings, inspect_bytes
-from headtohead.audit.shortcuts import KINDS, of_file, of_picture, table
+from headtohead.audit.shortcuts import KINDS, names_of, of_file, of_picture, table
 from headtohead.images.decode import Pixels
 
 
@@ -85,7 +85,8 @@ def test_any_shape_has_all_properties_as_numbers(shape: tuple[int, int]) -> None
 
 def test_files_have_the_properties_of_their_kinds_and_the_table_leaves_out_what_is_constant() -> None:
     rows = [of_file(ImageInfo(n, "JPEG", mode, 40, 30)) for n, mode in ((1000, "RGB"), (2000, "L"))]
-    assert [*rows[0]] == [*KINDS["recording"], *KINDS["size"]]
+    assert {*rows[0]} == {*names_of("recording", "size")}
+    assert len(names_of()) == len({*names_of()}) == len(rows[0]) + len(KINDS["look"]) + len(KINDS["frame"])
     found = table(rows, rows[0])
     assert found.shape == (2, 3)  # mode, bytes, bytes per pixel
     assert found[:, 0].tolist() == ["RGB", "L"]

@@ -17,9 +17,10 @@ from headtohead.images.decode import Pixels
 
 Properties = dict[str, float | str]
 
-# Kind -> its properties. No picture shows those of `recording`; a picture's content may well decide the others.
+# Kind -> its properties. Those of `recording` are not of what is shown; a picture's content may well decide the others,
+# such as the bytes that it takes.
 KINDS = {
-    "recording": ("format", "mode", "quantisation", "camera", "orientation"),
+    "recording": ("format", "mode", "quantisation", "camera", "orientation", "log_width", "log_height"),
     "size": ("log_bytes", "log_width", "log_height", "log_bytes_per_pixel"),
     "look": ("brightness", "contrast", "red", "green", "saturation", "saturation_spread", "sharpness"),
     "frame": ("frame_red", "frame_green", "frame_blue", "frame_contrast"),
@@ -81,6 +82,11 @@ def of_picture(pixels: Pixels) -> Properties:
         "frame_contrast": ring.mean(axis=1).std(),
     }
     return {name: float(value) for name, value in values.items()}
+
+
+def names_of(*kinds: str) -> list[str]:
+    """The properties of several kinds, each once; of all kinds without arguments."""
+    return [*dict.fromkeys(name for kind in kinds or KINDS for name in KINDS[kind])]
 
 
 def table(rows: Iterable[Properties], names: Iterable[str]) -> NDArray[np.object_]:

@@ -103,7 +103,8 @@ def out_of_fold(x: NDArray[Any], labels: Labels, folds: Labels) -> Floats:
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # good enough for a comparison of folds
-            warnings.filterwarnings("ignore", message="Found unknown categories", category=UserWarning)
+            for message in ("Found unknown categories", "The number of unique classes is greater"):
+                warnings.filterwarnings("ignore", message=message, category=UserWarning)
             model = classifier(x).fit(x[~tested], labels[~tested])
             probabilities[np.ix_(tested, known)] = model.predict_proba(x[tested])
     return probabilities

@@ -4,8 +4,10 @@ It slopes on clean sets as well: what is easy is common, and what is common has 
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from headtohead.core.files import Json
@@ -40,7 +42,7 @@ def by_nearness(
     return rows
 
 
-def nearest_distances(train: Floats, val: Floats) -> Floats:
+def nearest_distances(train: NDArray[Any], val: NDArray[Any]) -> Floats:
     """Cosine distance (N,) of each row of `val` (N, D) to its nearest row of `train` (M, D).
 
     >>> nearest_distances(np.array([[1.0, 0.0]]), np.array([[2.0, 0.0], [0.0, 1.0]])).tolist()

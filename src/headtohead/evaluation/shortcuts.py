@@ -18,15 +18,15 @@ from headtohead.evaluation.metrics import Floats
 RECOGNISED = 0.95  # area under the ROC curve (AUC) from which a class is given away
 JUDGED = 8  # images of a class from which that is judged: a few may rank high by chance
 DIFFERENT, DRIFTED = 0.9, 0.6  # AUC from which `val` is another kind of images, and from which that is worth a tip
-MOST = 0.8  # share of the whole picture's gain over the majority from which a property explains most of the score
-MUCH = 0.25  # likewise, from where it is worth a tip
+MOST = 0.8  # share of the whole picture's gain over the majority from which a property explains most of the score,
+SKILLED = 0.5  # if it also makes half of the way from the majority to no error: a picture may tell next to nothing
+MUCH = 0.25  # share from which a property is worth a tip
 
 CODES = {
     "recording": "HH101", "size": "HH102", "look": "HH103", "frame": "HH104", "cheap": "HH105",
     "border": "HH106", "centre": "HH107",
 }  # fmt: skip
 DRIFT = "HH108"
-NOBODY = {"auc": {"low": 0.0}}
 
 
 def placements(scores: Floats, positive: NDArray[np.bool_]) -> Floats:
@@ -69,13 +69,8 @@ def property_rows(
         rights[kind] = (probabilities.argmax(axis=1) == labels).astype(float)
         accuracy = bootstrap_groups(rights[kind], groups, confidence, resamples)
         gain = {name: value - majority for name, value in accuracy.items()}
-        classes = by_class(probabilities, labels, groups, confidence, resamples)
-        rows[kind] = {
-            "properties": int(x.shape[1]),
-            "accuracy": accuracy,
-            "gain": gain,
-            "best_class": (classes or [None])[0],
-        }
+        best = next(iter(by_class(probabilities, labels, groups, confidence, resamples)), None)
+        rows[kind] = {"properties": int(x.shape[1]), "accuracy": accuracy, "gain": gain, "best_class": best}
     most = rows["picture"]["gain"]["mean"]
     for row in rows.values():
         row["share_of_picture"] = {name: value / most if most > 0 else 0.0 for name, value in row["gain"].items()}
@@ -89,28 +84,32 @@ def property_rows(
 def property_cases(result: Json) -> list[Json]:
     """The verdict on every row of `property_rows`, except on the whole picture.
 
-    - issue: what no picture shows (`recording`, `size`) gives a class away; a cheap property does nearly as well as
-      the whole picture; the border tells more than the centre;
+    - issue: what is not of what the picture shows (`recording`) gives a class away; a cheap property does nearly as
+      well as the whole picture; the border tells more than the centre;
     - tip: the property alone has MUCH of what the whole picture has;
     - passed: neither. The centre never counts as a shortcut; its row is there to be compared with.
     """
+    picture, majority = result["kinds"]["picture"]["accuracy"], result["majority"]
     cases = []
     for kind, row in result["kinds"].items():
         if kind == "picture":
             continue
-        case = {"code": CODES[kind], "name": f"labels_by_{kind}"} | row
-        case |= {"majority": result["majority"], "picture": result["kinds"]["picture"]["accuracy"]}
-        is_more_than_noise = row["gain"]["low"] > 0
-        if kind in ("border", "centre"):
-            case["border_minus_centre"] = result["border_minus_centre"]
-            is_issue = kind == "border" and result["border_minus_centre"]["low"] > 0
-        else:
-            gives_away = kind in ("recording", "size") and (row["best_class"] or NOBODY)["auc"]["low"] >= RECOGNISED
-            is_issue = gives_away or row["share_of_picture"]["low"] >= MOST
-        is_tip = kind != "centre" and row["share_of_picture"]["low"] >= MUCH
-        outcome = "issue" if is_issue and is_more_than_noise else "tip" if is_tip and is_more_than_noise else "passed"
-        cases.append(case | {"outcome": outcome})
+        apart = result["border_minus_centre"] if kind in ("border", "centre") else None
+        case = {"code": CODES[kind], "name": f"labels_by_{kind}", "outcome": _outcome(kind, row, majority, apart)}
+        case |= row | {"majority": majority, "picture": picture}
+        cases.append(case | ({"border_minus_centre": apart} if apart else {}))
     return cases
+
+
+def _outcome(kind: str, row: Json, majority: float, border_minus_centre: Json | None) -> str:
+    best, share, gain = row["best_class"], row["share_of_picture"]["low"], row["gain"]["low"]
+    if kind == "recording" and best and best["auc"]["low"] >= RECOGNISED:
+        return "issue"
+    if kind == "centre" or gain <= 0:
+        return "passed"
+    is_most = share >= MOST if border_minus_centre is None else border_minus_centre["low"] > 0
+    is_issue = is_most and gain >= SKILLED * (1 - majority)
+    return "issue" if is_issue else "tip" if share >= MUCH else "passed"
 
 
 def drift(

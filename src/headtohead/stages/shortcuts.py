@@ -5,13 +5,14 @@
 import shlex
 from collections.abc import Sequence
 from itertools import compress
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from headtohead.audit.image_info import ImageInfo
-from headtohead.audit.shortcuts import KINDS, Properties, of_file, of_picture, table
+from headtohead.audit.shortcuts import KINDS, Properties, names_of, of_file, of_picture, table
 from headtohead.contenders.base import Job
 from headtohead.contenders.cnn import cnn_images
 from headtohead.contenders.probe import features
@@ -118,11 +119,11 @@ def property_table(job: Job, infos: dict[str, ImageInfo]) -> Json:
     chosen = drawn(job, TRAINING)
     samples = [job.samples(TRAINING)[i] for i in chosen]
     rows = cheap_properties(job, TRAINING, chosen, infos)
-    kinds = {kind: table(rows, names) for kind, names in KINDS.items()}
-    kinds |= {"cheap": table(rows, [name for names in KINDS.values() for name in names])}
+    kinds: dict[str, NDArray[Any]] = {kind: table(rows, names) for kind, names in KINDS.items()}
+    kinds |= {"cheap": table(rows, names_of())}
     if not job.settings.quick:
         kinds |= occluded_features(job.backbone(), ImageFiles(job.root, samples), job.device)
-    kinds |= {"picture": plain_features(job, TRAINING)[chosen]}
+    kinds["picture"] = plain_features(job, TRAINING)[chosen]
     evaluation = job.settings.evaluation
     result = property_rows(kinds, labels(samples), groups_of(samples), evaluation.confidence, evaluation.resamples)
     for best in (row["best_class"] for row in result["kinds"].values() if row["best_class"]):
@@ -136,9 +137,9 @@ def val_drift(job: Job, infos: dict[str, ImageInfo]) -> dict[str, Json]:
     samples = [job.samples(split)[i] for split, some in chosen.items() for i in some]
     rows = [row for split, some in chosen.items() for row in cheap_properties(job, split, some, infos)]
     is_val = np.repeat([False, True], [len(some) for some in chosen.values()])
-    kinds: dict[str, NDArray[np.object_] | NDArray[np.float32]] = {
-        "file": table(rows, [*KINDS["recording"], *KINDS["size"]]),
-        "picture": table(rows, [*KINDS["look"], *KINDS["frame"]]),
+    kinds: dict[str, NDArray[Any]] = {
+        "file": table(rows, names_of("recording", "size")),
+        "picture": table(rows, names_of("look", "frame")),
         "features": np.concatenate([plain_features(job, split)[some] for split, some in chosen.items()]),
     }
     level, resamples = job.settings.evaluation.confidence, job.settings.evaluation.resamples
