@@ -12,6 +12,7 @@ import numpy as np
 
 from headtohead.images.folder import ImagePath
 
+KINDS = ("camera", "time", "folder", "word", "numbering", "part")  # the likeliest first
 MAX_TOKENS = 6  # parts of a name that are looked at, from either end
 MAX_GUESSES = 8
 BLOCKS = 10  # parts into which the numbering of a class is cut
@@ -31,13 +32,13 @@ LAST_NUMBER = r"(\d++)[^\d/]*$"
 class Guess:
     """The group of every image, and the setting that makes it one."""
 
-    kind: str  # "folder", "word" or "part" of the name, "numbering", "camera", "time"
+    kind: str  # one of KINDS; "word" and "part" are of the file's name
     values: tuple[str, ...]  # one per image
     pattern: str = ""  # for `data.group_pattern`; where it is empty a `data.group_file` is needed
 
 
 def name_patterns(layout: str) -> list[tuple[str, str]]:
-    """Kind and regular expression of everything in a path that may name a group, the likeliest first.
+    """Kind and regular expression of everything in a path that may name a group.
 
     >>> by_kind = dict(name_patterns("flat"))
     >>> re.search(by_kind["folder"], "cat/monday/a.png")[1]
@@ -77,7 +78,7 @@ def guess_groups(images: Sequence[ImagePath], layout: str, cameras: Sequence[str
             guesses.append(Guess(kind, tuple(match[1] for match in matches if match), pattern))
     guesses.append(Guess("numbering", tuple(blocks(images))))
     kept: dict[tuple[int, ...], Guess] = {}
-    for guess in guesses:
+    for guess in sorted(guesses, key=lambda guess: KINDS.index(guess.kind)):
         _, partition = np.unique(guess.values, return_inverse=True)
         _, first = np.unique(partition, return_index=True)
         # Numbered in the order of their first image, so that the same partition has the same numbers.

@@ -1,5 +1,6 @@
-"""The shortcuts stage: what else predicts the labels, and whether a random split flatters. It trains on `train` and
-`tune`; `val` is looked at only to compare it with them, after every choice.
+"""The shortcuts stage: what else predicts the labels, and whether a random split flatters.
+
+It trains on `train` and `tune`; `val` is looked at only to compare it with them, after every choice.
 """
 
 import shlex
@@ -46,8 +47,9 @@ def shortcuts(job: Job) -> None:
     - `method`: how the intervals were made.
     """
     infos = file_infos(job)
-    properties = property_table(job, infos)
-    cases = [*property_cases(properties), drift_case(val_drift(job, infos), given=job.index.layout == "split")]
+    cheap = {split: cheap_properties(job, split, infos) for split in (TRAINING, "val")}
+    properties = property_table(job, cheap[TRAINING])
+    cases = [*property_cases(properties), drift_case(val_drift(job, cheap), given=job.index.layout == "split")]
     if job.settings.quick:
         skipped = {"outcome": "skipped", "why": "quick"}
         cases += [{"code": CODES[part], "name": f"labels_by_{part}"} | skipped for part in PARTS]
@@ -101,24 +103,25 @@ def plain_features(job: Job, split: str) -> NDArray[np.float32]:
     return torch.cat([features(job, "probe", part)[0] for part in split.split("+")]).cpu().numpy()
 
 
-def cheap_properties(job: Job, split: str, chosen: Sequence[int], infos: dict[str, ImageInfo]) -> list[Properties]:
-    """Of some images of a split; pictures are those that the CNN's batches are made from, decoded already."""
+def cheap_properties(job: Job, split: str, infos: dict[str, ImageInfo]) -> list[Properties]:
+    """Of the `drawn` images of a split; pictures are those that the CNN's batches are made from, decoded already."""
     found: dict[str, Properties] = {}
-    wanted = {job.samples(split)[i].file for i in chosen}
+    samples = job.samples(split)
+    wanted = [samples[i].file for i in drawn(job, split)]
+    chosen = {*wanted}
     for part in split.split("+"):
         images = cnn_images(job, part)
-        numbers = [i for i, sample in enumerate(images.files.samples) if sample.file in wanted]
+        numbers = [i for i, sample in enumerate(images.files.samples) if sample.file in chosen]
         for i in track(numbers, f"properties of {part}", len(numbers)):
             file = images.files.samples[i].file
             found[file] = of_file(infos[file]) | of_picture(images[i])
-    return [found[job.samples(split)[i].file] for i in chosen]
+    return [found[file] for file in wanted]
 
 
-def property_table(job: Job, infos: dict[str, ImageInfo]) -> Json:
-    """`property_rows` on training images, the best class by its name."""
+def property_table(job: Job, rows: list[Properties]) -> Json:
+    """`property_rows` on the training images with these properties, the best class by its name."""
     chosen = drawn(job, TRAINING)
     samples = [job.samples(TRAINING)[i] for i in chosen]
-    rows = cheap_properties(job, TRAINING, chosen, infos)
     kinds: dict[str, NDArray[Any]] = {kind: table(rows, names) for kind, names in KINDS.items()}
     kinds |= {"cheap": table(rows, names_of())}
     if not job.settings.quick:
@@ -131,11 +134,11 @@ def property_table(job: Job, infos: dict[str, ImageInfo]) -> Json:
     return result
 
 
-def val_drift(job: Job, infos: dict[str, ImageInfo]) -> dict[str, Json]:
+def val_drift(job: Job, cheap: dict[str, list[Properties]]) -> dict[str, Json]:
     """`drift` by the properties of files, of pictures, and by the features of the backbone."""
-    chosen = {split: drawn(job, split) for split in (TRAINING, "val")}
+    chosen = {split: drawn(job, split) for split in cheap}
     samples = [job.samples(split)[i] for split, some in chosen.items() for i in some]
-    rows = [row for split, some in chosen.items() for row in cheap_properties(job, split, some, infos)]
+    rows = [row for several in cheap.values() for row in several]
     is_val = np.repeat([False, True], [len(some) for some in chosen.values()])
     kinds: dict[str, NDArray[Any]] = {
         "file": table(rows, names_of("recording", "size")),
