@@ -29,9 +29,8 @@ SLOW = pytest.mark.slow
 
 
 def scene(rng: Rng, cls: str, side: int = 64) -> Image.Image:
-    """A shape of the class at a random place, size and colour on a noisy ground of a random colour."""
-    ground = rng.integers(60, 200, 3) + rng.integers(-50, 50, (side, side, 3))
-    image = Image.fromarray(ground.clip(0, 255).astype(np.uint8))
+    """A shape of the class at a random place, of random size and colour on a ground of a random colour, with noise."""
+    image = Image.new("RGB", (side, side), tuple(rng.integers(60, 200, 3).tolist()))
     x, y, r = (*rng.integers(18, side - 18, 2).tolist(), int(rng.integers(9, 14)))
     colour = tuple(rng.integers(0, 256, 3).tolist())
     draw = ImageDraw.Draw(image)
@@ -39,7 +38,8 @@ def scene(rng: Rng, cls: str, side: int = 64) -> Image.Image:
         draw.rectangle((x - r, y - 4, x + r, y + 4), fill=colour)
     else:
         draw.ellipse((x - r, y - r, x + r, y + r), fill=colour if cls == "disc" else None, outline=colour, width=4)
-    return image
+    noisy = np.asarray(image) + rng.integers(-50, 50, (side, side, 3))
+    return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
 
 
 def clean(rng: Rng, cls: str, n: int) -> tuple[Image.Image, str, Json]:
