@@ -145,7 +145,7 @@ def outcome(run: "RunDir") -> dict[str, str]:
     patterns = (
         "*/*/best.safetensors", "*/*/predictions-*.npz", "*/features-*.npy", "*/sweep.json", "*/panel*",
         "baselines.npz", "budget/predictions.npz", "budget/budget.*", "metrics.csv", "predictions.csv", "data.json",
-        "checks.json", "splits.json", "untrained.json",
+        "checks.json", "shortcuts.json", "splits.json", "untrained.json",
     )  # fmt: skip
     contents = {path: path.read_bytes() for pattern in patterns for path in run.path.glob(pattern)}
     for path in run.path.glob("*/search.json"):

@@ -28,8 +28,8 @@ from headtohead.training.checkpoint import load_weights
 TOP = {
     "settings.toml", "environment.json", "timings.json", "data.json", "audit.json", "audit.html", "audit.ru.html",
     "checks.json", "neighbours.json", "baselines.npz", "comparison.json", "metrics.csv", "predictions.csv",
-    "confusion-cnn.csv", "confusion-probe.csv", "report.md", "report.ru.md", "untrained.json", "splits.json",
-    "finished.json",
+    "confusion-cnn.csv", "confusion-probe.csv", "report.md", "report.ru.md", "shortcuts.json", "untrained.json",
+    "splits.json", "finished.json",
 }  # fmt: skip
 FOLDERS = {"cnn", "probe", "untrained", "budget", "profile", "figures"}
 TRAINING = {"last.pt", "best.safetensors", "log.jsonl"}

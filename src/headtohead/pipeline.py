@@ -25,6 +25,7 @@ from headtohead.stages.estimate import duration, forecast, seconds_added
 from headtohead.stages.evaluate import evaluate
 from headtohead.stages.profile import profile
 from headtohead.stages.search import search
+from headtohead.stages.shortcuts import shortcuts
 from headtohead.stages.splits import repeat_splits
 from headtohead.stages.train import train
 from headtohead.stages.untrained import untrained
@@ -63,6 +64,7 @@ STAGES = (
     Stage("train", train, lambda job: all(job.run.scores(name).exists() for name in contender_names(job.settings))),
     Stage("profile", profile, lambda job: job.run.cost.exists()),
     Stage("evaluate", evaluate, lambda job: job.run.comparison.exists()),
+    Stage("shortcuts", shortcuts, lambda job: job.run.shortcuts.exists(), has_command=False),
     Stage("report", report, lambda job: job.run.report("ru").exists()),
     Stage("untrained", untrained, lambda job: job.run.untrained.exists(), has_command=False),
     Stage("budget", label_budget, lambda job: job.run.budget.exists()),

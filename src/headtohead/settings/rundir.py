@@ -71,6 +71,7 @@ class RunDir:
         self.budget_table = path / "budget" / "budget.csv"
         self.budget_predictions = path / "budget" / "predictions.npz"  # of every training, with what it chose
         self.budget_parts = path / "budget" / "parts"  # one file per training, until all are done
+        self.shortcuts = path / "shortcuts.json"  # what else predicts the labels; whether the split flatters
         self.untrained = path / "untrained.json"  # the probe on random weights
         self.splits = path / "splits.json"  # the comparison on other splits
         self.split_parts = path / "splits"  # one file per training, until all are done
@@ -141,6 +142,10 @@ class RunDir:
     def operators(self, name: str) -> Path:
         """The operators of a model, by self time."""
         return self.path / "profile" / f"operators-{name}.csv"
+
+    def group_table(self, kind: str) -> Path:
+        """Guessed groups as a table for `data.group_file`."""
+        return self.path / f"groups-{kind}.csv"
 
     def confusion(self, contender: str) -> Path:
         """The confusion matrix of a contender, in counts."""

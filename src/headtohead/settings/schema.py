@@ -175,7 +175,7 @@ class Profile(Strict):
 
     steps: Annotated[int, Interval(ge=50, le=100)] = 50
     """Training steps in a trace, 50 to 100."""
-    batch_size: NotNegative = 0
+    batch_size: Annotated[int, Interval(ge=0, le=65_536)] = 0
     """Images per profiled step, the same for both models; 0: those of a training, `training.batch_size`."""
 
 

@@ -19,9 +19,11 @@ from headtohead.images.decode import FORMATS
 from headtohead.images.folder import scan
 from headtohead.models.backbones import load_backbone
 from headtohead.models.cnn import build_cnn
+from headtohead.probe.occluded import PARTS
 from headtohead.settings.contenders import contender_names
 from headtohead.settings.schema import Settings
 from headtohead.settings.toml import flatten
+from headtohead.stages.shortcuts import num_drawn
 from headtohead.training.loop import Plan, build_optimizer, train_step
 from headtohead.training.search import rounds
 
@@ -96,6 +98,7 @@ def seconds_of_stages(settings: Settings, size: Size, speed: Speed, processes: i
         "train": seeds * (1 + of_refit) * (passes / of_seeds + passes_of_finetune / backbone) + 5,
         "profile": (settings.profile.steps + 12) * batch_size * (1 / speed.cnn + 1 / speed.backbone) + 20,
         "evaluate": val / backbone + 8 * seeds * resampled + 8,
+        "shortcuts": 20 + (0 if settings.quick else len(PARTS) * num_drawn(train + tune + val) / backbone),
         "untrained": (train + tune + val) * views / backbone + 5,
         "budget": 3 * settings.budget.draws * (drawn / cnn + len(labels) * resampled) + 5,
         "splits": settings.splits * 2 * passes * 2 / cnn,
