@@ -16,7 +16,7 @@ from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, fill
 from headtohead.cli.data import data_app
 from headtohead.cli.tools import cache_app, explain_app, init, weights_app
 from headtohead.core.errors import RunFolderMismatch, UserError
-from headtohead.core.files import read_json
+from headtohead.core.files import disk_failed, read_json
 from headtohead.core.progress import console, say
 from headtohead.settings.contenders import CONTENDERS
 from headtohead.settings.rundir import RunDir
@@ -117,6 +117,10 @@ def main(arguments: list[str] | None = None) -> Any:
     """Run a command line. For a mistake of the user: print one message and exit with code 2."""
     try:
         return app(arguments, exit_on_error=False, print_error=False)
+    except OSError as error:
+        if (failed := disk_failed(error)) is None:
+            raise
+        console.print(f"error: {failed}", style="red", markup=False, soft_wrap=True)
     except (UserError, CycloptsError) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         if isinstance(error, CycloptsError):

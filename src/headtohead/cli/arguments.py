@@ -48,8 +48,8 @@ def fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) 
     files = [Path(name) for name in given.get("--settings", [])]
     if "--out" in {argument.name for argument in arguments}:
         data = given.get("DATA", given.get("--data.folder", [""]))[0]
-        own = RunDir(run_folder(data, given.get("--out", [""])[0])).settings
-        files += [own] if own.exists() else []
+        run = RunDir(run_folder(data, given.get("--out", [""])[0]))
+        files += [run.settings] if run.has_sound_settings else []
     contents = [as_settings(given), *map(read_toml, files)]
     wrong: list[str] = []
     fitting: dict[str, Any] = {}

@@ -159,7 +159,7 @@ def warn_of_changes(run: RunDir, folder: str) -> None:
         content = read_json(run.data)
         indexed = {sample["file"] for sample in content["samples"]} | {*content.get("left_out_files", ())}
         present = {path.file for path in scan(locate(folder)[0]).files}
-    except (OSError, ValueError, KeyError, TypeError, BadData):  # reported by whatever needs them later
+    except (OSError, ValueError, KeyError, TypeError, BadData, RunFolderMismatch):  # reported by what needs them later
         return
     if present != indexed:
         say(

@@ -63,7 +63,7 @@ def read_results(run: RunDir) -> Results:
         frozen_proofs={name: read_json(run.scores(name))["frozen"] for name in probes},
         cost=read_json(run.cost),
         comparison=read_json(run.comparison),
-        timings=read_json(run.timings),
+        timings=run.read_timings(),
         audit=read_json(run.audit),
         neighbours=read_json(run.neighbours)["neighbours"],
         panels={name: read_json(run.panel(name)) for name in probes},

@@ -33,11 +33,11 @@ class Journal:
 
     def __init__(self, folder: SeedDir, num_epochs: int, first_epoch: int = 0):
         folder.path.mkdir(parents=True, exist_ok=True)
-        kept = [entry for entry in folder.read_log() if entry["epoch"] < first_epoch]
-        write_text(folder.log, "".join(json.dumps(entry) + "\n" for entry in kept))
+        self._path = folder.log
+        self._entries = [entry for entry in folder.read_log() if entry["epoch"] < first_epoch]
+        self._write()
         if first_epoch == 0:  # a process killed within its first epoch may have left events
             shutil.rmtree(folder.tensorboard, ignore_errors=True)
-        self._log = folder.log.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(folder.tensorboard), purge_step=first_epoch or None)
         self._num_epochs = num_epochs
         self._histogram_every = -(-num_epochs // MAX_HISTOGRAMS)
@@ -47,7 +47,9 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self._board.close()
-        self._log.close()
+
+    def _write(self) -> None:
+        write_text(self._path, "".join(json.dumps(entry) + "\n" for entry in self._entries))
 
     def start(self, settings: str, entering: torch.Tensor) -> None:
         """Record once per training: the settings as text, and a grid of the images that enter the net (B, 3, S, S)."""
@@ -57,8 +59,8 @@ class Journal:
     def epoch(self, scalars: dict[str, float], seconds: dict[str, float], model: nn.Module) -> None:
         """Record an epoch: scalars by tag, time by part, and histograms of every layer's weights and last gradients."""
         epoch = int(scalars["epoch"])
-        self._log.write(json.dumps({"epoch": epoch} | scalars | {f"seconds/{k}": v for k, v in seconds.items()}) + "\n")
-        self._log.flush()
+        self._entries.append({"epoch": epoch} | scalars | {f"seconds/{k}": v for k, v in seconds.items()})
+        self._write()
         for tag, value in scalars.items():
             if tag != "epoch":
                 self._board.add_scalar(tag, value, epoch)
