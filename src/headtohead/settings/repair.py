@@ -88,7 +88,7 @@ def repair(folder: Path) -> None:
     in_list = checksums.read_list(folder / checksums.LIST)
     for path in [*checksums.unsound(folder)]:
         name = path.relative_to(folder).as_posix()
-        if name == "settings.toml" or not is_ours(name) and name not in in_list:
+        if name == "settings.toml" or (not is_ours(name) and name not in in_list):
             continue
         others = made_with(name) if is_ours(name) else ()
         if path.exists():

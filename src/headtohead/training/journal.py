@@ -2,20 +2,40 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 from torchvision.utils import make_grid
 
-from headtohead.core.files import Json, write_text
+from headtohead.core.files import Json, naming, write_text
 from headtohead.settings.rundir import SeedDir
 
 MAX_HISTOGRAMS = 40  # per layer and training: more make the files larger, not the picture clearer
 NUM_BINS = 64
+
+
+@contextmanager
+def open_board(folder: Path, purge_step: int | None = None) -> Iterator[SummaryWriter]:
+    """TensorBoard's writer, whose own thread writes. It raises the error of that thread, which need not print it too."""
+    hook = threading.excepthook
+    threading.excepthook = lambda args: None if isinstance(args.exc_value, OSError) else hook(args)
+    board = None
+    try:
+        with naming(folder):
+            board = SummaryWriter(str(folder), purge_step=purge_step)
+            yield board
+            board.close()
+    finally:
+        if board:
+            with suppress(OSError):  # the first error is the one to see
+                board.close()
+        threading.excepthook = hook
 
 
 class Journal:
@@ -38,15 +58,16 @@ class Journal:
         self._write()
         if first_epoch == 0:  # a process killed within its first epoch may have left events
             shutil.rmtree(folder.tensorboard, ignore_errors=True)
-        self._board = SummaryWriter(str(folder.tensorboard), purge_step=first_epoch or None)
+        self._open = ExitStack()
+        self._board = self._open.enter_context(open_board(folder.tensorboard, first_epoch or None))
         self._num_epochs = num_epochs
         self._histogram_every = -(-num_epochs // MAX_HISTOGRAMS)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._board.close()
+    def __exit__(self, *error: Any) -> None:
+        self._open.__exit__(*error)
 
     def _write(self) -> None:
         write_text(self._path, "".join(json.dumps(entry) + "\n" for entry in self._entries))
@@ -92,7 +113,7 @@ def log_search(folder: Path, table: Sequence[Json]) -> None:
     if not table:
         return
     shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed here
-    with SummaryWriter(str(folder)) as board:
+    with open_board(folder) as board:
         best = 0.0
         for number, row in enumerate(table):
             best = max(best, row["tune_accuracy"])
