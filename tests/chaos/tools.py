@@ -20,7 +20,7 @@ from headtohead.settings.rundir import RunDir
 
 DAMAGES = ("cut", "emptied", "random", "bit flipped", "another shape", "lost")
 FLAGS = (
-    f"--backbone {BACKBONE} --seeds 0 --device cpu --precision fp32 --processes 1 --on-failed-check warn --splits 1 "
+    f"--backbone {BACKBONE} --seeds 0 --device cpu --precision fp32 --processes 1 --on-failed-check warn --splits 2 "
     "--data.val-share 0.3 --training.batch-size 4 --cnn.sides 16 --cnn.epochs 3 --cnn.trials 2 --probe.views 1 "
     "--probe.epochs 3 --probe.optimizers adamw --probe.learning-rates 0.01 0.1 --probe.weight-decays 0.0 "
     "--budget.sizes 2 --budget.draws 1 --budget.passes 20 --profile.steps 50 --profile.batch-size 2 "

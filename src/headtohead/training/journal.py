@@ -22,7 +22,7 @@ NUM_BINS = 64
 
 @contextmanager
 def open_board(folder: Path, purge_step: int | None = None) -> Iterator[SummaryWriter]:
-    """TensorBoard's writer, whose own thread writes. It raises the error of that thread, which need not print it too."""
+    """TensorBoard's writer. It raises the error of its own thread, which need not print it too."""
     hook = threading.excepthook
     threading.excepthook = lambda args: None if isinstance(args.exc_value, OSError) else hook(args)
     board = None
