@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from headtohead.core import checksums
-from headtohead.core.checksums import LIST, checked, is_sound, listed, read_list, require_the_same, unsound
+from headtohead.core import checksums, files
+from headtohead.core.checksums import LIST, checked, is_sound, known, read_list, require_the_same, unsound
 from headtohead.core.errors import RunFolderMismatch
 from headtohead.core.files import read_json, write_json, write_text
+
+
+def is_ours(name: str) -> bool:
+    return name != "strange.txt"
 
 
 @pytest.fixture
@@ -26,10 +30,10 @@ def test_every_file_written_below_a_list_is_in_it(folder: Path) -> None:
         "a.txt": hashlib.sha256(b"one").hexdigest(),
         "cnn/seed-0/b.json": hashlib.sha256(b"[\n 1\n]\n").hexdigest(),
     }
-    assert read_list(folder / LIST) == digests
+    assert {name: known.written for name, known in read_list(folder / LIST).items()} == digests
     write_text(folder / "a.txt", "two")
-    assert read_list(folder / LIST)["a.txt"] == hashlib.sha256(b"two").hexdigest()
-    assert [*unsound(folder)] == []
+    assert read_list(folder / LIST)["a.txt"] == (hashlib.sha256(b"two").hexdigest(), "")
+    assert [*unsound(folder, is_ours)] == []
 
 
 def test_elsewhere_nothing_is_listed_or_refused(tmp_path: Path) -> None:
@@ -37,7 +41,7 @@ def test_elsewhere_nothing_is_listed_or_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     (tmp_path / "a.json").write_text("[2]")
     assert read_json(tmp_path / "a.json") == [2]
-    assert listed(tmp_path / "a.json") == ""
+    assert not any(known(tmp_path / "a.json"))
 
 
 def test_the_list_is_found_from_a_relative_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,21 +58,49 @@ def test_a_damaged_or_lost_file_is_refused_by_name(folder: Path) -> None:
     path.write_text("[\n 2\n]\n")
     with pytest.raises(RunFolderMismatch, match="is damaged") as error:
         read_json(path)
-    assert (error.value.where, [*unsound(folder)]) == (str(path), [path])
+    assert (error.value.where, [*unsound(folder, is_ours)]) == (str(path), [path])
     path.write_text("[\n 1\n]\n")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert read_json(path) == [1]
     path.unlink()
     with pytest.raises(RunFolderMismatch, match="is lost"):
         checked(path)
-    assert [*unsound(folder)] == [path]
+    assert [*unsound(folder, is_ours)] == [path]
+
+
+def test_a_writer_may_be_killed_before_and_after_the_file_has_its_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    for number, (target, name) in enumerate([(Path, "replace"), (files, "synchronise")]):
+        real = getattr(target, name)
+        is_last = lambda path: name == "replace" or path.is_dir()  # noqa: B023, E731
+        with monkeypatch.context() as patch:
+            patch.setattr(target, name, lambda path, *to: kill() if is_last(path) else real(path, *to))  # noqa: B023
+            with pytest.raises(Killed):
+                write_text(folder / "a.txt", "two")
+        assert (folder / "a.txt").read_text() == ("one", "two")[number]
+        assert [*unsound(folder, is_ours)] == []
+    lines = (folder / LIST).read_text().splitlines(keepends=True)
+    (folder / LIST).write_text("".join(lines[:-1]))  # as if killed before the last line
+    assert lines[-2].startswith("# ")
+    assert [*unsound(folder, is_ours)] == []
+    (folder / "a.txt").write_text("one")  # what it was before: known as long as the new one is only announced
+    assert [*unsound(folder, is_ours)] == []
+    (folder / LIST).write_text("".join(lines))
+    assert [path.name for path in unsound(folder, is_ours)] == ["a.txt"]
 
 
 def test_a_file_that_was_not_listed_is_unsound_but_read(folder: Path) -> None:
-    """A process that is killed between the name and the line leaves one; another process may be between them now."""
     (folder / "c.txt").write_text("x")
+    (folder / "strange.txt").write_text("x")
     assert checked(folder / "c.txt").read_text() == "x"
-    assert [path.name for path in unsound(folder)] == ["c.txt"]
+    assert [path.name for path in unsound(folder, is_ours)] == ["c.txt"]
 
 
 def test_a_digest_is_computed_once_unless_the_file_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,4 +134,4 @@ def test_a_cut_line_is_no_line(folder: Path) -> None:
     content = (folder / LIST).read_bytes()
     (folder / LIST).write_bytes(content[:-3] + b"\xff\n")
     assert next(iter(read_list(folder / LIST))) == "a.txt"
-    assert folder / "cnn" / "seed-0" / "b.json" in [*unsound(folder)]
+    assert folder / "cnn" / "seed-0" / "b.json" in [*unsound(folder, is_ours)]

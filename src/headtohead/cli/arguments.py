@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import App, ArgumentCollection, Parameter, Token
 from cyclopts.config import Dict
 
+from headtohead.core.checksums import is_sound
 from headtohead.settings.rules import invalid, problems, validate
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import BUILTIN, BUILTIN_NAME, Settings
@@ -49,7 +50,7 @@ def fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) 
     if "--out" in {argument.name for argument in arguments}:
         data = given.get("DATA", given.get("--data.folder", [""]))[0]
         run = RunDir(run_folder(data, given.get("--out", [""])[0]))
-        files += [run.settings] if run.has_sound_settings else []
+        files += [run.settings] if is_sound(run.settings) else []
     contents = [as_settings(given), *map(read_toml, files)]
     wrong: list[str] = []
     fitting: dict[str, Any] = {}

@@ -122,9 +122,7 @@ class Job:
 def open_job(run: str) -> Job:
     """The job of a run folder, for tasks, which get plain arguments."""
     folder = RunDir(Path(run))
-    settings = folder.own_settings()
-    assert settings is not None, "tasks run in a run folder with settings"
-    return Job.of(settings, folder)
+    return Job.of(folder.read_settings(), folder)
 
 
 def balanced_weights(labels: NDArray[np.int64]) -> tuple[float, ...]:

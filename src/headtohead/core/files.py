@@ -40,6 +40,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             write(temporary)
             digest = checksums.sha256(temporary)
             synchronise(temporary)
+            checksums.add(path, digest, announced=True)
             temporary.replace(path)
             checksums.add(path, digest)
             synchronise(path.parent)

@@ -49,8 +49,7 @@ def winner(difference: Json, first: str = "cnn", second: str = "probe") -> str:
 
 def read_results(run: RunDir) -> Results:
     """Read the results files of a finished run folder."""
-    settings = run.own_settings()
-    assert settings is not None, "a finished evaluation has settings"
+    settings = run.read_settings()
     probes = probe_backbones(settings)
     untrained = read_json(run.untrained) if run.untrained.exists() else {}
     return Results(

@@ -86,9 +86,9 @@ def repair(folder: Path) -> None:
     made again the run is no longer finished: its report is written again too. The settings are `RunDir.adopt`'s.
     """
     in_list = checksums.read_list(folder / checksums.LIST)
-    for path in [*checksums.unsound(folder)]:
+    for path in [*checksums.unsound(folder, is_ours)]:
         name = path.relative_to(folder).as_posix()
-        if name == "settings.toml" or (not is_ours(name) and name not in in_list):
+        if name == "settings.toml":
             continue
         others = made_with(name) if is_ours(name) else ()
         if path.exists():
@@ -102,5 +102,10 @@ def repair(folder: Path) -> None:
         for other in () if others is None else (*others, "finished.json"):
             (folder if other == "finished.json" else path.parent).joinpath(other).unlink(missing_ok=True)
     # One line a file. A lost one keeps its line until it is made again, since some must get the same content.
-    text = "".join(f"{digest}  {name}\n" for name, digest in sorted(in_list.items()))
-    write_text(folder / checksums.LIST, text)
+    lines = []
+    for name, known in sorted(in_list.items()):
+        digest = checksums.digest_of(folder / name)
+        if digest := digest if digest and digest in known else known.written:
+            lines.append(f"{digest}  {name}\n")
+    if "".join(lines) != (folder / checksums.LIST).read_text(encoding="utf-8", errors="replace"):
+        write_text(folder / checksums.LIST, "".join(lines))

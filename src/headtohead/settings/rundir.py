@@ -9,7 +9,7 @@ from time import perf_counter
 
 import psutil
 
-from headtohead.core.checksums import LIST, checked, is_sound, listed, read_list, require_the_same
+from headtohead.core.checksums import LIST, checked, is_sound, known, read_list, require_the_same
 from headtohead.core.errors import RunFolderMismatch
 from headtohead.core.files import Json, disk_failed, read_json, write_json, write_text
 from headtohead.core.progress import say
@@ -170,12 +170,11 @@ class RunDir:
 
     def own_settings(self) -> Settings | None:
         """The settings that the folder was made with; None if the folder is new, or they are damaged."""
-        return parse(read_toml(self.settings), where=str(self.settings)) if self.has_sound_settings else None
+        return self.read_settings() if is_sound(self.settings) else None
 
-    @property
-    def has_sound_settings(self) -> bool:
-        """Whether the folder has settings, and they are those that it was made with, or it has nothing else yet."""
-        return self.settings.exists() and (is_sound(self.settings) or not listed(self.data))
+    def read_settings(self) -> Settings:
+        """The settings that the folder was made with. RunFolderMismatch if they are lost or damaged."""
+        return parse(read_toml(checked(self.settings)), where=str(self.settings))
 
     def require_this_format(self) -> None:
         """Raise RunFolderMismatch if another version of headtohead made the folder."""
@@ -203,9 +202,10 @@ class RunDir:
             self.verify()
             self.require_this_format()
             own = self.own_settings()
-            if own is None and listed(self.data):
-                require_the_same(self.settings, to_toml(settings).encode())
-                say("  settings.toml was lost or damaged: it is written again, as it was.")
+            if own is None and known(self.settings).written:
+                if known(self.data).written:
+                    require_the_same(self.settings, to_toml(settings).encode())
+                say("  settings.toml is lost or damaged: it is written again, from this command.")
             if own is not None and self.data.exists() and (keys := differing(own, settings)):
                 raise RunFolderMismatch(
                     "The run folder was made with other settings: " + ", ".join(keys),
