@@ -122,7 +122,7 @@ def unsound(folder: Path, is_ours: Callable[[str], bool]) -> Iterator[Path]:
     for name in sorted({*filter(is_ours, present), *in_list}):
         known_as = in_list.get(name, Known())
         digest = digest_of(folder / name) if name in present else ""
-        is_lost = name not in present and known_as.written
+        is_lost = name not in present and known_as.written and is_ours(name)
         is_damaged = name in present and (not digest or digest not in known_as)
         if is_lost or is_damaged:
             yield folder / name

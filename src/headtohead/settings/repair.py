@@ -10,6 +10,7 @@ from headtohead.core.progress import say
 # File -> those that are deleted with it, relative to its folder, so that the stage that writes it is done again. The
 # first pattern that fits counts. None: no stage is done again, because what needs the file makes it by itself.
 MADE_WITH: dict[str, tuple[str, ...] | None] = {
+    "settings.toml": None,  # written by `RunDir.adopt`
     "environment.json": (),
     "timings.json": None,
     "data.json": (),
@@ -94,18 +95,16 @@ def repair(folder: Path) -> None:
         if path.exists():
             say(f"  {name} is damaged: it is made again{' where it is needed' if others is None else ''}.")
             path.unlink()
-        elif others is None:
-            del in_list[name]
-            continue
-        else:
+        elif others is not None:
             say(f"  {name} is lost: it is made again.")
         for other in () if others is None else (*others, "finished.json"):
             (folder if other == "finished.json" else path.parent).joinpath(other).unlink(missing_ok=True)
     # One line a file. A lost one keeps its line until it is made again, since some must get the same content.
     lines = []
     for name, known in sorted(in_list.items()):
-        digest = checksums.digest_of(folder / name)
-        if digest := digest if digest and digest in known else known.written:
+        found = checksums.digest_of(folder / name)
+        is_needed = name == "settings.toml" or (is_ours(name) and made_with(name) is not None)
+        if digest := found if found in {*known} - {""} else known.written if found or is_needed else "":
             lines.append(f"{digest}  {name}\n")
     if "".join(lines) != (folder / checksums.LIST).read_text(encoding="utf-8", errors="replace"):
         write_text(folder / checksums.LIST, "".join(lines))
