@@ -104,7 +104,7 @@ def repair(folder: Path) -> None:
     for name, known in sorted(in_list.items()):
         found = checksums.digest_of(folder / name)
         is_needed = name == "settings.toml" or (is_ours(name) and made_with(name) is not None)
-        if digest := found if found in {*known} - {""} else known.written if found or is_needed else "":
+        if digest := found if found in {*known} - {""} else known.written * is_needed:
             lines.append(f"{digest}  {name}\n")
     if "".join(lines) != (folder / checksums.LIST).read_text(encoding="utf-8", errors="replace"):
         write_text(folder / checksums.LIST, "".join(lines))
