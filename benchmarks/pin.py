@@ -82,6 +82,14 @@ def timeless(value: object) -> object:
     return [timeless(v) for v in value] if isinstance(value, list) else value
 
 
+def renew_checksums(run: Path) -> None:
+    """Let the run folder's list of checksums, if this commit has one, be that of its files as they are now."""
+    if (listing := run / "headtohead.sha256").exists():
+        names = {line[66:] for line in listing.read_text().splitlines()}
+        present = sorted(name for name in names if (run / name).exists())
+        listing.write_text("".join(f"{hashlib.sha256((run / n).read_bytes()).hexdigest()}  {n}\n" for n in present))
+
+
 def trainings(run: Path) -> list[Path]:
     """The folder of every training."""
     return [path for kind in ("seed", "refit") for path in run.glob(f"*/{kind}-*")]
@@ -148,8 +156,10 @@ def run_whole(src: Path, work: Path) -> Path:
     replace_times(run)
     for name in ("comparison.json", "budget/budget.json", "report.md", "report.ru.md", "finished.json"):
         (run / name).unlink(missing_ok=True)
+    renew_checksums(run)
     headtohead(src, work, "run", "run", "--weights", "weights")  # evaluates anew, from the predictions
     replace_times(run)
+    renew_checksums(run)
     headtohead(src, work, "report", "run")
     headtohead(src, work, "explain", "normalisation", "pictures", "--out", "explained", *FLAGS, "--quick")
     return run

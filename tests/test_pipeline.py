@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from headtohead.cli.app import main
+from headtohead.core.files import write_json
 from headtohead.settings.rundir import RunDir
 
 pytestmark = pytest.mark.slow
@@ -284,9 +285,9 @@ def test_a_run_folder_of_another_version_gets_one_clear_message(
     main(["check", *command])
     data = json.loads(run.data.read_text())
     del data["format"]
-    run.data.write_text(json.dumps(data))
+    write_json(run.data, data)
     for last_file in (run.comparison, run.report("ru"), run.finished):  # like a finished run
-        last_file.write_text("{}")
+        write_json(last_file, {})
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     for arguments in (["run", *command], ["check", *command], ["report", str(run.path)]):
         capsys.readouterr()

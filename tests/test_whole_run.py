@@ -17,6 +17,7 @@ import torch
 from conftest import outcome
 from sklearn.metrics import accuracy_score, f1_score
 
+from headtohead.core.files import write_text
 from headtohead.dataset.index import labels, read_index
 from headtohead.evaluation.predictions import load_predictions, save_predictions
 from headtohead.evaluation.summary import summarise_run
@@ -29,7 +30,7 @@ TOP = {
     "settings.toml", "environment.json", "timings.json", "data.json", "audit.json", "audit.html", "audit.ru.html",
     "checks.json", "neighbours.json", "baselines.npz", "comparison.json", "metrics.csv", "predictions.csv",
     "confusion-cnn.csv", "confusion-probe.csv", "report.md", "report.ru.md", "shortcuts.json", "untrained.json",
-    "splits.json", "finished.json",
+    "splits.json", "finished.json", "headtohead.sha256",
 }  # fmt: skip
 FOLDERS = {"cnn", "probe", "untrained", "budget", "profile", "figures"}
 TRAINING = {"last.pt", "best.safetensors", "log.jsonl"}
@@ -135,11 +136,11 @@ def val_out_of_reach(run: RunDir, images: Path) -> Iterator[None]:
     for number, sample in enumerate(val):
         (images / sample["file"]).rename(run.path.parent / f"{number}.hidden")
         sample["label"] = len(data["classes"]) - 1 - sample["label"]
-    run.data.write_text(json.dumps(data), encoding="utf-8")
+    write_text(run.data, json.dumps(data))
     try:
         yield
     finally:
-        run.data.write_text(before, encoding="utf-8")
+        write_text(run.data, before)
         for number, sample in enumerate(val):
             (run.path.parent / f"{number}.hidden").rename(images / sample["file"])
 

@@ -8,7 +8,7 @@ from headtohead.contenders.base import Job
 from headtohead.core.device import environment, make_deterministic
 from headtohead.core.errors import BadSettings, RunFolderMismatch
 from headtohead.core.executor import limit_threads
-from headtohead.core.files import read_json, write_json
+from headtohead.core.files import write_json
 from headtohead.core.progress import say
 from headtohead.models.weights import announced
 from headtohead.report.answer import answer
@@ -50,11 +50,16 @@ def report(job: Job) -> None:
 
 
 def finish(job: Job) -> None:
-    """Write the reports again, with what followed the first ones, and `finished.json`."""
+    """Write the reports again, with what followed the first ones, and `finished.json`: the seconds of all stages.
+
+    They are None where they are not known.
+    """
     write_reports(job.run)
-    timings = read_json(job.run.timings)
-    seconds = sum(timings.get(stage.name, 0.0) for stage in STAGES)
-    write_json(job.run.finished, {"seconds": round(seconds, 3)})
+    timings = job.run.read_timings()
+    before = [stage.name for stage in stages_of(job.settings)[:-1]]
+    is_complete = timings.keys() >= {*before}  # not so where a damaged `timings.json` was lost
+    seconds = round(sum(timings[name] for name in before), 3) if is_complete else None
+    write_json(job.run.finished, {"seconds": seconds})
 
 
 STAGES = (

@@ -163,8 +163,8 @@ def test_the_page_is_one_safe_file(bad: Path, tmp_path: Path) -> None:
     shutil.copy(bad / "class-0" / "000.jpg", bad / "class-1" / "<i>copy.jpg")
     audit = audit_folder(bad, "<i>name", Data())
     write_audit(run, audit)
-    for language, title in (("en", "Findings"), ("ru", "Находки")):
-        text = run.audit_page(language).read_text(encoding="utf-8")
+    for code, title in (("en", "Findings"), ("ru", "Находки")):
+        text = run.audit_page(code).read_text(encoding="utf-8")
         assert title in text
         assert "&lt;i&gt;name" in text
         assert "&lt;script&gt;" in text
@@ -200,8 +200,8 @@ def test_the_command_reports_duplicates_in_the_terminal_in_json_and_on_the_page(
     assert [(p["kind"], p["where"], p["b"]) for p in pairs] == [
         ("bytes", "across classes", "class-1/copy.jpg"), ("pixels", "within a class", "class-1/again.png"),
     ]  # fmt: skip
-    for language, where in (("en", "across classes"), ("ru", "в разных классах")):
-        text = run.audit_page(language).read_text(encoding="utf-8")
+    for code, where in (("en", "across classes"), ("ru", "в разных классах")):
+        text = run.audit_page(code).read_text(encoding="utf-8")
         assert where in text
         for name in ("class-0/000.jpg", "class-1/copy.jpg", "class-1/001.jpg", "class-1/again.png"):
             assert re.search(rf'<img src="data:[^>]*>\s*<figcaption><bdi class="name">{name}', text)

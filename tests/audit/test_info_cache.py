@@ -17,7 +17,6 @@ from headtohead.audit.image_info import ImageInfo, inspect_bytes
 from headtohead.audit.info_cache import BATCH, InfoCache, cache_file
 from headtohead.audit.inspect import inspect_all
 from headtohead.core.cache import cache_root
-from headtohead.core.errors import BadData
 from headtohead.images.folder import scan
 
 
@@ -32,7 +31,7 @@ def never(content: bytes) -> tuple[ImageInfo, bytes]:
 
 def count_entries(path: Path) -> int:
     with sqlite3.connect(path) as db:
-        number: int = db.execute("SELECT count(*) FROM images").fetchone()[0]
+        number: int = db.execute("SELECT count(*) FROM sealed_images").fetchone()[0]
     db.close()
     return number
 
@@ -100,14 +99,16 @@ def test_a_corrupt_file_is_set_aside(tmp_path: Path, damage: str) -> None:
 def test_a_damaged_entry_is_a_miss(tmp_path: Path) -> None:
     path = tmp_path / "f.sqlite"
     with InfoCache(path) as cache:
-        for name in ("a", "b", "c"):
+        for name in ("a", "b", "c", "d", "e"):
             cache.add(name, ImageInfo(1), NOTHING)
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE images SET info = '{' WHERE digest = 'a'")
-        db.execute("UPDATE images SET info = '{\"size\": 3}' WHERE digest = 'b'")
+        db.execute("UPDATE sealed_images SET info = '{' WHERE digest = 'a'")
+        db.execute("UPDATE sealed_images SET info = replace(info, '1', '2') WHERE digest = 'b'")
+        db.execute("UPDATE sealed_images SET print = ? WHERE digest = 'c'", (b"\1" + NOTHING[1:],))
+        db.execute("UPDATE sealed_images SET info = 5 WHERE digest = 'd'")
     db.close()
     with InfoCache(path) as cache:
-        assert [cache.get(name) for name in ("a", "b", "c")] == [None, None, (ImageInfo(1), NOTHING)]
+        assert [cache.get(name) for name in ("a", "b", "c", "d", "e")] == [None] * 4 + [(ImageInfo(1), NOTHING)]
 
 
 @pytest.mark.parametrize("place", ["file/f.sqlite", "folder"])
@@ -130,12 +131,28 @@ def test_the_audit_works_without_a_writable_cache_folder(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = small(tmp_path / "x")
-    monkeypatch.setattr(inspect, "_temporary_file", lambda: Path("/dev/full").open("wb"))  # noqa: SIM115 - closed there
-    with pytest.raises(BadData, match="No space left") as error:
-        inspect_all(folder, scan(folder).files)
-    assert "XDG_CACHE_HOME" in str(error.value)
+    files = scan(folder).files
+    expected, prints = inspect_all(folder, files)
+    monkeypatch.setattr(inspect, "_temporary_file", lambda: Path("/dev/full").open("wb", buffering=0))  # noqa: SIM115
+    found, rest = inspect_all(folder, files)
+    assert (found, rest.table.tobytes()) == (expected, prints.table.tobytes())
+    assert "goes on without it" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_disk_that_fills_up_on_the_way_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = small(tmp_path / "x")
+    files = scan(folder).files
+    expected, prints = inspect_all(folder, files)
+    written = inspect._is_written
+    calls = iter(range(len(files)))
+    monkeypatch.setattr(inspect, "_is_written", lambda *given: next(calls) < 3 and written(*given))
+    found, rest = inspect_all(folder, files)
+    assert (found, rest.table.tobytes()) == (expected, prints.table.tobytes())
+    assert len(files) > 4
 
 
 def test_other_versions_have_other_files(monkeypatch: pytest.MonkeyPatch) -> None:

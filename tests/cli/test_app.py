@@ -202,6 +202,7 @@ def test_every_command_names_the_first_stage_that_it_lacks(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path
 ) -> None:
     """In the order of a run; the last files of the stages are made up."""
+    from headtohead.core.files import write_json
     from headtohead.settings.rundir import RunDir
 
     run = RunDir(tmp_path / "run")
@@ -216,8 +217,7 @@ def test_every_command_names_the_first_stage_that_it_lacks(
         assert f"`budget` needs the results of `{needed}`." in message
         assert f"run `headtohead {needed}` first" in message
         for file in files:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text("{}")
+            write_json(file, {})
     run.scores("probe").unlink()
     assert "run `headtohead train` first" in error_message(capsys, "evaluate", *command)
 

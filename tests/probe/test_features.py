@@ -23,7 +23,7 @@ from headtohead.images.transforms import normalise, plain_views
 from headtohead.models.backbones import Backbone, FrozenBackbone, load_backbone
 from headtohead.models.weights import find_weights
 from headtohead.probe import features, throughput
-from headtohead.probe.features import extract, feature_store, read_features, view
+from headtohead.probe.features import extract, feature_store, new_array, read_features, read_record, view, write_record
 from headtohead.probe.throughput import Batching, Measurement, candidates, measure
 from headtohead.settings.schema import Data
 
@@ -139,7 +139,8 @@ def test_more_views_are_added_to_the_cached_ones(
     assert np.array_equal(four[:3], two)
     cost = read_json(tmp_path / "4.json")
     assert (cost["views"], cost["computed"]) == (5 * len(files), 2 * len(files))
-    recorded = read_json(feature_store(backbone, CPU).folder / "cost.json")
+    recorded = read_record(feature_store(backbone, CPU).folder / "cost.json")
+    assert recorded is not None
     assert recorded["views"] == 5 * len(files)
     from_scratch = 3 * len(files) * recorded["seconds"] / recorded["views"] + cost["seconds"]
     assert cost["seconds_from_scratch"] == pytest.approx(from_scratch, abs=2e-3)  # each is rounded to 1 ms
@@ -298,3 +299,22 @@ def test_a_machine_faster_in_fp32_is_reported(
     monkeypatch.setattr(features, "measure", lambda *_: Measurement(Batching(1, 8, 10.0), [], 20.0))
     values(backbone, files, tmp_path / "a.npy")
     assert "faster in fp32" in capsys.readouterr().err
+
+
+def test_an_array_written_row_by_row_is_the_one_that_numpy_reads(tmp_path: Path) -> None:
+    expected = np.random.default_rng(0).normal(size=(2, 3, 2, 5)).astype(np.float32)
+    with new_array(tmp_path / "a.npy", (2, 3, 2, 5)) as put:
+        for position in [(1, 2), (0, 0), (1, 0), (0, 2), (0, 1), (1, 1)]:
+            put(position, expected[position])
+    assert np.array_equal(np.load(tmp_path / "a.npy"), expected)
+
+
+def test_a_damaged_record_of_the_cache_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "cost.json"
+    assert read_record(path) is None
+    write_record(path, {"views": 3, "seconds": 1.5})
+    assert read_record(path) == {"views": 3, "seconds": 1.5}
+    content = path.read_text()
+    for damaged in (content.replace("1.5", "1.6"), content[:20], "", "[]", '{"content": {}}', '{"views": 3}'):
+        path.write_text(damaged)
+        assert read_record(path) is None

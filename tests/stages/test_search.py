@@ -11,7 +11,7 @@ from conftest import without_seconds
 
 from headtohead.contenders import cnn
 from headtohead.contenders.base import Job
-from headtohead.core.files import read_json
+from headtohead.core.files import read_json, write_text
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
 from headtohead.settings.toml import to_toml
@@ -90,7 +90,7 @@ def test_a_recipe_that_diverges_loses_to_the_others(job: Job) -> None:
     values = {"sides": (16,), "poolings": (4,), "weight_decays": (0.05,), "min_crops": (0.5,), "smoothings": (0.0,)}
     settings = replace(job.settings, cnn=replace(job.settings.cnn, learning_rates=(1e30, 3e-3), **values))
     settings = replace(settings, data=replace(settings.data, flip=False))
-    job.run.settings.write_text(to_toml(settings))  # a trial reads the settings of its run folder
+    write_text(job.run.settings, to_toml(settings))  # a trial reads the settings of its run folder
     search(Job.of(settings, job.run))
     found = read_json(job.run.search("cnn"))
     assert [row["recipe"]["learning_rate"] for row in found["table"]] == [1e30, 3e-3]

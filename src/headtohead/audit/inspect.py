@@ -14,8 +14,7 @@ import numpy as np
 from headtohead.audit.duplicates.fingerprint import NOTHING, PRINT, Prints
 from headtohead.audit.image_info import ImageInfo, collect_warnings, inspect_bytes
 from headtohead.audit.info_cache import InfoCache, cache_file
-from headtohead.core.cache import AUDIT, cache_folder
-from headtohead.core.errors import BadData
+from headtohead.core.cache import AUDIT, cache_folder, say_cache_is_off
 from headtohead.core.prefetch import prefetch
 from headtohead.core.progress import track
 from headtohead.images.decode import digest
@@ -64,26 +63,33 @@ def inspect_file(root: Path, image: ImagePath, cache: InfoCache) -> tuple[Inspec
 def inspect_all(root: Path, files: Sequence[ImagePath]) -> tuple[list[InspectedImage], Prints]:
     """Inspect all files, readable or not, in their order; also returns their fingerprints. No pixels are kept.
 
-    Fingerprints of 3.2 kB each are mapped from a temporary file, so that memory does not grow with their number.
-    Raises BadData if that file cannot be written.
+    Fingerprints of 3.2 kB each are mapped from a temporary file, so that memory does not grow with their number; once
+    the disk of the cache is full, the others stay in memory.
     """
-    images = []
-    try:
-        # Threads, because hashing and decoding release the interpreter lock.
-        with InfoCache(cache_file()) as cache, collect_warnings(), _temporary_file() as prints:
-            results = prefetch(lambda image: inspect_file(root, image, cache), files, os.cpu_count() or 1)
-            for image, fingerprint in track(results, "opening images", len(files)):
-                images.append(image)
-                prints.write(fingerprint)
-            prints.flush()
-            table = np.memmap(prints, PRINT, mode="r", shape=(len(files),)) if files else np.zeros(0, PRINT)
-    except OSError as error:  # not from an image, see `inspect_file`
-        raise BadData(
-            f"A temporary file cannot be written: {error.strerror or error}",
-            where=str(cache_folder(AUDIT)),
-            fix="free some space there, or choose another cache folder with XDG_CACHE_HOME",
-        ) from error
+    images: list[InspectedImage] = []
+    on_disk, in_memory = 0, list[bytes]()
+    # Threads, because hashing and decoding release the interpreter lock.
+    with InfoCache(cache_file()) as cache, collect_warnings(), _temporary_file() as prints:
+        results = prefetch(lambda image: inspect_file(root, image, cache), files, os.cpu_count() or 1)
+        for image, fingerprint in track(results, "opening images", len(files)):
+            images.append(image)
+            if not in_memory and _is_written(prints, fingerprint):
+                on_disk += 1
+            else:
+                in_memory.append(fingerprint)
+        table = np.memmap(prints, PRINT, mode="r", shape=(on_disk,)) if on_disk else np.zeros(0, PRINT)
+    if in_memory:
+        table = np.concatenate([table, np.frombuffer(b"".join(in_memory), PRINT)])
     return images, Prints(table, np.arange(len(table)))
+
+
+def _is_written(stream: IO[bytes], content: bytes) -> bool:
+    """Whether an unbuffered file has taken all of `content`."""
+    try:
+        return stream.write(content) == len(content)
+    except OSError as error:
+        say_cache_is_off(error)
+        return False
 
 
 def _temporary_file() -> IO[bytes]:
@@ -91,5 +97,5 @@ def _temporary_file() -> IO[bytes]:
     with suppress(OSError):
         folder = cache_folder(AUDIT)
         folder.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryFile(dir=folder)
-    return tempfile.TemporaryFile()
+        return tempfile.TemporaryFile(dir=folder, buffering=0)
+    return tempfile.TemporaryFile(buffering=0)

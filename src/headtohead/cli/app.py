@@ -17,7 +17,7 @@ from headtohead.cli.data import data_app
 from headtohead.cli.help import ALL, DATA, EXAMPLE, STAGES, START, TOOLS, Formatter
 from headtohead.cli.tools import cache_app, explain_app, init, weights_app
 from headtohead.core.errors import RunFolderMismatch, UserError
-from headtohead.core.files import read_json
+from headtohead.core.files import disk_failed, read_json
 from headtohead.core.progress import say
 from headtohead.settings.contenders import CONTENDERS
 from headtohead.settings.rundir import RunDir
@@ -53,7 +53,7 @@ def choose(data: Path | None, out: Path | None, flags: Settings) -> tuple[Settin
     if not run.data.exists():
         from headtohead.images.folder import locate, require_classes
 
-        require_classes(locate(chosen.data.folder)[0])  # a wrong folder must not leave a run folder; torch is not loaded yet
+        require_classes(locate(chosen.data.folder)[0])  # before a run folder is made, and before torch is loaded
     if not chosen.contenders and not run.data.exists():
         from headtohead.core.device import choose_device
 
@@ -162,6 +162,10 @@ def main(arguments: list[str] | None = None) -> Any:
     app.help_formatter = Formatter(everything=ALL in (sys.argv[1:] if arguments is None else arguments))
     try:
         return app(arguments, exit_on_error=False, print_error=False)
+    except OSError as error:
+        if (failed := disk_failed(error)) is None:
+            raise
+        say(f"error: {failed}", style="red")
     except (UserError, CycloptsError) as error:
         say(f"error: {error}", style="red")
         if isinstance(error, CycloptsError):

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import App, ArgumentCollection, Parameter, Token
 from cyclopts.config import Dict
 
+from headtohead.core.checksums import is_sound
 from headtohead.core.errors import BadSettings
 from headtohead.core.lock import held
 from headtohead.models.names import is_path
@@ -61,8 +62,8 @@ def fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) 
     files = [Path(name) for name in given.get("--settings", [])]
     if "--out" in {argument.name for argument in arguments}:
         data = given.get("DATA", given.get("--data.folder", [""]))[0]
-        own = RunDir(run_folder(data, given.get("--out", [""])[0])).settings
-        files += [own] if own.exists() else []
+        run = RunDir(run_folder(data, given.get("--out", [""])[0]))
+        files += [run.settings] if is_sound(run.settings) else []
     contents = [as_settings(given), *map(read_toml, files)]
     wrong: list[str] = []
     fitting: dict[str, Any] = {}

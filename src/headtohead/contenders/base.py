@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from headtohead.checks.context import CheckContext
+from headtohead.core.checksums import require_the_same
 from headtohead.core.device import choose_bf16, choose_device
 from headtohead.core.errors import BadSettings, RunFolderMismatch
 from headtohead.core.executor import Task, choose_processes, run_tasks
-from headtohead.core.files import read_json, write_json
+from headtohead.core.files import json_bytes, read_json, write_json
 from headtohead.dataset.batches import Batches, ImageBatches
 from headtohead.dataset.index import Index, labels, read_index
 from headtohead.images.decoded import DecodedImages, ImageFiles, decoded
@@ -102,6 +103,7 @@ class Job:
         if contender not in self.loaded:
             backbone = load_backbone(self.weights[contender], bf16=self.bf16, device=self.device)
             if not self.run.backbone(contender).exists():
+                require_the_same(self.run.backbone(contender), json_bytes(backbone.to_json()))
                 write_json(self.run.backbone(contender), backbone.to_json())
             elif read_json(self.run.backbone(contender))["fingerprint"] != backbone.fingerprint:
                 what = "The weights differ from those that this run started with."
@@ -121,9 +123,7 @@ class Job:
 def open_job(run: str) -> Job:
     """The job of a run folder, for tasks, which get plain arguments."""
     folder = RunDir(Path(run))
-    settings = folder.own_settings()
-    assert settings is not None, "tasks run in a run folder with settings"
-    return Job.of(settings, folder)
+    return Job.of(folder.read_settings(), folder)
 
 
 def balanced_weights(labels: NDArray[np.int64]) -> tuple[float, ...]:

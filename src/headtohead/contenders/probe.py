@@ -26,6 +26,7 @@ from headtohead.contenders.seeds import (
     write_scores,
     write_search,
 )
+from headtohead.core.checksums import checked
 from headtohead.core.files import read_json, write_atomically, write_json
 from headtohead.dataset.batches import FeatureBatches
 from headtohead.dataset.index import SPLITS
@@ -55,7 +56,7 @@ def chosen_head(job: Job, name: str, seed: int) -> Plan:
 def all_features(job: Job, name: str, split: str) -> Features:
     """Features of every pooling, computed if the run folder has none; what is trained on has augmented views too."""
     path = job.run.features(name, split)
-    if not path.exists():
+    if not (path.exists() and path.with_suffix(".json").exists()):
         with job.run.timed(f"{name} features of {split}"):
             backbone, files, min_area = job.backbone(name), job.files(split), job.settings.data.min_crop
             augmented = split == "train" or (split == "tune" and job.settings.refits)
@@ -98,7 +99,7 @@ def choose_head(job: Job, name: str) -> None:
     """Compute the features and choose the head's hyperparameters on `tune` with the first seed."""
     settings = job.settings
     x, tune = features(job, name, "train"), FeatureBatches(features(job, name, "tune"), job.labels("tune"))
-    if not job.run.sweep(name).exists():
+    if not job.run.sweep(name).exists() or f"{name} sweep" not in job.run.read_timings():  # lost with a damaged file
         with job.run.timed(f"{name} sweep"):
             first, num_classes, grids = settings.seeds[0], len(job.index.classes), settings.probe.grids()
             batches = FeatureBatches(x, job.labels("train"), batch_size=settings.training.batch_size, seed=first)
@@ -116,15 +117,17 @@ def search_probe(job: Job, name: str) -> None:
     passes = settings.probe.epochs * len(job.samples("train"))
     costs = [read_json(job.run.features(name, split).with_suffix(".json")) for split in ("train", "tune")]
     seconds = {"features": sum(cost["seconds_from_scratch"] * cost["cores"] for cost in costs)}
-    seconds |= {"sweep": read_json(job.run.timings)[f"{name} sweep"]}
+    seconds |= {"sweep": job.run.read_timings()[f"{name} sweep"]}
     total = sum(seconds.values())
     write_search(job, name, len(content["table"]), content["best"], passes=passes, seconds=total, parts=seconds)
 
 
 def train_probe(job: Job, name: str) -> None:
     """Train a head for every seed, then again on `train` and `tune`."""
+    backbone = job.backbone(name)  # recorded in the run folder before the workers read it
+    for split in ("train", "tune"):
+        features(job, name, split)  # computed here, not by every worker
     train_seeds(job, name, fit_head, job.settings.probe.epochs)
-    backbone = job.backbone(name)
     hash_after = backbone.state_hash()
     if hash_after != backbone.fingerprint:
         raise RuntimeError("bug: training has changed the frozen backbone")
@@ -176,7 +179,7 @@ def predict_panel(job: Job, contender: str, train: Features, val: Features) -> N
     if path.exists():
         return
     y_train, predictions = job.labels("train"), {}
-    with np.load(job.run.panel_heads(contender), allow_pickle=False) as saved:
+    with np.load(checked(job.run.panel_heads(contender)), allow_pickle=False) as saved:
         for variant in variants(train.poolings):
             keys = [key for key in saved.files if key.startswith(f"{variant.name}/")]
             arrays = {key.rpartition("/")[2]: saved[key] for key in keys}

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headtohead.core.cache import say_cache_is_off
 from headtohead.core.files import write_atomically
 from headtohead.core.progress import say
 
@@ -78,13 +79,18 @@ class Store:
             with temporary.open("wb") as stream:
                 stream.writelines(content)
 
+        failure: OSError | None = None
         for _ in range(2):  # another process may clear the folder at any moment
             if not make_room(self.folder.parent, sum(map(len, content)), self.bound):
                 return {}
-            with suppress(OSError, Damaged):
+            try:
                 write_atomically(path, write)
+            except OSError as error:
+                failure = error
             with suppress(OSError, Damaged):
                 return open_shard(path)
+        if failure:
+            say_cache_is_off(failure)
         return {}
 
 

@@ -58,6 +58,17 @@ def _writable(root: Path) -> Path:
 
 
 @cache
+def _say_once(message: str) -> None:
+    say(message)
+
+
+def say_cache_is_off(error: Exception) -> None:
+    """Say, once in a process, that the cache cannot be written, and that this does no harm."""
+    why = (error.strerror if isinstance(error, OSError) else "") or error
+    _say_once(f"  The cache in {cache_root()} cannot be written ({why}): the run goes on without it.")
+
+
+@cache
 def keep(folder: Path) -> None:
     """Protect the folder of a kind from `clear` until this process ends, where the system has such locks."""
     if sys.platform != "win32":

@@ -36,7 +36,11 @@ class WeightsNotFound(UserError):
 
 
 class RunFolderMismatch(UserError):
-    """The run folder was made with other settings, or an earlier stage is missing."""
+    """The run folder was made with other settings, an earlier stage is missing, or a file is lost or damaged."""
+
+
+class DiskFailed(UserError):
+    """A disk is full, read-only or failing."""
 
 
 class RunFolderBusy(UserError):

@@ -1,17 +1,20 @@
-"""Atomic writes: a file or folder appears complete or not at all. Also JSON and CSV."""
+"""Atomic, durable writes: a file or folder appears complete or not at all. Also JSON and CSV, and disks that fail."""
 
 import csv
+import errno
 import io
 import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from headtohead.core.errors import BadData
+from headtohead.core import checksums
+from headtohead.core.errors import BadData, DiskFailed
 from headtohead.core.printable import is_control
 
 Json = dict[str, Any]
@@ -19,16 +22,69 @@ NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?")
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # what a spreadsheet takes for the beginning of a formula
 
 
+# What the system says of a disk that cannot be written -> the same in plain words.
+FAILURES = {
+    errno.ENOSPC: "is full",
+    errno.EDQUOT: "has no space left for you (quota)",
+    errno.EROFS: "is read-only",
+    errno.EIO: "fails (input/output error)",
+}
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it to `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Let `write` fill a temporary file beside `path`, then rename it to `path`, and list it if it is part of a run.
+
+    Both are on the disk when this returns. An OSError always names a file, so that `disk_failed` can name the disk.
+    """
     # The temporary name keeps the extension: NumPy and matplotlib choose the format by it.
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    with naming(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(temporary)
+            digest = checksums.sha256(temporary)
+            synchronise(temporary)
+            checksums.add(path, digest, announced=True)
+            temporary.replace(path)
+            checksums.add(path, digest)
+            synchronise(path.parent)
+        finally:
+            with suppress(OSError):  # a read-only disk refuses this too, and the first error is the one to see
+                temporary.unlink(missing_ok=True)
+
+
+def synchronise(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk; Windows has no such thing for a folder."""
+    if sys.platform == "win32" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
-        write(temporary)
-        temporary.replace(path)
+        os.fsync(handle)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let every OSError raised inside name a file: where the disk is full, the system names none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def disk_failed(error: OSError) -> DiskFailed | None:
+    """The error for the user where a disk is full or cannot be written; None for any other error."""
+    if error.errno not in FAILURES or not error.filename:
+        return None
+    path = Path(os.fsdecode(error.filename)).absolute()
+    disk = next(folder for folder in path.parents if os.path.ismount(folder) or folder == folder.parent)
+    space = f", {shutil.disk_usage(disk).free / 1e6:.1f} MB free"
+    what = f"The disk mounted at {disk} {FAILURES[error.errno]}{space}."
+    fix = "free some space on it or make it writable, then run the same command again: it continues"
+    return DiskFailed(what, where=str(path), fix=fix)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -42,12 +98,19 @@ def write_json(path: Path, content: Any) -> None:
 
     Raw bytes in names that are not UTF-8 become escapes (`\udcff`), which `read_json` turns back into the same bytes.
     """
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    data = json_bytes(content)
+    write_atomically(path, lambda temporary: temporary.write_bytes(data))
+
+
+def json_bytes(content: Any) -> bytes:
+    """The bytes that `write_json` writes."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode("utf-8", errors="backslashreplace")
 
 
 def read_json(path: Path) -> Any:
-    """Read what `write_json` wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read what `write_json` wrote. RunFolderMismatch for a file of a run folder that is lost or damaged."""
+    return json.loads(checksums.checked(path).read_text(encoding="utf-8"))
 
 
 def write_csv(path: Path, header: Sequence[object], rows: Iterable[Sequence[object]]) -> None:
@@ -100,7 +163,8 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
         if replace:
-            restore_folder(target)
+            with suppress(OSError):  # the first error is the one to see; the next call tries again
+                restore_folder(target)
 
 
 def restore_folder(target: Path) -> None:

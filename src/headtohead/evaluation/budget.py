@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from headtohead.core.checksums import checked
 from headtohead.core.files import Json, read_json, write_csv
 from headtohead.core.progress import track
 from headtohead.dataset.index import Index
@@ -115,7 +116,7 @@ def read_choices(path: Path) -> Json:
     >>> read_choices(Path("runs/clothing/budget/predictions.npz"))["cnn-5-draw-0"]["images"]
     50
     """
-    with np.load(path, allow_pickle=False) as content:
+    with np.load(checked(path), allow_pickle=False) as content:
         return json.loads(str(content["choices"]))
 
 

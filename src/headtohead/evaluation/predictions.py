@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headtohead.core.checksums import checked
 from headtohead.core.files import write_atomically
 from headtohead.dataset.index import Index, labels
 from headtohead.evaluation.metrics import Confusion, confusion_matrix
@@ -112,7 +113,7 @@ def load_several(path: Path) -> dict[str, Predictions]:
     >>> list(load_several(Path("runs/clothing/baselines.npz")))
     ['majority', 'pixels']
     """
-    with np.load(path, allow_pickle=False) as content:
+    with np.load(checked(path), allow_pickle=False) as content:
         files, true, classes = (content[name] for name in SHARED)
         models = {name: content[name] for name in content.files if name not in SHARED}
     names = tuple(str(name) for name in classes)

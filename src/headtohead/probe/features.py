@@ -7,7 +7,8 @@ function of the image and k alone, so more views can be added later, and a lost 
 
 import hashlib
 import json
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from headtohead.core.array_store import Array, Store
 from headtohead.core.cache import FEATURES, bound, cache_folder
+from headtohead.core.checksums import checked
 from headtohead.core.executor import num_cores, torch_threads
-from headtohead.core.files import read_json, write_atomically, write_json
+from headtohead.core.files import json_bytes, read_json, write_atomically, write_json
 from headtohead.core.prefetch import prefetch
 from headtohead.core.progress import bar, say
 from headtohead.dataset.batches import CROP
@@ -144,27 +145,26 @@ def extract(
 
     def write(temporary: Path) -> None:
         shape = (len(names), len(files), len(backbone.net.poolings), backbone.num_features)
-        values = open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
-        for position, key in keys.items():
-            if key in cached:
-                values[position] = cached[key]
-        size = batching.batch_size
-        batches = (pending[start : start + size] for start in range(0, len(pending), size))
-        with bar() as progress, torch_threads(batching.torch_threads):
+        with new_array(temporary, shape) as put, torch_threads(batching.torch_threads), bar() as progress:
+            for position, key in keys.items():
+                if key in cached:
+                    put(position, cached[key])
+            size = batching.batch_size
+            batches = (pending[start : start + size] for start in range(0, len(pending), size))
             title = f"features of {label}, {len(names)} views"
             task = progress.add_task(title, total=len(pending), visible=bool(pending))
             shard: dict[str, Array] = {}
             shard_started = perf_counter()
             for rows in prefetch(compute, batches, batching.threads):
                 for position, row in rows.items():
-                    values[position] = shard[keys[position]] = row
+                    put(position, row)
+                    shard[keys[position]] = row
                 progress.advance(task, len({i for _, i in rows}))
                 if len(shard) >= SHARD * len(names):
                     save_shard(store, shard, perf_counter() - shard_started)
                     shard, shard_started = {}, perf_counter()
             if shard:
                 save_shard(store, shard, perf_counter() - shard_started)
-        values.flush()
         seconds = perf_counter() - started
         record = read_record(store.folder / "cost.json")
         seconds_per_view = float(record["seconds"] / record["views"]) if record else 0.0
@@ -178,13 +178,29 @@ def extract(
     write_atomically(out, write)
 
 
+@contextmanager
+def new_array(path: Path, shape: tuple[int, int, int, int]) -> Iterator[Callable[[tuple[int, int], Array], None]]:
+    """Yield `put((view, image), row)`, which writes a row (P, D) of a new float32 array (V, N, P, D) on disk.
+
+    By ordinary writes, not by a memory map: on a full disk the system kills a process that writes to a map.
+    """
+    with path.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        start = stream.tell()
+
+        def put(position: tuple[int, int], row: Array) -> None:
+            stream.seek(start + (position[0] * shape[1] + position[1]) * row.nbytes)
+            stream.write(row.astype("<f4", copy=False).tobytes())
+
+        yield put
+
+
 def save_shard(store: Store, shard: dict[str, Array], seconds: float) -> None:
     """Add features to the cache, and the time they took to its record."""
     store.add(shard)
     before = read_record(store.folder / "cost.json") or {"views": 0, "seconds": 0.0}
     cost = {"views": before["views"] + len(shard), "seconds": round(before["seconds"] + seconds, 3)}
-    with suppress(OSError):  # as for the features themselves, a cache that cannot be written is no error
-        write_json(store.folder / "cost.json", cost)
+    write_record(store.folder / "cost.json", cost)
 
 
 def cached_measurement(store: Store, backbone: Backbone, device: torch.device) -> Measurement:
@@ -195,19 +211,26 @@ def cached_measurement(store: Store, backbone: Backbone, device: torch.device) -
     measurement = measure(backbone.net, backbone.preprocess.size, device)
     if measurement.chosen.images_per_s < measurement.fp32_images_per_s:
         say("  on this machine the backbone is faster in fp32: `--precision fp32`")
-    with suppress(OSError):
-        write_json(path, asdict(measurement))
+    write_record(path, asdict(measurement))
     return measurement
 
 
+def write_record(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file of the cache with its SHA-256; a cache that cannot be written is no error."""
+    with suppress(OSError):
+        write_json(path, {"content": content, "sha256": hashlib.sha256(json_bytes(content)).hexdigest()})
+
+
 def read_record(path: Path) -> dict[str, Any] | None:
-    """A JSON file of the cache; None where it is missing (another process may clear the cache at any moment)."""
+    """A JSON file of the cache; None if it is damaged or missing (another process may clear the cache any moment)."""
     try:
-        return read_json(path)
-    except (OSError, ValueError):
+        record = read_json(path)
+        content = record["content"]
+        return content if record["sha256"] == hashlib.sha256(json_bytes(content)).hexdigest() else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def read_features(path: Path) -> Features:
     """Open the output of `extract`; only what is used is read into memory."""
-    return Features(np.load(path, mmap_mode="c"), tuple(read_json(path.with_suffix(".json"))["poolings"]))
+    return Features(np.load(checked(path), mmap_mode="c"), tuple(read_json(path.with_suffix(".json"))["poolings"]))

@@ -58,8 +58,7 @@ def winner(difference: Json, first: str = "cnn", second: str = "probe") -> str:
 
 def read_results(run: RunDir) -> Results:
     """Read the results files of a finished run folder."""
-    settings = run.own_settings()
-    assert settings is not None, "a finished evaluation has settings"
+    settings = run.read_settings()
 
     def read(path: Path) -> Any:
         return with_sources(read_json(path), path.relative_to(run.path).as_posix())
@@ -76,7 +75,7 @@ def read_results(run: RunDir) -> Results:
         frozen_proofs={name: read(run.scores(name))["frozen"] for name in probes},
         cost=read(run.cost),
         comparison=read(run.comparison),
-        timings=read(run.timings),
+        timings=with_sources(run.read_timings(), "timings.json"),
         audit=read(run.audit),
         neighbours=read(run.neighbours)["neighbours"],
         panels={name: read(run.panel(name)) for name in probes},

@@ -9,8 +9,11 @@ from time import perf_counter
 
 import psutil
 
+from headtohead.core.checksums import LIST, checked, is_sound, known, read_list, require_the_same
 from headtohead.core.errors import RunFolderMismatch
-from headtohead.core.files import Json, read_json, write_json, write_text
+from headtohead.core.files import Json, disk_failed, read_json, write_json, write_text
+from headtohead.core.progress import say
+from headtohead.settings.repair import repair
 from headtohead.settings.schema import Settings
 from headtohead.settings.toml import differing, parse, read_toml, to_toml
 
@@ -44,7 +47,7 @@ class SeedDir:
 
     def read_log(self) -> Log:
         """The epochs so far, without a last line that a kill cut off."""
-        text = self.log.read_text(encoding="utf-8") if self.log.exists() else ""
+        text = checked(self.log).read_text(encoding="utf-8") if self.log.exists() else ""
         return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
@@ -53,6 +56,7 @@ class RunDir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.checksums = path / LIST  # of every other file but those of TensorBoard
         self.settings = path / "settings.toml"
         self.environment = path / "environment.json"
         self.timings = path / "timings.json"
@@ -185,46 +189,68 @@ class RunDir:
                 shutil.rmtree(parts, ignore_errors=True)
 
     def own_settings(self) -> Settings | None:
-        """The settings that the folder was made with; None if the folder is new."""
-        return parse(read_toml(self.settings), where=str(self.settings)) if self.settings.exists() else None
+        """The settings that the folder was made with; None if the folder is new, or they are damaged."""
+        return self.read_settings() if is_sound(self.settings) else None
+
+    def read_settings(self) -> Settings:
+        """The settings that the folder was made with. RunFolderMismatch if they are lost or damaged."""
+        return parse(read_toml(checked(self.settings)), where=str(self.settings))
 
     def require_this_format(self) -> None:
-        """Raise RunFolderMismatch if another version of headtohead made the folder, or `data.json` is damaged."""
+        """Raise RunFolderMismatch if another version of headtohead made the folder."""
         if not self.data.exists():
             return
-        try:
-            content, what = read_json(self.data), "Another version of headtohead made this run."
-        except (OSError, ValueError):
-            content, what = None, "The data.json of this run is damaged."
+        content = read_json(self.data)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
+            what = "Another version of headtohead made this run."
             raise RunFolderMismatch(what, where=str(self.path), fix="start a new run with --out")
 
+    def verify(self) -> None:
+        """Delete what is damaged, so that it is made again. RunFolderMismatch if there is no list to tell by."""
+        if self.checksums.exists() and read_list(self.checksums):
+            repair(self.path)
+        elif self.data.exists():
+            what = "Another version of headtohead made this run, or its list of checksums is lost or damaged."
+            raise RunFolderMismatch(what, where=str(self.checksums), fix="restore it, or start a new run with --out")
+
     def adopt(self, settings: Settings) -> None:
-        """Save `settings` in the folder; RunFolderMismatch with the differing keys if it was made with others.
+        """Verify the folder and save `settings` in it; RunFolderMismatch with the keys if it was made with others.
 
         Until the data stage is done nothing depends on the settings, so new ones replace the old ones.
         """
-        self.require_this_format()
-        own = self.own_settings()
-        if own is not None and self.data.exists() and (keys := differing(own, settings)):
-            raise RunFolderMismatch(
-                "The run folder was made with other settings: " + ", ".join(keys),
-                where=str(self.settings),
-                fix="to continue this run, leave those settings out; otherwise start a new run with --out",
-            )
-        if own != settings:
-            try:
+        try:
+            self.verify()
+            self.require_this_format()
+            own = self.own_settings()
+            if own is None and known(self.settings).written:
+                if known(self.data).written:
+                    require_the_same(self.settings, to_toml(settings).encode())
+                say("  settings.toml is lost or damaged: it is written again, from this command.")
+            if own is not None and self.data.exists() and (keys := differing(own, settings)):
+                raise RunFolderMismatch(
+                    "The run folder was made with other settings: " + ", ".join(keys),
+                    where=str(self.settings),
+                    fix="to continue this run, leave those settings out; otherwise start a new run with --out",
+                )
+            if own != settings:
+                self.path.mkdir(parents=True, exist_ok=True)
+                self.checksums.touch()
                 write_text(self.settings, to_toml(settings))
-            except OSError as error:
-                what = f"The run folder cannot be written: {error.strerror}"
-                raise RunFolderMismatch(what, where=str(self.path), fix="choose another folder with --out") from error
+        except OSError as error:
+            what = f"The run folder cannot be written: {error.strerror}"
+            mismatch = RunFolderMismatch(what, where=str(self.path), fix="choose another folder with --out")
+            raise disk_failed(error) or mismatch from error
+
+    def read_timings(self) -> Json:
+        """The seconds of every stage and part of one; without those that were lost with a damaged file."""
+        return read_json(self.timings) if self.timings.exists() else {}
 
     @contextmanager
     def timed(self, work: str) -> Iterator[None]:
         """Add the seconds spent in the `with` block to those of `work` in `timings.json`."""
         started = perf_counter()
         yield
-        timings = read_json(self.timings) if self.timings.exists() else {}
+        timings = self.read_timings()
         timings[work] = round(timings.get(work, 0.0) + perf_counter() - started, 3)
         write_json(self.timings, timings)
 

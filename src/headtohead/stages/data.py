@@ -5,7 +5,8 @@ import dataclasses
 from headtohead.audit.audit import audit_folder
 from headtohead.contenders.base import Job
 from headtohead.contenders.cnn import sides
-from headtohead.core.files import write_json
+from headtohead.core.checksums import require_the_same
+from headtohead.core.files import json_bytes, write_json
 from headtohead.core.progress import console, say
 from headtohead.dataset.index import index_of
 from headtohead.images.decoded import ImageFiles, decoded
@@ -28,4 +29,5 @@ def prepare_data(job: Job) -> None:
     index = dataclasses.replace(index, mean=preprocess.mean, std=preprocess.std)
     totals = ", ".join(f"{sum(counts)} {split}" for split, counts in index.counts().items())
     say(f"  {len(index.classes)} classes; images: {totals}")
+    require_the_same(job.run.data, json_bytes(index.to_json()))
     write_json(job.run.data, index.to_json())

@@ -7,6 +7,7 @@ import numpy as np
 from headtohead.contenders import contenders_of
 from headtohead.contenders.base import Job
 from headtohead.contenders.cnn import cnn_images
+from headtohead.contenders.probe import all_features
 from headtohead.core.files import Json, write_json
 from headtohead.dataset.index import SPLITS, labels
 from headtohead.evaluation import baselines
@@ -16,7 +17,6 @@ from headtohead.evaluation.neighbours import MIN_SIMILARITY, neighbours
 from headtohead.evaluation.predictions import load_predictions, save_several
 from headtohead.evaluation.summary import summarise_run
 from headtohead.evaluation.suspects import suspects_of_run
-from headtohead.probe.features import read_features
 from headtohead.report.figures import draw_comparison, draw_mistakes
 from headtohead.report.figures.mistakes import mistakes
 from headtohead.report.figures.style import pixels
@@ -75,5 +75,5 @@ def log_contenders(job: Job, comparison: Json) -> None:
 def near_images(job: Job) -> list[dict[str, Any]]:
     """Near neighbours across classes or splits, by the first backbone's features of the plain views."""
     samples = [sample for split in SPLITS for sample in job.index.of(split)]
-    features = [read_features(job.run.features("probe", split)).headline[0].numpy() for split in SPLITS]
+    features = [all_features(job, "probe", split).headline[0].numpy() for split in SPLITS]
     return neighbours(np.concatenate(features), [s.file for s in samples], labels(samples), [s.split for s in samples])

@@ -42,7 +42,7 @@ def statistics(right: Preprocess) -> dict[str, Preprocess]:
 def plain_features(job: Job, backbone: Backbone, variant: str, split: str) -> torch.Tensor:
     """(1, N, D), the headline's features of the plain view, computed if the run folder has none."""
     path = job.run.features(folder(variant), split)
-    if not path.exists():
+    if not (path.exists() and path.with_suffix(".json").exists()):
         files, label = job.files(split), f"{split}, {variant}"
         extract(backbone, files, path, num_views=0, min_area=1.0, label=label, device=job.device)
     return read_features(path).headline.to(job.device)

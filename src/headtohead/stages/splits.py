@@ -102,6 +102,8 @@ def repeat_splits(job: Job) -> None:
         (name, k, s): run.split_parts / f"{name}-{k}-seed-{s}.npz" for name in names for k in numbers for s in seeds
     }
     cnn_images(job, EVERYTHING)  # decoded here, not by every worker
+    for split in SPLITS:
+        features(job, "probe", split)  # likewise
     passes = cnn_plan(job, recipe(job), 0).epochs * len(job.samples("train"))
     tasks = [
         Task(train_split, (str(run.path), name, parts[k], s, str(file)), 2 * passes if name == "cnn" else 0)

@@ -2,14 +2,16 @@
 
 import json
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
+from headtohead.core.checksums import checked
 from headtohead.core.files import write_atomically
 
 Tensors = dict[str, torch.Tensor]
@@ -49,11 +51,13 @@ class TrainState:
     def save(self, path: Path) -> None:
         """Write the complete state atomically."""
         content = vars(self) | {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-        write_atomically(path, lambda temporary: torch.save(content, temporary))
+        saved = BytesIO()  # torch's own writer tells of a full disk in an error without its cause
+        torch.save(content, saved)
+        write_atomically(path, lambda temporary: temporary.write_bytes(saved.getbuffer()))
 
     def restore(self, path: Path) -> None:
         """Continue with the state that `save` wrote."""
-        content: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        content: dict[str, Any] = torch.load(checked(path), weights_only=True, map_location="cpu")
         self.model.load_state_dict(content.pop("model"))
         self.optimizer.load_state_dict(content.pop("optimizer"))
         vars(self).update(content)
@@ -65,7 +69,7 @@ def saved_epoch(path: Path) -> int:
     >>> saved_epoch(Path("does-not-exist.pt"))
     0
     """
-    return int(torch.load(path, weights_only=True, map_location="cpu")["epoch"]) if path.exists() else 0
+    return int(torch.load(checked(path), weights_only=True, map_location="cpu")["epoch"]) if path.exists() else 0
 
 
 def save_weights(path: Path, weights: Tensors, metadata: dict[str, Any]) -> None:
@@ -79,7 +83,8 @@ def save_weights(path: Path, weights: Tensors, metadata: dict[str, Any]) -> None
     """
     contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
     header = {"headtohead": json.dumps(metadata, sort_keys=True)}
-    write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata=header))
+    content = save(contiguous, metadata=header)  # not `save_file`, which wraps the error of a full disk
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def load_weights(path: Path) -> tuple[Tensors, dict[str, Any]]:
@@ -91,6 +96,6 @@ def load_weights(path: Path) -> tuple[Tensors, dict[str, Any]]:
     ...     load_weights(Path(folder, "w.safetensors"))
     ({}, {'best_epoch': 3})
     """
-    with safe_open(path, framework="pt") as stream:
+    with safe_open(checked(path), framework="pt") as stream:
         weights = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  # not a dict
         return weights, json.loads(stream.metadata()["headtohead"])

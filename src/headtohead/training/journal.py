@@ -2,7 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,11 +15,29 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 from torchvision.utils import make_grid
 
-from headtohead.core.files import Json, write_text
+from headtohead.core.files import Json, naming, write_text
 from headtohead.settings.rundir import SeedDir
 
 MAX_HISTOGRAMS = 40  # per layer and training: more make the files larger, not the picture clearer
 NUM_BINS = 64
+
+
+@contextmanager
+def open_board(folder: Path, purge_step: int | None = None) -> Iterator[SummaryWriter]:
+    """TensorBoard's writer. It raises the error of its own thread, which need not print it too."""
+    hook = threading.excepthook
+    threading.excepthook = lambda args: None if isinstance(args.exc_value, OSError) else hook(args)
+    board = None
+    try:
+        with naming(folder):
+            board = SummaryWriter(str(folder), purge_step=purge_step)
+            yield board
+            board.close()
+    finally:
+        if board:
+            with suppress(OSError):  # the first error is the one to see
+                board.close()
+        threading.excepthook = hook
 
 
 class Journal:
@@ -35,21 +55,24 @@ class Journal:
 
     def __init__(self, folder: SeedDir, num_epochs: int, first_epoch: int = 0):
         folder.path.mkdir(parents=True, exist_ok=True)
-        kept = [entry for entry in folder.read_log() if entry["epoch"] < first_epoch]
-        write_text(folder.log, "".join(json.dumps(entry) + "\n" for entry in kept))
+        self._path = folder.log
+        self._entries = [entry for entry in folder.read_log() if entry["epoch"] < first_epoch]
+        self._write()
         if first_epoch == 0:  # a process killed within its first epoch may have left events
             shutil.rmtree(folder.tensorboard, ignore_errors=True)
-        self._log = folder.log.open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(folder.tensorboard), purge_step=first_epoch or None)
+        self._open = ExitStack()
+        self._board = self._open.enter_context(open_board(folder.tensorboard, first_epoch or None))
         self._num_epochs = num_epochs
         self._histogram_every = -(-num_epochs // MAX_HISTOGRAMS)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._board.close()
-        self._log.close()
+    def __exit__(self, *error: Any) -> None:
+        self._open.__exit__(*error)
+
+    def _write(self) -> None:
+        write_text(self._path, "".join(json.dumps(entry) + "\n" for entry in self._entries))
 
     def start(self, settings: str, hyperparameters: Json, entering: torch.Tensor) -> None:
         """Record once per training: settings, hyperparameters, a grid of images that enter the net (B, 3, S, S).
@@ -63,8 +86,8 @@ class Journal:
     def epoch(self, scalars: dict[str, float], seconds: dict[str, float], model: nn.Module) -> None:
         """Record an epoch: scalars by tag, time by part, and histograms of every layer's weights and last gradients."""
         epoch = int(scalars["epoch"])
-        self._log.write(json.dumps({"epoch": epoch} | scalars | {f"seconds/{k}": v for k, v in seconds.items()}) + "\n")
-        self._log.flush()
+        self._entries.append({"epoch": epoch} | scalars | {f"seconds/{k}": v for k, v in seconds.items()})
+        self._write()
         for tag, value in scalars.items():
             if tag != "epoch":
                 self._board.add_scalar(tag, value, epoch)
@@ -140,7 +163,7 @@ def log_search(folder: Path, table: Sequence[Json]) -> None:
     if not table:
         return
     shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed here
-    with SummaryWriter(str(folder)) as board:
+    with open_board(folder) as board:
         best = 0.0
         for number, row in enumerate(table):
             best = max(best, row["tune_accuracy"])

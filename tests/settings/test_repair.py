@@ -1,0 +1,110 @@
+"""What a lost or damaged file takes with it; that every file of a run is known; and folders that are refused."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from headtohead.core.checksums import LIST, read_list, unsound
+from headtohead.core.errors import RunFolderMismatch
+from headtohead.settings.repair import made_with, repair
+from headtohead.settings.rundir import RunDir
+from headtohead.settings.schema import Settings
+
+
+@pytest.fixture
+def run(small_run: RunDir, tmp_path: Path) -> RunDir:
+    """A copy of a finished run."""
+    return RunDir(Path(shutil.copytree(small_run.path, tmp_path / "out")))
+
+
+def test_every_file_of_a_run_is_in_the_table_and_in_the_list(small_run: RunDir) -> None:
+    paths = (path for path in small_run.path.rglob("*") if path.is_file() and "tfevents" not in path.name)
+    names = {path.relative_to(small_run.path).as_posix() for path in paths} - {LIST}
+    assert names <= read_list(small_run.checksums).keys()
+    for name in names - {"settings.toml"}:
+        made_with(name)
+
+
+def test_a_sound_folder_stays_as_it_is_and_its_list_is_tidied(run: RunDir, small_run: RunDir) -> None:
+    repair(run.path)
+    for path in small_run.path.rglob("*"):
+        copy = run.path / path.relative_to(small_run.path)
+        assert path.is_dir() or path.name == LIST or copy.read_bytes() == path.read_bytes()
+    lines = run.checksums.read_text().splitlines()
+    assert len({line.split("  ")[1] for line in lines}) == len(lines)
+    assert all((run.path / name).exists() for name in read_list(run.checksums))  # no trials, no parts
+
+
+@pytest.mark.parametrize(
+    ("name", "gone"),
+    [
+        ("audit.html", {"audit.html", "data.json", "finished.json"}),
+        ("probe/sweep.json", {"probe/sweep.json", "probe/search.json", "comparison.json", "finished.json"}),
+        (
+            "cnn/seed-1/log.jsonl",
+            {f"cnn/seed-1/{file}" for file in ("log.jsonl", "last.pt", "best.safetensors")}
+            | {"cnn/scores.json", "comparison.json", "finished.json"},
+        ),
+        ("untrained/sweep.json", {"untrained/sweep.json", "untrained.json", "finished.json"}),
+        ("figures/label-budget.png", {"figures/label-budget.png", "budget/budget.json", "finished.json"}),
+        ("report.ru.md", {"report.ru.md", "finished.json"}),
+        ("cnn/seed-0/last.pt", {"cnn/seed-0/last.pt"}),
+        ("probe/features-val.npy", {"probe/features-val.npy"}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("damage", ["lost", "changed", "not in the list"])
+def test_what_goes_with_a_file(
+    run: RunDir, small_run: RunDir, name: str, gone: set[str], damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run.path / name
+    if damage == "lost":
+        path.unlink()
+    elif damage == "changed":
+        path.write_bytes(path.read_bytes() + b" ")
+    else:
+        kept = {other: known for other, known in read_list(run.checksums).items() if other != name}
+        run.checksums.write_text("".join(f"{known.written}  {other}\n" for other, known in kept.items()))
+    repair(run.path)
+    before, after = ({p.relative_to(r.path).as_posix() for p in r.path.rglob("*")} for r in (small_run, run))
+    assert before - after == gone
+    is_said = f"{name} is {'lost' if damage == 'lost' else 'damaged'}" in capsys.readouterr().err.replace("\n", " ")
+    assert is_said or (damage == "lost" and gone == {name})
+
+
+def test_files_that_are_not_ours_are_left_alone(run: RunDir) -> None:
+    for name in ("notes.txt", "cnn/mine.json", "report-notes.md", ".tmp-1-data.json"):
+        (run.path / name).write_text("mine")
+    repair(run.path)
+    assert run.is_finished
+    assert {path.name for path in unsound(run.path)} == {"notes.txt", "mine.json", "report-notes.md"}
+
+
+def test_damaged_settings_are_written_again_if_they_are_the_same(run: RunDir, small_settings: Settings) -> None:
+    intact = run.settings.read_bytes()
+    for damage in (lambda: run.settings.unlink(), lambda: run.settings.write_text("seeds = [7]\n")):
+        damage()
+        assert run.own_settings() is None
+        with pytest.raises(RunFolderMismatch, match="cannot be made again") as error:
+            run.adopt(Settings())
+        assert "settings.toml" in error.value.where
+        run.adopt(small_settings)
+        assert run.settings.read_bytes() == intact
+    assert run.is_finished
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\x00nonsense"])
+def test_a_folder_without_its_list_is_refused_and_kept(run: RunDir, small_settings: Settings, content: bytes) -> None:
+    run.checksums.unlink() if content is None else run.checksums.write_bytes(content)
+    before = set(run.path.rglob("*"))
+    with pytest.raises(RunFolderMismatch, match="list of checksums is lost") as error:
+        run.adopt(small_settings)
+    assert "--out" in error.value.fix
+    assert set(run.path.rglob("*")) == before
+
+
+def test_lost_times_are_left_out(run: RunDir) -> None:
+    run.timings.write_text("{")
+    repair(run.path)
+    assert run.read_timings() == {}
+    assert run.is_finished
