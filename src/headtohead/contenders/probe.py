@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from headtohead.checks.context import CheckContext
-from headtohead.contenders.base import Contender, Job, ProfileTarget, checked_batch, open_job, profiling_batches
+from headtohead.contenders.base import Contender, Job, ProfileTarget, checked_data, first_images, open_job, profiling_batches
 from headtohead.contenders.seeds import (
     chosen_epochs,
     predict_seeds,
@@ -77,11 +77,18 @@ def new_head(job: Job, num_features: int, seed: int) -> nn.Linear:
 def probe_context(job: Job, name: str) -> CheckContext:
     """The probe as the sanity checks see it: the whole model on images, and the head on their features."""
     backbone, seed = job.backbone(name), job.settings.seeds[0]
-    x, y = checked_batch(job, backbone.preprocess)
     head = lambda: new_head(job, backbone.num_features, seed)  # noqa: E731
-    build, plan = lambda: LinearProbe(copy.deepcopy(backbone.net), head()), head_plan(job, seed)
-    published = published_statistics(backbone.weights)
-    return CheckContext(name, job.index, x, y, build, head, backbone.net, plan, False, published, frozen="backbone")
+    return CheckContext(
+        name,
+        build=lambda: LinearProbe(copy.deepcopy(backbone.net), head()),
+        build_trained=head,
+        entering=backbone.net,
+        plan=head_plan(job, seed),
+        statistics=published_statistics(backbone.weights),
+        frozen="backbone",
+        backbone=backbone,
+        **checked_data(job, backbone.preprocess),
+    )
 
 
 def choose_head(job: Job, name: str) -> None:
@@ -134,7 +141,7 @@ def fit_head(run: str, name: str, seed: int, refit: bool) -> None:
         tune = FeatureBatches(features(job, name, "tune"), job.labels("tune"))
     batches = FeatureBatches(x, y, batch_size=job.settings.training.batch_size, seed=seed)
     metadata = {"backbone": record, "preprocess": record["preprocess"]}
-    images, _ = checked_batch(job, Preprocess(**record["preprocess"]), 8)
+    images = first_images(job, Preprocess(**record["preprocess"]), 8)
     train_seed(job, name, new_head(job, x.shape[-1], seed), batches, tune, plan, metadata, images)
 
 

@@ -17,7 +17,7 @@ from headtohead.settings.schema import Settings
 
 # These settings change how a run is done, not its results: they may differ when a run is continued.
 # (Weights are identified by their fingerprint, not by their path.)
-FREE = ("weights", "fallback", "on_failed_check", "processes", "data.workers")
+FREE = ("weights", "fallback", "on_failed_check", "checks.muted", "processes", "data.workers")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
