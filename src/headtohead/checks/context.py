@@ -8,15 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from headtohead.checks.trials import (
-    RATE_FACTOR,
-    RATE_STEPS,
-    ROUNDS,
-    Overfit,
-    Short,
-    overfit,
-    short_training,
-)
+from headtohead.checks.trials import RATE_FACTOR, RATE_STEPS, ROUNDS, Overfit, Short, overfit, short_training
 from headtohead.dataset.batches import Batches, FeatureBatches, ImageBatches
 from headtohead.dataset.index import Index
 from headtohead.images.folder import Sample

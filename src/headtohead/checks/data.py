@@ -85,7 +85,8 @@ def thumbnail(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def read_alone(context: CheckContext, sample: Sample) -> NDArray[np.float64] | None:
-    """The evaluation view (3, S, S) of a file in grey levels, by Pillow alone; None for other modes than grey and RGB."""
+    """The evaluation view (3, S, S) of a file in grey levels, by Pillow alone; None for other modes than grey and "
+    "RGB."""
     to = context.preprocess
     with Image.open(context.root / sample.file) as file:
         if file.mode not in ("L", "RGB"):
@@ -134,7 +135,8 @@ def input_is_the_file(context: CheckContext) -> CheckResult:
             values,
         ),
         Message(
-            "look at the order of the colour channels (OpenCV reads BGR), at the order of images and labels, and at the "
+            "look at the order of the colour channels (OpenCV reads BGR), at the order of images and labels, and at "
+            "the "
             "crop"
         ),
     )
@@ -176,8 +178,8 @@ def input_is_normalised(context: CheckContext) -> CheckResult:
 def input_as_pretrained(context: CheckContext) -> CheckResult:
     """With the right normalisation undone, the input of a net are pixels again: k / 255 in [0, 1].
 
-    The right one is that published with the weights; for a net trained from scratch, that of its training images. With a
-    wrong mean or standard deviation, without normalisation or with two of them, most values lie between the levels or
+    The right one is that published with the weights; for a net trained from scratch, that of its training images. With
+    a wrong mean or standard deviation, without normalisation or with two of them, most values lie between the levels or
     out of range. Accuracy may drop by a few points only, so that the mistake is hard to notice there.
     """
     mean, std = (torch.tensor(rgb, device=context.images.device).view(1, -1, 1, 1) for rgb in context.statistics)
@@ -219,7 +221,8 @@ def training_is_shuffled(context: CheckContext) -> CheckResult:
         runs / expected,
         Message(">= 0.5, and another order in the second epoch"),
         Message(
-            "{runs} changes of class in an epoch of {images} images, {expected:.0f} expected by chance; the second epoch "
+            "{runs} changes of class in an epoch of {images} images, {expected:.0f} expected by chance; the second "
+            "epoch "
             "has the same order: {same}",
             {"runs": runs, "images": n, "expected": expected, "same": "yes" if same else "no"},
         ),

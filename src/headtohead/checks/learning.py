@@ -42,7 +42,8 @@ def overfits_few_images(context: CheckContext) -> CheckResult:
     }
     if score >= 0.99 and context.contradicted:
         evidence = Message(
-            "accuracy {accuracy:.3f} on {images} un-augmented training images after {steps} steps on them; left out, the "
+            "accuracy {accuracy:.3f} on {images} un-augmented training images after {steps} steps on them; left out, "
+            "the "
             "same picture under two classes: {names}",
             values,
         )
@@ -52,7 +53,8 @@ def overfits_few_images(context: CheckContext) -> CheckResult:
         score,
         needed,
         Message(
-            "accuracy {accuracy:.3f} on {images} un-augmented training images after {steps} steps on them; wrong: {wrong}",
+            "accuracy {accuracy:.3f} on {images} un-augmented training images after {steps} steps on them; wrong: "
+            "{wrong}",
             values,
         ),
         Message("look at the learning rate, the labels, the loss, and whether the gradients reach every layer"),
@@ -195,7 +197,8 @@ def best_epoch_is_kept(context: CheckContext) -> CheckResult:
         off,
         Message("<= 0.005"),
         Message(
-            "loss and accuracy of the kept weights on tune differ by at most {off:.4f} from those reported; best epochs "
+            "loss and accuracy of the kept weights on tune differ by at most {off:.4f} from those reported; best "
+            "epochs "
             "{best}",
             {"off": off, "best": ", ".join(last)},
         ),

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from headtohead.core.files import Json
 
-# issue: stops the run. tip: worth a look. skipped: could not be judged, the evidence says why. ignored: an issue or a tip
-# of a check that the settings mute.
+# issue: stops the run. tip: worth a look. skipped: could not be judged, the evidence says why. ignored: an issue or a
+# tip of a check that the settings mute.
 Outcome = Literal["issue", "tip", "passed", "not_applicable", "skipped", "ignored"]
 
 

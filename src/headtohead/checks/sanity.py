@@ -1,7 +1,7 @@
 """`CHECKS`: every check by its code, each a function CheckContext -> CheckResult, and how one is run.
 
-Most follow A. Karpathy, "A recipe for training neural networks" (2019). `checks/mutants.py` holds the bugs that they must
-catch; docs/bugs.md shows that they do. A code is never given to another check.
+Most follow A. Karpathy, "A recipe for training neural networks" (2019). `checks/mutants.py` holds the bugs that they
+must catch; docs/bugs.md shows that they do. A code is never given to another check.
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 
 import torch
 
-from headtohead.checks import data, learning, model
+from headtohead.checks import backbone, data, learning, model
 from headtohead.checks.context import CheckContext
 from headtohead.checks.result import CheckResult
 
@@ -27,9 +27,9 @@ CHECKS: dict[str, Check] = {
     "HH011": model.loss_at_initialisation,
     "HH012": model.gradients_where_they_belong,
     "HH013": model.gradient_is_of_this_batch,
-    "HH014": model.frozen_part_stays,
-    "HH015": model.backbone_beats_random_weights,
-    "HH016": model.weights_are_the_published_ones,
+    "HH014": backbone.frozen_part_stays,
+    "HH015": backbone.backbone_beats_random_weights,
+    "HH016": backbone.weights_are_the_published_ones,
     "HH017": model.evaluated_in_eval_mode,
     "HH018": model.loss_counts_every_image,
     "HH021": learning.overfits_few_images,
@@ -49,9 +49,7 @@ def run_check(code: str, context: CheckContext, muted: Collection[str] = ()) -> 
     check = CHECKS[code]
     with torch.random.fork_rng():
         torch.manual_seed(context.plan.seed)  # for dropout
-        result = dataclasses.replace(
-            check(context), code=code, check=check.__name__, contender=context.contender
-        )
+        result = dataclasses.replace(check(context), code=code, check=check.__name__, contender=context.contender)
     return mute(result, muted)
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from headtohead.dataset.batches import Batches
+from headtohead.dataset.batches import Batch, Batches
 from headtohead.images.transforms import generator
 from headtohead.training import loop
 from headtohead.training.checkpoint import TrainState
@@ -40,7 +40,8 @@ class Overfit:
         return len(self.losses)
 
     def loss_at(self, step: int) -> float:
-        """Mean training loss of the five steps up to `step`, or of the last five before it; infinite if not a number."""
+        """Mean training loss of the five steps up to `step`, or of the last five before it; infinite if not a "
+        "number."""
         mean = float(np.mean(self.losses[:step][-5:]))
         return mean if math.isfinite(mean) else math.inf
 
@@ -136,6 +137,19 @@ def short_training(
     best_logits = loop.predict(best, tune, plan.bf16, plan.class_weights)[1]
     images = len(getattr(batches, "labels", ()))
     return Short(epochs, images, logits.numpy(), labels.numpy(), state, best_logits.numpy())
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Ready batches, the same in every epoch."""
+
+    batches: list[Batch]
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
 
 
 def relabelled(batches: Batches, key: int) -> Batches:

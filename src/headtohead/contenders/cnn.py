@@ -149,7 +149,9 @@ def cnn_context(job: Job, name: str) -> CheckContext:
         flip=recipe["flip"],
     )
     statistics = job.index.mean, job.index.std
-    return CheckContext(name, build=build, build_trained=build, entering=unchanged, plan=plan, statistics=statistics, **data)
+    return CheckContext(
+        name, build=build, build_trained=build, entering=unchanged, plan=plan, statistics=statistics, **data
+    )
 
 
 def search_cnn(job: Job, name: str) -> None:

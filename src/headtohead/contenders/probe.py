@@ -9,7 +9,15 @@ import torch
 from torch import nn
 
 from headtohead.checks.context import CheckContext
-from headtohead.contenders.base import Contender, Job, ProfileTarget, checked_data, first_images, open_job, profiling_batches
+from headtohead.contenders.base import (
+    Contender,
+    Job,
+    ProfileTarget,
+    checked_data,
+    first_images,
+    open_job,
+    profiling_batches,
+)
 from headtohead.contenders.seeds import (
     chosen_epochs,
     predict_seeds,

@@ -1,4 +1,5 @@
-"""The check stage: every sanity check on every contender, on copies, before any training; and what later stages check."""
+"""The check stage: every sanity check on every contender, on copies, before any training; and what later stages "
+"check."""
 
 from collections.abc import Sequence
 
@@ -24,7 +25,8 @@ WORDS = {
 
 
 def check(job: Job) -> None:
-    """Write `checks.json`: whether all checks `passed`, and `results` with an entry of `CheckResult.to_json` for each."""
+    """Write `checks.json`: whether all checks `passed`, and `results` with an entry of `CheckResult.to_json` for "
+    "each."""
     names = contender_names(job.settings)
     tasks = [Task(check_contender, (str(job.run.path), name), len(CHECKS)) for name in names]
     write_results(job, [result for checked in job.run_tasks(tasks, "sanity checks") for result in checked])
@@ -67,6 +69,8 @@ def enforce_checks(job: Job) -> None:
         what = f"{len(failed)} sanity check(s) failed:\n  " + "\n  ".join(lines)
         fix = "; ".join(dict.fromkeys(result["advice"] for result in failed))
         codes = " ".join(dict.fromkeys(result["code"] for result in failed))
-        fix += "; after changing images start a new run (--out); docs/bugs.md explains every code. To go on in spite of "
+        fix += (
+            "; after changing images start a new run (--out); docs/bugs.md explains every code. To go on in spite of "
+        )
         fix += f"them: `--checks.muted {codes}`, or `--on-failed-check warn`"
         raise CheckFailed(what, where=str(job.run.checks), fix=fix)

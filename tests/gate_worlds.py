@@ -1,0 +1,70 @@
+"""A small job on which every bug shows: classes told by colour and by side, and a backbone whose matrices look trained."""
+
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from conftest import BACKBONE
+from PIL import Image
+from safetensors.torch import save_file
+
+from headtohead.checks import published
+from headtohead.checks.backbone import structure
+from headtohead.contenders.base import Job
+from headtohead.models.backbones import load_backbone
+from headtohead.models.weights import find_weights
+from headtohead.pipeline import start_job
+from headtohead.settings.rundir import RunDir
+from headtohead.settings.schema import Cnn, Data, Settings
+
+PER_CLASS = 60
+
+
+def draw_sides(folder: Path, per_class: int = PER_CLASS, side: int = 32) -> Path:
+    """Four classes: a red or a blue patch, on the left or on the right half of a noisy picture."""
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(("blue-left", "blue-right", "red-left", "red-right")):
+        (folder / name).mkdir(parents=True)
+        for image in range(per_class):
+            pixels = rng.integers(0, 120, (side, side, 3))
+            top, left = rng.integers(4, 12), rng.integers(0, 4) + (side // 2) * (number % 2)
+            pixels[top : top + 16, left : left + 12, 0 if number > 1 else 2] += 130
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{image:03d}.png")
+    return folder
+
+
+def structured_weights(folder: Path) -> Path:
+    """Weights of `BACKBONE`, random but for one strong direction in every matrix, as training leaves it."""
+    torch.manual_seed(0)
+    net = timm.create_model(BACKBONE.split(".")[0], num_classes=1000)
+    state = net.state_dict()
+    for name, tensor in state.items():
+        if tensor.dim() == 2 and "blocks" in name:
+            u, v = torch.randn(tensor.shape[0]), torch.randn(tensor.shape[1])
+            state[name] = tensor + 3 * torch.linalg.matrix_norm(tensor, 2) * torch.outer(u / u.norm(), v / v.norm())
+    folder.mkdir()
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / f"{BACKBONE}.safetensors")
+    return folder
+
+
+def gate_job(folder: Path) -> Job:
+    """The job; its backbone's norms are known, as those of published weights are."""
+    weights = structured_weights(folder / "weights")
+    settings = Settings(
+        seeds=(0,),
+        backbone=(BACKBONE,),
+        weights=str(weights),
+        device="cpu",
+        precision="fp32",
+        processes=1,
+        data=Data(folder=str(draw_sides(folder / "sides")), val_share=0.15, tune_share=0.3, flip=False),
+        cnn=Cnn(sides=(16,)),
+    )
+    run = RunDir(folder / "run")
+    run.adopt(settings)
+    backbone = load_backbone(find_weights(BACKBONE, str(weights)))
+    assert structure(backbone.net.body) > 1.2
+    names = ["pos_embed", "blocks.0.attn.qkv.weight", "blocks.3.mlp.fc2.weight"]
+    published.NORMS[BACKBONE] = published.tensor_norms(backbone.net.body, names)
+    return start_job(settings, run)
