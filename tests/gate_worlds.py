@@ -1,4 +1,4 @@
-"""A small job on which every bug shows: classes told by colour and by side, and a backbone whose matrices look trained."""
+"""A small job on which every bug shows: classes told by colour and side, a backbone whose matrices look trained."""
 
 from pathlib import Path
 
@@ -39,7 +39,8 @@ def structured_weights(folder: Path) -> Path:
     torch.manual_seed(0)
     net = timm.create_model(BACKBONE.split(".")[0], num_classes=1000)
     state = net.state_dict()
-    for name, tensor in state.items():
+    state["pos_embed"] = 20 * state["pos_embed"]  # so that the features know where something is
+    for name, tensor in [*state.items()]:
         if tensor.dim() == 2 and "blocks" in name:
             u, v = torch.randn(tensor.shape[0]), torch.randn(tensor.shape[1])
             state[name] = tensor + 3 * torch.linalg.matrix_norm(tensor, 2) * torch.outer(u / u.norm(), v / v.norm())

@@ -114,17 +114,14 @@ def scores_are_recounted(
 def trace_is_of_training(contender: str, parts: Mapping[str, Mapping[str, float]]) -> CheckResult:
     """Every part of a training step takes time in the trace: forward, loss, backward and optimizer."""
     missing = [part for part in PARTS if not parts.get(part, {}).get("mean_ms", 0.0) > 0]
-    values = {"missing": ", ".join(missing) or "-"}
-    values |= {part: f"{parts.get(part, {}).get('mean_ms', 0.0):.2f}" for part in PARTS}
+    values = {"missing": ", ".join(missing), "parts": ", ".join(part for part in PARTS if part not in missing) or "-"}
     result = judged(
         not missing,
         len(missing),
         Message("0 parts missing"),
-        Message(
-            "ms of a step: forward {forward}, loss {loss}, backward {backward}, optimizer {optimizer}; missing: "
-            "{missing}",
-            values,
-        ),
+        Message("the steps in the trace have {parts}; they lack {missing}", values)
+        if missing
+        else Message("the steps in the trace have {parts}", values),
         Message("trace whole training steps, with backward() and optimizer.step()"),
     )
     return named("HH033", contender, result)

@@ -132,11 +132,12 @@ class CheckContext:
 
     @cached_property
     def losses_by_rate(self) -> tuple[float, float, float]:
-        """Loss after RATE_STEPS steps on `agreeing`, with a lower learning rate, the own one, a higher one."""
+        """Mean loss of the first RATE_STEPS steps on `agreeing`, with a lower learning rate, the own one, a higher "
+        "one."""
         rate = self.plan.learning_rate
         plans = [replace(self.plan, learning_rate=rate) for rate in (rate / RATE_FACTOR, rate * RATE_FACTOR)]
         lower, higher = (overfit(self.build_trained, *self.agreeing, plan, RATE_STEPS) for plan in plans)
-        return lower.loss_at(RATE_STEPS), self.memorised.loss_at(RATE_STEPS), higher.loss_at(RATE_STEPS)
+        return lower.mean_loss(RATE_STEPS), self.memorised.mean_loss(RATE_STEPS), higher.mean_loss(RATE_STEPS)
 
     @cached_property
     def learned(self) -> Short:

@@ -91,8 +91,9 @@ def outputs_are_logits(context: CheckContext) -> CheckResult:
 def learning_rate_is_near_the_best(context: CheckContext) -> CheckResult:
     """A learning rate 30 times higher or lower memorises a few images no faster.
 
-    After L. N. Smith, "Cyclical learning rates for training neural networks" (2017): a test of the range, at three
-    points. A head's learning rate is chosen by a sweep, a pretrained net needs a lower one than is fastest.
+    By the mean loss of the first steps, to which an explosion at the start counts as much as standing still: a test of
+    the range at three points, after L. N. Smith, "Cyclical learning rates for training neural networks" (2017). A
+    head's learning rate is chosen by a sweep, a pretrained net needs a lower one than is fastest.
     """
     if context.backbone is not None:
         return not_judged("not_applicable", Message("chosen by a sweep, or low on purpose for a pretrained net"))
@@ -105,11 +106,12 @@ def learning_rate_is_near_the_best(context: CheckContext) -> CheckResult:
     values["rate"] = context.plan.learning_rate
     gain = math.log(max(own, 1e-6) / max(best, 1e-6)) if math.isfinite(own) else math.inf
     return judged(
-        gain <= math.log(2) or own <= 0.1 * math.log(len(context.index.classes)),
+        gain <= math.log(2),
         min(gain, 1e6),
         Message("<= ln 2, no half as high loss by another rate"),
         Message(
-            "loss after {steps} steps on a few images: {own:.3f} at {rate:g}, {lower:.3f} at 1/{factor:g} of it, "
+            "mean loss of the first {steps} steps on a few images: {own:.3f} at {rate:g}, {lower:.3f} at 1/{factor:g} "
+            "of it, "
             "{higher:.3f} at {factor:g} times it",
             values,
         ),

@@ -7,7 +7,7 @@ from typing import Literal
 
 from headtohead.checks.context import CheckContext
 from headtohead.checks.mutate import Change, Patch
-from headtohead.checks.result import CheckResult
+from headtohead.checks.result import CheckResult, Message
 from headtohead.checks.sanity import run_check
 
 # gate: the check gets a context. training: it gets a short training. trace: it gets a short trace.
@@ -19,8 +19,8 @@ class Mutant:
     """A bug. It is put in by a `patch` of functions, a `change` of the context, or both."""
 
     name: str
-    title: str
-    what: str  # what the bug is, in one or two sentences
+    title: Message
+    what: Message  # what the bug is, in one or two sentences
     code: str  # the check that must catch it
     contender: str  # the kind of contender on which it is shown
     patch: Patch = nullcontext

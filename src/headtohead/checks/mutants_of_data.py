@@ -9,6 +9,7 @@ from headtohead.checks.context import CheckContext
 from headtohead.checks.mutant import Mutant
 from headtohead.checks.mutate import patch, patches, with_batches, with_labels
 from headtohead.checks.replacements import normalised_by
+from headtohead.checks.result import Message
 from headtohead.dataset.batches import FeatureBatches, ImageBatches
 
 BATCHES = "headtohead.dataset.batches"
@@ -48,17 +49,19 @@ def other_statistics(context: CheckContext) -> CheckContext:
 OF_DATA = (
     Mutant(
         "labels-shuffled",
-        "Labels shuffled",
-        "Images and labels are no longer in the same order, so that a label says nothing of its image.",
+        Message("Labels shuffled"),
+        Message("Images and labels are no longer in the same order, so that a label says nothing of its image."),
         "HH024",
         "probe",
         change=lambda context: with_labels(context, mutate.shuffled, "plain", "training", "tune"),
     ),
     Mutant(
         "labels-shifted",
-        "Labels shifted by one",
-        "Class numbers are counted from 1 in training and from 0 in evaluation. The loss falls, and `val` is all "
-        "wrong.",
+        Message("Labels shifted by one"),
+        Message(
+            "Class numbers are counted from 1 in training and from 0 in evaluation. The loss falls, and `val` is all "
+            "wrong."
+        ),
         "HH002",
         "cnn",
         change=lambda context: with_labels(
@@ -67,110 +70,125 @@ OF_DATA = (
     ),
     Mutant(
         "class-order",
-        "Another order of the classes in val",
-        "Class numbers are given anew for `val`, in another order: an empty or a missing folder is enough.",
+        Message("Another order of the classes in val"),
+        Message("Class numbers are given anew for `val`, in another order: an empty or a missing folder is enough."),
         "HH002",
         "cnn",
         change=mutate.with_classes_reversed_in_val,
     ),
     Mutant(
         "bgr",
-        "Red and blue exchanged",
-        "OpenCV reads BGR, the weights know RGB. Accuracy falls by a few points, and no error is raised.",
+        Message("Red and blue exchanged"),
+        Message("OpenCV reads BGR, the weights know RGB. Accuracy falls by a few points, and no error is raised."),
         "HH003",
         "probe",
         patch=patch(BATCHES, "normalise", replacements.channels_swapped),
     ),
     Mutant(
         "normalisation",
-        "Wrong mean and standard deviation",
-        "The pixels are normalised by other statistics than those that the weights were trained with: ImageNet's out "
-        "of "
-        "habit, where this ViT-Tiny wants 0.5.",
+        Message("Wrong mean and standard deviation"),
+        Message(
+            "The pixels are normalised by other statistics than those that the weights were trained with: ImageNet's "
+            "out "
+            "of "
+            "habit, where this ViT-Tiny wants 0.5."
+        ),
         "HH005",
         "probe",
         change=other_statistics,
     ),
     Mutant(
         "no-normalisation",
-        "No normalisation",
-        "Pixels of 0 to 1 enter a net that was trained on values around 0.",
+        Message("No normalisation"),
+        Message("Pixels of 0 to 1 enter a net that was trained on values around 0."),
         "HH005",
         "probe",
         patch=normalised_by(0.0, 1.0),
     ),
     Mutant(
         "normalised-twice",
-        "Normalised twice",
-        "The data set normalises, and the training code does it once more.",
+        Message("Normalised twice"),
+        Message("The data set normalises, and the training code does it once more."),
         "HH005",
         "probe",
         patch=patch(BATCHES, "normalise", replacements.normalised_twice),
     ),
     Mutant(
         "pixels-0-to-255",
-        "Pixels of 0 to 255",
-        "The pixels are not divided by 255, so that a net trained from scratch starts with inputs a hundred times too "
-        "large.",
+        Message("Pixels of 0 to 255"),
+        Message(
+            "The pixels are not divided by 255, so that a net trained from scratch starts with inputs a hundred times "
+            "too "
+            "large."
+        ),
         "HH004",
         "cnn",
         patch=normalised_by(0.0, 1 / 255),
     ),
     Mutant(
         "val-augmented",
-        "Validation images augmented",
-        "The random crops and flips of training act on `tune` and `val` as well, often after a random split of one "
-        "data "
-        "set. The score is too low, and another one every time.",
+        Message("Validation images augmented"),
+        Message(
+            "The random crops and flips of training act on `tune` and `val` as well, often after a random split of one "
+            "data "
+            "set. The score is too low, and another one every time."
+        ),
         "HH007",
         "cnn",
         change=lambda context: with_batches(context, augmented, "tune"),
     ),
     Mutant(
         "random-weights",
-        "The weights were not loaded",
-        "The keys of the file did not match and strict=False was silent, so that the frozen net has random weights.",
+        Message("The weights were not loaded"),
+        Message(
+            "The keys of the file did not match and strict=False was silent, so that the frozen net has random weights."
+        ),
         "HH015",
         "probe",
         change=mutate.with_backbone(mutate.random_values),
     ),
     Mutant(
         "wrong-file",
-        "Weights of another model",
-        "The file has the right keys and shapes, but other weights: here, every block has those of the block before "
-        "it.",
+        Message("Weights of another model"),
+        Message(
+            "The file has the right keys and shapes, but other weights: here, every block has those of the block "
+            "before "
+            "it."
+        ),
         "HH016",
         "probe",
         change=mutate.with_backbone(mutate.another_file),
     ),
     Mutant(
         "flip",
-        "A flip that destroys the label",
-        "Images are mirrored whose class is a direction: arrows, letters, left and right hands.",
+        Message("A flip that destroys the label"),
+        Message("Images are mirrored whose class is a direction: arrows, letters, left and right hands."),
         "HH008",
         "probe",
         change=lambda context: with_batches(context, mirrored, "training", "augmented"),
     ),
     Mutant(
         "val-in-train",
-        "Validation images in train",
-        "The images of `val` are among those trained on, so that the score is that of a memory.",
+        Message("Validation images in train"),
+        Message("The images of `val` are among those trained on, so that the score is that of a memory."),
         "HH001",
         "probe",
         change=mutate.with_val_in_train,
     ),
     Mutant(
         "not-shuffled",
-        "Not shuffled",
-        "The batches come in the order of the folders: each holds one class, and the net forgets the one before.",
+        Message("Not shuffled"),
+        Message(
+            "The batches come in the order of the folders: each holds one class, and the net forgets the one before."
+        ),
         "HH006",
         "cnn",
         change=lambda context: with_batches(context, not_shuffled, "training"),
     ),
     Mutant(
         "label-in-the-picture",
-        "Something else tells the label",
-        "The label reaches the net beside the picture: here, as the brightness of a corner.",
+        Message("Something else tells the label"),
+        Message("The label reaches the net beside the picture: here, as the brightness of a corner."),
         "HH025",
         "cnn",
         patch=patches(

@@ -6,6 +6,7 @@ from torch import nn
 from headtohead.checks import mutate, replacements
 from headtohead.checks.mutant import Mutant
 from headtohead.checks.mutate import Change, patch, patches
+from headtohead.checks.result import Message
 from headtohead.models.backbones import FrozenBackbone
 from headtohead.training.checkpoint import TrainState
 
@@ -20,56 +21,68 @@ def faster(factor: float) -> Change:
 OF_TRAINING = (
     Mutant(
         "softmax",
-        "Softmax before the cross-entropy",
-        "The net ends in a softmax, and cross_entropy takes another one inside. The loss cannot fall below a floor, "
-        "and "
-        "training is slow although every number looks right.",
+        Message("Softmax before the cross-entropy"),
+        Message(
+            "The net ends in a softmax, and cross_entropy takes another one inside. The loss cannot fall below a "
+            "floor, "
+            "and "
+            "training is slow although every number looks right."
+        ),
         "HH022",
         "cnn",
         change=mutate.with_nets(mutate.ending_in_softmax),
     ),
     Mutant(
         "zero-grad",
-        "zero_grad forgotten",
-        "The gradients of all earlier batches stay and add up, so that every step goes where the sum of the past "
-        "points.",
+        Message("zero_grad forgotten"),
+        Message(
+            "The gradients of all earlier batches stay and add up, so that every step goes where the sum of the past "
+            "points."
+        ),
         "HH013",
         "cnn",
         patch=patch(torch.optim.Optimizer, "zero_grad", lambda original: lambda self, set_to_none=True: None),
     ),
     Mutant(
         "learning-rate-high",
-        "Learning rate 100 times too high",
-        "The steps are so large that the loss explodes first; batch normalisation hides it, and a mediocre net "
-        "remains.",
+        Message("Learning rate 100 times too high"),
+        Message(
+            "The steps are so large that the loss explodes first; batch normalisation hides it, and a mediocre net "
+            "remains."
+        ),
         "HH023",
         "cnn",
         change=faster(100),
     ),
     Mutant(
         "learning-rate-low",
-        "Learning rate 100 times too low",
-        "The net moves so little that it is far from trained when the epochs are over.",
+        Message("Learning rate 100 times too low"),
+        Message("The net moves so little that it is far from trained when the epochs are over."),
         "HH023",
         "cnn",
         change=faster(0.01),
     ),
     Mutant(
         "train-mode",
-        "Evaluated in train mode",
-        "model.eval() is missing: dropout is active, and batch normalisation uses the other images of the batch and "
-        "learns "
-        "from `val`.",
+        Message("Evaluated in train mode"),
+        Message(
+            "model.eval() is missing: dropout is active, and batch normalisation uses the other images of the batch "
+            "and "
+            "learns "
+            "from `val`."
+        ),
         "HH017",
         "cnn",
         patch=patch(nn.Module, "eval", lambda original: lambda self: self),
     ),
     Mutant(
         "batchnorm-drifts",
-        "The frozen backbone drifts",
-        "requires_grad is off, but model.train() puts the backbone into train mode: the statistics of batch "
-        "normalisation "
-        "move, and dropout is active.",
+        Message("The frozen backbone drifts"),
+        Message(
+            "requires_grad is off, but model.train() puts the backbone into train mode: the statistics of batch "
+            "normalisation "
+            "move, and dropout is active."
+        ),
         "HH014",
         "probe",
         patch=patch(FrozenBackbone, "train", lambda original: nn.Module.train),
@@ -77,8 +90,11 @@ OF_TRAINING = (
     ),
     Mutant(
         "not-frozen",
-        "The backbone is not frozen",
-        "The parameters of the backbone are trained with the head: it is no linear probe, and costs ten times as much.",
+        Message("The backbone is not frozen"),
+        Message(
+            "The parameters of the backbone are trained with the head: it is no linear probe, and costs ten times as "
+            "much."
+        ),
         "HH012",
         "probe",
         change=mutate.unfrozen,
@@ -86,26 +102,34 @@ OF_TRAINING = (
     ),
     Mutant(
         "loud-start",
-        "Initial weights too large",
-        "The last layer starts with weights of standard deviation 1: the net is sure of wrong classes before the first "
-        "step.",
+        Message("Initial weights too large"),
+        Message(
+            "The last layer starts with weights of standard deviation 1: the net is sure of wrong classes before the "
+            "first "
+            "step."
+        ),
         "HH011",
         "cnn",
         change=mutate.with_nets(mutate.loud),
     ),
     Mutant(
         "dead-layer",
-        "A dead layer",
-        "A ReLU gets nothing but negative values. What lies before it gets a gradient of zero and never learns.",
+        Message("A dead layer"),
+        Message(
+            "A ReLU gets nothing but negative values. What lies before it gets a gradient of zero and never learns."
+        ),
         "HH012",
         "cnn",
         change=mutate.with_nets(mutate.with_dead_block),
     ),
     Mutant(
         "no-step",
-        "No step is taken",
-        "optimizer.step() is missing, or the optimizer holds the parameters of another net: the weights stay as they "
-        "were.",
+        Message("No step is taken"),
+        Message(
+            "optimizer.step() is missing, or the optimizer holds the parameters of another net: the weights stay as "
+            "they "
+            "were."
+        ),
         "HH021",
         "cnn",
         patch=patches(
@@ -115,8 +139,8 @@ OF_TRAINING = (
     ),
     Mutant(
         "loss-of-batches",
-        "Loss averaged over batches of different size",
-        "The mean of the batches' means gives the few images of the last batch the weight of a full one.",
+        Message("Loss averaged over batches of different size"),
+        Message("The mean of the batches' means gives the few images of the last batch the weight of a full one."),
         "HH018",
         "cnn",
         patch=patch(LOOP, "predict", replacements.mean_of_means),
@@ -124,8 +148,8 @@ OF_TRAINING = (
     ),
     Mutant(
         "last-epoch",
-        "The last epoch reported as the best",
-        "The score is that of the best epoch, the weights are those of the last one.",
+        Message("The last epoch reported as the best"),
+        Message("The score is that of the best epoch, the weights are those of the last one."),
         "HH026",
         "cnn",
         patch=patch(TrainState, "keep_if_best", replacements.keeps_the_last),
@@ -133,8 +157,10 @@ OF_TRAINING = (
     ),
     Mutant(
         "denominator",
-        "Accuracy over a wrong number",
-        "The right images are divided by the number of batches times their size, though the last batch is not full.",
+        Message("Accuracy over a wrong number"),
+        Message(
+            "The right images are divided by the number of batches times their size, though the last batch is not full."
+        ),
         "HH026",
         "cnn",
         patch=patch(LOOP, "accuracy", replacements.divides_by_batches),
@@ -142,8 +168,8 @@ OF_TRAINING = (
     ),
     Mutant(
         "reported-denominator",
-        "The reported score over a wrong number",
-        "The table divides the right images of `val` by the size of another split.",
+        Message("The reported score over a wrong number"),
+        Message("The table divides the right images of `val` by the size of another split."),
         "HH032",
         "cnn",
         kind="training",
@@ -151,8 +177,8 @@ OF_TRAINING = (
     ),
     Mutant(
         "tune-is-val",
-        "Chosen on val",
-        "Epoch and hyperparameters are chosen by the score on `val`, which then is no fair estimate any more.",
+        Message("Chosen on val"),
+        Message("Epoch and hyperparameters are chosen by the score on `val`, which then is no fair estimate any more."),
         "HH031",
         "probe",
         kind="training",
@@ -160,8 +186,8 @@ OF_TRAINING = (
     ),
     Mutant(
         "trace-of-inference",
-        "A trace of inference",
-        "The profiler has recorded forward passes only, so that the step seems three times as fast as it is.",
+        Message("A trace of inference"),
+        Message("The profiler has recorded forward passes only, so that the step seems three times as fast as it is."),
         "HH033",
         "cnn",
         patch=patch(TRACE, "train_step", replacements.inference),

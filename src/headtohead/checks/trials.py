@@ -19,7 +19,7 @@ from headtohead.training.loop import Plan
 
 OVERFIT_STEPS = 150
 LOOK_EVERY = 15  # steps between two looks whether the few images are memorised
-RATE_STEPS = 25  # of the trainings with another learning rate
+RATE_STEPS = 15  # over which the losses of learning rates are compared
 RATE_FACTOR = 30.0
 MIN_STEPS = 20  # of a short training, in which two epochs of a small set would be two
 ROUNDS = (1, 4)  # times as long, if the first training shows nothing
@@ -39,10 +39,9 @@ class Overfit:
         """Number of steps taken."""
         return len(self.losses)
 
-    def loss_at(self, step: int) -> float:
-        """Mean training loss of the five steps up to `step`, or of the last five before it; infinite if not a "
-        "number."""
-        mean = float(np.mean(self.losses[:step][-5:]))
+    def mean_loss(self, steps: int) -> float:
+        """Mean training loss of the first steps; infinite if it is not a number."""
+        mean = float(np.mean(self.losses[:steps]))
         return mean if math.isfinite(mean) else math.inf
 
 

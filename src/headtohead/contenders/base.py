@@ -31,7 +31,7 @@ from headtohead.settings.schema import Settings
 from headtohead.training.loop import Plan
 
 NUM_CHECKED = 32  # images that the sanity checks look at one by one
-NUM_TRAINED, NUM_TUNED = 256, 128  # images of `train` and `tune` in the short trainings of the sanity checks
+NUM_TRAINED = 256  # images of `train`, and half as many of `tune`, in the short trainings of the sanity checks
 NUM_AUGMENTED = 64  # of those of `tune`, whose random views are compared with the plain ones
 NUM_PROFILED = 256  # images for the profiled steps
 EVALUATION_BATCH = 256
@@ -152,7 +152,7 @@ class ProfileTarget:
 class Contender:
     """The interface of a kind of contender; the string is the contender's name, such as `probe-2`."""
 
-    context: Callable[[Job, str], CheckContext]
+    context: Callable[..., CheckContext]  # (job, name), for the kinds that `explain` knows also a number of images
     search: Callable[[Job, str], None]  # every choice but that of the epoch, on `tune`
     train: Callable[[Job, str], None]
     profile_targets: Callable[[Job, str], dict[str, ProfileTarget]]
@@ -220,7 +220,6 @@ def checked_data(
     *,
     checked: int = NUM_CHECKED,
     trained: int = NUM_TRAINED,
-    tuned: int = NUM_TUNED,
     min_area: float | None = None,
     flip: bool | None = None,
 ) -> dict[str, Any]:
@@ -229,7 +228,7 @@ def checked_data(
     `read` gives the files their pixels, so that a contender that decodes in advance is checked on those.
     """
     seed, batch_size = job.settings.seeds[0], job.settings.training.batch_size
-    train, tune = mixed_sample(job, "train", trained), mixed_sample(job, "tune", tuned)
+    train, tune = mixed_sample(job, "train", trained), mixed_sample(job, "tune", trained // 2)
     images = read(train), read(tune)
     some = read(ImageFiles(tune.root, tune.samples[:NUM_AUGMENTED]))
     training = image_batches(job, images[0], preprocess, batch_size, seed, min_area, flip)

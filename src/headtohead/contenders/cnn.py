@@ -12,6 +12,7 @@ from torch import nn
 from headtohead.checks.context import CheckContext
 from headtohead.contenders.base import (
     EVALUATION_BATCH,
+    NUM_TRAINED,
     Contender,
     Job,
     ProfileTarget,
@@ -136,7 +137,7 @@ def plain_batches(job: Job, recipe: Recipe, images: DecodedImages) -> ImageBatch
     return image_batches(job, images, cnn_preprocess(job, recipe), EVALUATION_BATCH)
 
 
-def cnn_context(job: Job, name: str) -> CheckContext:
+def cnn_context(job: Job, name: str, trained: int = NUM_TRAINED) -> CheckContext:
     """The CNN of the fixed recipe as the sanity checks see it."""
     seed, recipe = job.settings.seeds[0], default_recipe(job)
     short_side, preprocess = 2 * max(space(job)["side"]), cnn_preprocess(job, recipe)
@@ -147,6 +148,7 @@ def cnn_context(job: Job, name: str) -> CheckContext:
         lambda files: decoded(files, short_side, "decoding"),
         min_area=recipe["min_crop"],
         flip=recipe["flip"],
+        trained=trained,
     )
     statistics = job.index.mean, job.index.std
     return CheckContext(

@@ -68,7 +68,7 @@ def finetune_context(job: Job, name: str) -> CheckContext:
         plan=finetune_plan(job, seed),
         statistics=published_statistics(backbone.weights),
         backbone=backbone,
-        **checked_data(job, backbone.preprocess, checked=NUM_CHECKED, trained=4 * NUM_CHECKED, tuned=NUM_CHECKED),
+        **checked_data(job, backbone.preprocess, checked=NUM_CHECKED, trained=4 * NUM_CHECKED),
     )
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from headtohead.checks.context import CheckContext
 from headtohead.contenders.base import (
+    NUM_TRAINED,
     Contender,
     Job,
     ProfileTarget,
@@ -82,7 +83,7 @@ def new_head(job: Job, num_features: int, seed: int) -> nn.Linear:
     return build_head(num_features, len(job.index.classes), seed).to(job.device)
 
 
-def probe_context(job: Job, name: str) -> CheckContext:
+def probe_context(job: Job, name: str, trained: int = NUM_TRAINED) -> CheckContext:
     """The probe as the sanity checks see it: the whole model on images, and the head on their features."""
     backbone, seed = job.backbone(name), job.settings.seeds[0]
     head = lambda: new_head(job, backbone.num_features, seed)  # noqa: E731
@@ -95,7 +96,7 @@ def probe_context(job: Job, name: str) -> CheckContext:
         statistics=published_statistics(backbone.weights),
         frozen="backbone",
         backbone=backbone,
-        **checked_data(job, backbone.preprocess),
+        **checked_data(job, backbone.preprocess, trained=trained),
     )
 
 

@@ -3,17 +3,21 @@
 
 from collections.abc import Sequence
 
+from headtohead.checks.artefacts import Scored, Trained, chosen_on_tune, scores_are_recounted, trace_is_of_training
 from headtohead.checks.context import CheckContext
 from headtohead.checks.result import CheckResult
 from headtohead.checks.sanity import CHECKS, mute, run_check
 from headtohead.contenders import contenders_of
-from headtohead.contenders.base import Job, open_job
+from headtohead.contenders.base import Job, balanced_weights, open_job
 from headtohead.core.errors import CheckFailed
 from headtohead.core.executor import Task, advance
 from headtohead.core.files import Json, read_json, write_json
 from headtohead.core.progress import say
+from headtohead.evaluation.predictions import load_predictions
 from headtohead.settings.contenders import contender_names
+from headtohead.settings.rundir import SeedDir
 
+CHOSEN_ON = ("tune", "val")  # predictions of a training that its log is compared with
 WORDS = {
     "issue": "FAILED",
     "tip": "tip",
@@ -56,6 +60,37 @@ def write_results(job: Job, results: Sequence[CheckResult]) -> None:
     earlier: list[Json] = read_json(job.run.checks)["results"] if job.run.checks.exists() else []
     entries = [entry for entry in earlier if entry["code"] not in codes] + [result.to_json() for result in muted]
     write_json(job.run.checks, {"passed": all(entry["passed"] for entry in entries), "results": entries})
+
+
+def check_scores(job: Job, comparison: Json) -> None:
+    """Add to `checks.json`: were the choices made on `tune`, and are the reported scores those of the predictions?"""
+    settings, run = job.settings, job.run
+    weights = balanced_weights(job.labels("train")) if settings.training.class_weights else ()
+    headline = run.refit if settings.refits else run.seed
+    results = []
+    for name in contender_names(settings):
+        trainings = [
+            Trained(
+                seed, run.seed(name, seed).read_log(), *(scored(run.seed(name, seed), split) for split in CHOSEN_ON)
+            )
+            for seed in settings.seeds
+        ]
+        results.append(chosen_on_tune(name, trainings, weights))
+        reported = dict(zip(settings.seeds, comparison["contenders"][name]["accuracy"]["per_seed"], strict=True))
+        predictions = {seed: scored(headline(name, seed), "val") for seed in settings.seeds}
+        results.append(scores_are_recounted(name, reported, predictions, len(job.samples("val"))))
+    write_results(job, results)
+
+
+def scored(folder: SeedDir, split: str) -> Scored:
+    """The saved predictions of a training."""
+    saved = load_predictions(folder.predictions(split))
+    return Scored(saved.labels, saved.probabilities)
+
+
+def check_traces(job: Job, models: Json) -> None:
+    """Add to `checks.json`: is each trace, an entry of `cost.json`, one of training?"""
+    write_results(job, [trace_is_of_training(name, model["parts"]) for name, model in models.items()])
 
 
 def enforce_checks(job: Job) -> None:

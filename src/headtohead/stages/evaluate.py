@@ -15,6 +15,7 @@ from headtohead.evaluation.predictions import save_several
 from headtohead.evaluation.summary import summarise_run
 from headtohead.probe.features import read_features
 from headtohead.report.figures import draw_comparison
+from headtohead.stages.check import check_scores
 
 
 def evaluate(job: Job) -> None:
@@ -25,6 +26,7 @@ def evaluate(job: Job) -> None:
     write_json(job.run.neighbours, {"min_similarity": MIN_SIMILARITY, "neighbours": near_images(job)})
     comparison = summarise_run(job.run, job.settings)
     draw_comparison(job.run, job.settings, comparison)
+    check_scores(job, comparison)
     write_json(job.run.comparison, comparison)
 
 

@@ -5,6 +5,7 @@ from headtohead.contenders.base import Job, ProfileTarget
 from headtohead.core.files import Json, write_json
 from headtohead.core.progress import say
 from headtohead.profiling import cost, trace
+from headtohead.stages.check import check_traces
 
 
 def profile(job: Job) -> None:
@@ -14,6 +15,7 @@ def profile(job: Job) -> None:
         for name, target in kind.profile_targets(job, contender).items():
             say(f"  {target.title}")
             models[name] = profile_model(job, contender, name, target)
+    check_traces(job, models)
     write_json(job.run.cost, {"flops_counter": "torch.utils.flop_counter.FlopCounterMode", "models": models})
 
 
