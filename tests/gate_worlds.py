@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import timm
 import torch
-from conftest import BACKBONE
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -18,18 +17,22 @@ from headtohead.pipeline import start_job
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Cnn, Data, Settings
 
+BACKBONE = "test_vit.r160_in1k"  # timm's smallest ViT
 PER_CLASS = 60
 
 
-def draw_sides(folder: Path, per_class: int = PER_CLASS, side: int = 32) -> Path:
-    """Four classes: a red or a blue patch, on the left or on the right half of a noisy picture."""
+def draw_ramps(folder: Path, per_class: int = PER_CLASS, side: int = 152) -> Path:
+    """Four classes: red or blue, in ramps that become brighter to the right or to the left, on a noisy ground.
+
+    A ramp is as wide as a patch of the net, which therefore sees its direction even with random weights.
+    """
     rng = np.random.default_rng(0)
+    ramp = np.arange(side) / (side / 10) % 1.0
     for number, name in enumerate(("blue-left", "blue-right", "red-left", "red-right")):
         (folder / name).mkdir(parents=True)
         for image in range(per_class):
-            pixels = rng.integers(0, 120, (side, side, 3))
-            top, left = rng.integers(4, 12), rng.integers(0, 4) + (side // 2) * (number % 2)
-            pixels[top : top + 16, left : left + 12, 0 if number > 1 else 2] += 130
+            pixels = np.kron(rng.uniform(0, 110, (side // 8, side // 8, 3)), np.ones((8, 8, 1)))
+            pixels[:, :, 0 if number > 1 else 2] += 140 * (ramp if number % 2 else 1 - ramp)
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{image:03d}.png")
     return folder
 
@@ -39,7 +42,6 @@ def structured_weights(folder: Path) -> Path:
     torch.manual_seed(0)
     net = timm.create_model(BACKBONE.split(".")[0], num_classes=1000)
     state = net.state_dict()
-    state["pos_embed"] = 20 * state["pos_embed"]  # so that the features know where something is
     for name, tensor in [*state.items()]:
         if tensor.dim() == 2 and "blocks" in name:
             u, v = torch.randn(tensor.shape[0]), torch.randn(tensor.shape[1])
@@ -59,7 +61,7 @@ def gate_job(folder: Path) -> Job:
         device="cpu",
         precision="fp32",
         processes=1,
-        data=Data(folder=str(draw_sides(folder / "sides")), val_share=0.15, tune_share=0.3, flip=False),
+        data=Data(folder=str(draw_ramps(folder / "sides")), val_share=0.15, tune_share=0.3, flip=False),
         cnn=Cnn(sides=(16,)),
     )
     run = RunDir(folder / "run")
