@@ -204,7 +204,8 @@ def mutants() -> None:
                         except Exception as error:  # another check may fall over a bug; its own must not
                             outcomes[code] = f"error: {type(error).__name__}"
             found[mutant.name] = {
-                "code": mutant.code, "contender": mutant.contender, "sound": rung.sound.outcome, "outcomes": outcomes, "evidence": str(rung.bug.evidence),
+                "code": mutant.code, "contender": mutant.contender, "sound": rung.sound.outcome, "outcomes": outcomes,
+                "evidence": str(rung.bug.evidence),
                 "sound_evidence": str(rung.sound.evidence),
             }  # fmt: skip
             print(mutant.name, rung.sound.outcome, rung.bug.outcome, flush=True)

@@ -17,8 +17,8 @@ SIGNS = {"issue": "o", "tip": "t", "skipped": "s", "passed": "", "not_applicable
 HEAD = """# Bugs, and the checks that catch them
 
 Most bugs of a training raise no error: the loss falls, a score comes out, and it is wrong. This page lists {bugs} bugs
-that real hand-ins have, and the {checks} checks that catch them. Each bug is a mutant of headtohead's own pipeline: it is
-put in from outside, and its check must ring.
+that real hand-ins have, and the {checks} checks that catch them. Each bug is a mutant of headtohead's own pipeline:
+it is put in from outside, and its check must ring.
 
 `headtohead explain` lists the bugs. `headtohead explain bgr my-photos` shows one on your images: what the check says
 without it and with it, and what the bug would have cost there, with an interval.

@@ -1,4 +1,4 @@
-"""Checks on small made-up contexts: borders between outcomes, what the evidence names, muting, and that all is seeded."""
+"""Checks at the borders between outcomes: what the evidence names, muting, and that all is seeded."""
 
 import dataclasses
 import json

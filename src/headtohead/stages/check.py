@@ -58,7 +58,7 @@ def write_results(job: Job, results: Sequence[CheckResult]) -> None:
         say(f"  {WORDS[result.outcome]:<7} {result.code} {result.contender:<8} {result.check}: {result.evidence}")
     codes = {result.code for result in muted}
     earlier: list[Json] = read_json(job.run.checks)["results"] if job.run.checks.exists() else []
-    entries = [entry for entry in earlier if entry["code"] not in codes] + [result.to_json() for result in muted]
+    entries = [entry for entry in earlier if entry.get("code") not in codes] + [result.to_json() for result in muted]
     write_json(job.run.checks, {"passed": all(entry["passed"] for entry in entries), "results": entries})
 
 
@@ -96,14 +96,16 @@ def check_traces(job: Job, models: Json) -> None:
 def enforce_checks(job: Job) -> None:
     """Raise CheckFailed if `checks.json` has an issue that the settings do not mute; only warn if they say so."""
     results = read_json(job.run.checks)["results"]
-    failed = [r for r in results if not r["passed"] and r["code"] not in job.settings.checks.muted]
-    lines = [f"{r['code']} {r['contender']} {r['check']}: {r['evidence']} (needed: {r['threshold']})" for r in failed]
+    failed = [r for r in results if not r["passed"] and r.get("code") not in job.settings.checks.muted]
+    lines = [
+        f"{r.get('code', '')} {r['contender']} {r['check']}: {r['evidence']} (needed: {r['threshold']})" for r in failed
+    ]
     if failed and job.settings.on_failed_check == "warn":
         say("  continuing despite failed checks:\n    " + "\n    ".join(lines))
     elif failed:
         what = f"{len(failed)} sanity check(s) failed:\n  " + "\n  ".join(lines)
         fix = "; ".join(dict.fromkeys(result["advice"] for result in failed))
-        codes = " ".join(dict.fromkeys(result["code"] for result in failed))
+        codes = " ".join(dict.fromkeys(result.get("code", "") for result in failed))
         fix += (
             "; after changing images start a new run (--out); docs/bugs.md explains every code. To go on in spite of "
         )
