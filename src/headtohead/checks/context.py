@@ -24,7 +24,7 @@ class CheckContext:
     """A contender before training.
 
     The models are given as functions that build a new one, so that a check cannot modify the run's own. All batches are
-    of images as they enter the net; their first images, `num_checked`, are looked at one by one.
+    of images as they enter the net; the first batch of `plain` is looked at image by image.
     """
 
     contender: str  # "cnn" or "probe"
@@ -132,8 +132,7 @@ class CheckContext:
 
     @cached_property
     def losses_by_rate(self) -> tuple[float, float, float]:
-        """Mean loss of the first RATE_STEPS steps on `agreeing`, with a lower learning rate, the own one, a higher "
-        "one."""
+        """Mean loss of the first RATE_STEPS steps on `agreeing` by a lower learning rate, the own one, a higher one."""
         rate = self.plan.learning_rate
         plans = [replace(self.plan, learning_rate=rate) for rate in (rate / RATE_FACTOR, rate * RATE_FACTOR)]
         lower, higher = (overfit(self.build_trained, *self.agreeing, plan, RATE_STEPS) for plan in plans)
