@@ -85,7 +85,7 @@ def thumbnail(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def read_alone(context: CheckContext, sample: Sample) -> NDArray[np.float64] | None:
-    """The evaluation view (3, S, S) of a file in grey levels, by Pillow alone; None for other modes than grey and RGB."""
+    """The evaluation view (3, S, S) of a file in grey levels, by Pillow alone; None unless it is grey or RGB."""
     to = context.preprocess
     with Image.open(context.root / sample.file) as file:
         if file.mode not in ("L", "RGB"):

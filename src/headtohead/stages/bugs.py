@@ -67,7 +67,7 @@ def ring(job: Job, mutant: Mutant) -> Rung:
 
 
 def check_training(job: Job, mutant: Mutant, *, spoiled: bool) -> CheckResult:
-    """The mutant's check on a short training: half of `tune` stands for `val`, which is not looked at before the end."""
+    """The mutant's check on a short training: half of `tune` stands for `val`, which is predicted at the end only."""
     context = context_of(job, mutant)
     tune, val = halves(context.tune_entering)
     with tempfile.TemporaryDirectory() as folder:

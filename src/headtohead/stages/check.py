@@ -1,4 +1,4 @@
-"""The check stage: every sanity check on every contender, on copies, before any training; and what later stages check."""
+"""The check stage: every sanity check on every contender, on copies, before any training; the checks of later stages."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ WORDS = {
 
 
 def check(job: Job) -> None:
-    """Write `checks.json`: whether all checks `passed`, and `results` with an entry of `CheckResult.to_json` for each."""
+    """Write `checks.json`: whether all checks `passed`, and `results`, each a `CheckResult.to_json`."""
     names = contender_names(job.settings)
     tasks = [Task(check_contender, (str(job.run.path), name), len(CHECKS)) for name in names]
     write_results(job, [result for checked in job.run_tasks(tasks, "sanity checks") for result in checked])
