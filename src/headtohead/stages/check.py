@@ -1,4 +1,4 @@
-"""The check stage: every sanity check on every contender, on copies, before any training; the checks of later stages."""
+"""The check stage: every sanity check on every contender, before any training; and the checks of later stages."""
 
 from collections.abc import Sequence
 
