@@ -18,7 +18,7 @@ from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Cnn, Data, Settings
 
 BACKBONE = "test_vit.r160_in1k"  # timm's smallest ViT
-PER_CLASS = 60
+PER_CLASS = 45
 
 
 def draw_ramps(folder: Path, per_class: int = PER_CLASS, side: int = 152) -> Path:
@@ -61,7 +61,7 @@ def gate_job(folder: Path) -> Job:
         device="cpu",
         precision="fp32",
         processes=1,
-        data=Data(folder=str(draw_ramps(folder / "sides")), val_share=0.15, tune_share=0.3, flip=False),
+        data=Data(folder=str(draw_ramps(folder / "sides")), val_share=0.15, tune_share=0.3, flip=False, min_crop=0.9),
         cnn=Cnn(sides=(16,)),
     )
     run = RunDir(folder / "run")

@@ -174,8 +174,7 @@ def permutation_p(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
     scores = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
     rows = np.arange(len(labels))
     observed = scores[rows, labels].mean()
-    draw = generator(CHECKS)
-    shuffled = np.array([scores[rows, draw.permutation(labels)].mean() for _ in range(PERMUTATIONS)])
+    shuffled = scores[rows, generator(CHECKS).permuted(np.tile(labels, (PERMUTATIONS, 1)), axis=1)].mean(axis=1)
     return float((1 + (shuffled >= observed - 1e-12).sum()) / (1 + PERMUTATIONS))
 
 
