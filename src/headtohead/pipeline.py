@@ -147,5 +147,5 @@ def execute(settings: Settings, run: RunDir, upto: str, only: bool) -> None:
             say(label)
             with run.timed(stage.name):
                 stage.work(job)
-        if stage.name == "check":
+        if stage.name in ("check", "profile", "evaluate"):  # each writes to checks.json
             enforce_checks(job)

@@ -1,4 +1,4 @@
-"""`explain normalisation`: only mean and std differ, the right ones come from the weights, the cost is paired."""
+"""`explain`: a bug with its check and its paired cost; for `normalisation`, only mean and std differ."""
 
 import json
 from pathlib import Path
@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from conftest import BACKBONE, paint, quick
 
+from headtohead.checks.mutants import MUTANTS
 from headtohead.cli.app import main
 from headtohead.evaluation.predictions import load_predictions
 from headtohead.images.transforms import Preprocess
-from headtohead.report.explain import conclusion
+from headtohead.report.explain import conclusion, cost_sentence
 from headtohead.report.text import speaker
 from headtohead.settings.rundir import RunDir
 from headtohead.stages.explain import HALF, IMAGENET, folder, statistics
@@ -82,3 +83,42 @@ def test_the_conclusion_follows_the_interval() -> None:
     assert "ImageNet" in worse
     assert "0 to 1" in unsure.split("Better")[0]
     assert "0 to 255" in better
+
+
+def test_explain_alone_lists_every_bug_with_its_check(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["explain"])
+    lines = capsys.readouterr().out.splitlines()
+    for mutant in MUTANTS:
+        assert any(line.startswith(f"{mutant.code}  {mutant.name} ") and str(mutant.title) in line for line in lines)
+
+
+def test_an_unknown_bug_gets_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["explain", "normalization"])
+    assert stop.value.code == 2
+    assert "did you mean normalisation?" in capsys.readouterr().err
+
+
+def test_the_bug_is_caught_by_name_and_its_cost_is_paired(command: tuple[RunDir, list[str]]) -> None:
+    run, _ = command
+    content = json.loads(run.explained("normalisation").read_text())
+    assert content["caught"]
+    assert (content["code"], content["check"]) == ("HH005", "input_as_pretrained")
+    assert content["sound"]["outcome"] == "passed"
+    assert content["with_bug"]["outcome"] == "issue"
+    cost = content["cost"]
+    assert cost["difference"]["mean"] == pytest.approx(cost["sound"] - cost["bug"])
+    assert cost["difference"]["low"] <= cost["difference"]["mean"] <= cost["difference"]["high"]
+    page = run.explained_page("normalisation").read_text(encoding="utf-8")
+    assert "HH005" in page
+    assert content["with_bug"]["code"] == "HH005"
+
+
+def test_the_cost_is_a_cost_a_gain_or_unclear_by_its_interval() -> None:
+    cost = {"sound": 0.8, "bug": 0.7, "images": 9, "tune": 9, "epochs": 2, "seeds": [0], "confidence": 0.95}
+    interval = lambda low, high: {"mean": (low + high) / 2, "low": low, "high": high}  # noqa: E731
+    sentence = lambda row: cost_sentence({"cost": cost | {"difference": row}})  # noqa: E731
+    assert "it costs +10.0 [+5.0, +15.0] points" in sentence(interval(0.05, 0.15))
+    assert "it flatters by +10.0 [+5.0, +15.0] points" in sentence(interval(-0.15, -0.05))
+    assert "no clear difference: +0.0 [-5.0, +5.0] points" in sentence(interval(-0.05, 0.05))
+    assert "No score" in cost_sentence({"cost": None})

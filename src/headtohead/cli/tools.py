@@ -1,6 +1,7 @@
 """The commands around a run: the cost of a mistake, weights, the cache, a settings file."""
 
 import dataclasses
+import difflib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,31 +17,52 @@ from headtohead.settings.toml import commented_toml
 if TYPE_CHECKING:
     from headtohead.models.weights import WeightsFile
 
-explain_app = App(name="explain", help="What a common mistake costs, measured on your own images.")
+explain_app = App(name="explain", help="What a common bug is, how it is caught, and what it costs on your own images.")
 weights_app = App(name="weights", help="The pretrained weights of the backbone.")
 cache_app = App(name="cache", help="Results kept for later runs in the user's cache folder.")
 
+Bug = Annotated[str, Parameter("BUG", show_default=False, help="Name of a bug; without it, all are listed.")]
 Backbone = Annotated[str, Parameter(help="Any timm or torchvision model name, a path, or `builtin`.")]
 Weights = Annotated[str, Parameter(help="File or folder to look in first.")]
 Fallback = Annotated[bool, Parameter(help="Whether the built-in backbone may be used if the weights are not found.")]
 
 
-@explain_app.command
-def normalisation(
-    data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS
+@explain_app.default
+def explain(
+    bug: Bug = "", data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS
 ) -> None:
-    """The probe with the right and the usual wrong mean and std: the accuracy of each and its cost with an interval."""
+    """A bug: what it is, the check that catches it, and what it would cost on your images. Without a name: all bugs."""
+    from headtohead.checks.mutants import BY_NAME, MUTANTS
+
+    if not bug:
+        for mutant in MUTANTS:
+            sys.stdout.write(f"{mutant.code}  {mutant.name:<22} {mutant.title}\n")
+        say("`headtohead explain NAME` shows one on the built-in set, `headtohead explain NAME FOLDER` on your images.")
+        return
+    if bug not in BY_NAME:
+        close = difflib.get_close_matches(bug, BY_NAME, n=1)
+        fix = f"did you mean {close[0]}?" if close else "`headtohead explain` lists them"
+        raise BadSettings(f"There is no bug `{bug}`.", fix=fix)
     chosen, run = prepare(data, out, flags)
-    run = run if out else RunDir(Path(f"{run.path}-normalisation"))  # beside the run of the same data
+    run = run if out else RunDir(Path(f"{run.path}-explain"))  # beside the run of the same data
     chosen = dataclasses.replace(chosen, backbone=chosen.backbone[:1])
     with opened(chosen, run):
+        from headtohead.core.executor import limit_threads
         from headtohead.pipeline import start_job
-        from headtohead.report.explain import write_normalisation
+        from headtohead.report.explain import write_bug, write_normalisation
+        from headtohead.stages import bugs
         from headtohead.stages.explain import explain_normalisation
 
-        explain_normalisation(start_job(chosen, run))
-    sys.stdout.write(write_normalisation(run) + "\n")
-    say(f"{run.normalisation_page('en')}, {run.normalisation_page('ru')}")
+        job = start_job(chosen, run)
+        limit_threads(chosen.threads)
+        say("Running the check without the bug and with it, then short trainings.")
+        bugs.explain(job, BY_NAME[bug])
+        sys.stdout.write(write_bug(run, bug) + "\n")
+        say(str(run.explained_page(bug)))
+        if bug == "normalisation":  # which of the usual wrong ones costs how much
+            explain_normalisation(job)
+            sys.stdout.write(write_normalisation(run) + "\n")
+            say(f"{run.normalisation_page('en')}, {run.normalisation_page('ru')}")
 
 
 def locate_weights(backbone: str, weights: str, fallback: bool) -> "WeightsFile":

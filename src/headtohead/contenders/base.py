@@ -32,7 +32,9 @@ from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
 from headtohead.training.loop import Plan
 
-NUM_CHECKED = 32  # images for the sanity checks
+NUM_CHECKED = 32  # images that the sanity checks look at one by one
+NUM_TRAINED = 256  # images of `train`, and half as many of `tune`, in the short trainings of the sanity checks
+NUM_AUGMENTED = 64  # of those of `tune`, whose random views are compared with the plain ones
 NUM_PROFILED = 256  # images for the profiled steps
 EVALUATION_BATCH = 256
 
@@ -157,7 +159,7 @@ class ProfileTarget:
 class Contender:
     """The interface of a kind of contender; the string is the contender's name, such as `probe-2`."""
 
-    context: Callable[[Job, str], CheckContext]
+    context: Callable[..., CheckContext]  # (job, name), for the kinds that `explain` knows also a number of images
     search: Callable[[Job, str], None]  # every choice but that of the epoch, on `tune`
     train: Callable[[Job, str], None]
     profile_targets: Callable[[Job, str], dict[str, ProfileTarget]]
@@ -212,6 +214,53 @@ def profiling_batches(job: Job, preprocess: Preprocess) -> ImageBatches:
     return image_batches(job, images, preprocess, batch_size, job.settings.seeds[0])
 
 
-def checked_batch(job: Job, preprocess: Preprocess, count: int = NUM_CHECKED) -> tuple[torch.Tensor, torch.Tensor]:
-    """The batch for the sanity checks: up to `count` plain images, (B, 3, S, S), and their labels (B,)."""
-    return next(image_batches(job, training_sample(job, count), preprocess, count)(0))
+def mixed_sample(job: Job, split: str, count: int) -> ImageFiles:
+    """Up to `count` images of a split in an order without meaning, drawn with the first seed."""
+    files = job.files(split)
+    chosen = generator(job.settings.seeds[0]).permutation(len(files))[:count]
+    return ImageFiles(files.root, [files.samples[i] for i in chosen])
+
+
+def first_images(job: Job, preprocess: Preprocess, count: int) -> torch.Tensor:
+    """Up to `count` plain training images, (B, 3, S, S), as they enter the net."""
+    return next(image_batches(job, training_sample(job, count), preprocess, count)(0))[0]
+
+
+def checked_data(
+    job: Job,
+    preprocess: Preprocess,
+    read: Callable[[ImageFiles], DecodedImages | ImageFiles] = lambda files: files,
+    *,
+    checked: int = NUM_CHECKED,
+    trained: int = NUM_TRAINED,
+    min_area: float | None = None,
+    flip: bool | None = None,
+) -> dict[str, Any]:
+    """The images of a `CheckContext`, as its keyword arguments.
+
+    `read` gives the files their pixels, so that a contender that decodes in advance is checked on those.
+    """
+    seed, batch_size = job.settings.seeds[0], job.settings.training.batch_size
+    train, tune = mixed_sample(job, "train", trained), mixed_sample(job, "tune", trained // 2)
+    images = read(train), read(tune)
+    some = read(ImageFiles(tune.root, tune.samples[:NUM_AUGMENTED]))
+    training = image_batches(job, images[0], preprocess, batch_size, seed, min_area, flip)
+    augmented = image_batches(job, some, preprocess, checked, seed, min_area, flip)
+    augmented.shuffle = False
+    return {
+        "index": job.index,
+        "root": job.root,
+        "samples": tuple(train.samples),
+        "tune_samples": tuple(tune.samples),
+        "plain": image_batches(job, images[0], preprocess, checked),
+        "training": training,
+        "tune": image_batches(job, images[1], preprocess, checked),
+        "augmented": augmented,
+        "preprocess": preprocess,
+        "batch_size": batch_size,
+    }
+
+
+def unchanged(images: torch.Tensor) -> torch.Tensor:
+    """The images: what is trained takes them as they are."""
+    return images

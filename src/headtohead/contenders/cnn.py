@@ -13,14 +13,15 @@ from torch import nn
 from headtohead.checks.context import CheckContext
 from headtohead.contenders.base import (
     EVALUATION_BATCH,
-    NUM_CHECKED,
+    NUM_TRAINED,
     Contender,
     Job,
     ProfileTarget,
+    checked_data,
     image_batches,
     open_job,
     profiling_batches,
-    training_sample,
+    unchanged,
 )
 from headtohead.contenders.seeds import (
     Counted,
@@ -139,13 +140,23 @@ def plain_batches(job: Job, recipe: Recipe, images: DecodedImages) -> ImageBatch
     return image_batches(job, images, cnn_preprocess(job, recipe), EVALUATION_BATCH)
 
 
-def cnn_context(job: Job, name: str) -> CheckContext:
+def cnn_context(job: Job, name: str, trained: int = NUM_TRAINED) -> CheckContext:
     """The CNN of the fixed recipe as the sanity checks see it."""
     seed, recipe = job.settings.seeds[0], default_recipe(job)
-    images = decoded(training_sample(job, NUM_CHECKED), 2 * max(space(job)["side"]), "decoding")
-    x, y = next(image_batches(job, images, cnn_preprocess(job, recipe), NUM_CHECKED)(0))
+    short_side, preprocess = 2 * max(space(job)["side"]), cnn_preprocess(job, recipe)
     build, plan = lambda: new_cnn(job, recipe, seed), cnn_plan(job, recipe, seed)
-    return CheckContext(name, job.index, x, y, build, build, lambda x: x, plan, own_statistics=True)
+    data = checked_data(
+        job,
+        preprocess,
+        lambda files: decoded(files, short_side, "decoding"),
+        min_area=recipe["min_crop"],
+        flip=recipe["flip"],
+        trained=trained,
+    )
+    statistics = job.index.mean, job.index.std
+    return CheckContext(
+        name, build=build, build_trained=build, entering=unchanged, plan=plan, statistics=statistics, **data
+    )
 
 
 def search_cnn(job: Job, name: str) -> None:

@@ -11,10 +11,11 @@ from headtohead.contenders.base import (
     Contender,
     Job,
     ProfileTarget,
-    checked_batch,
+    checked_data,
     image_batches,
     open_job,
     profiling_batches,
+    unchanged,
 )
 from headtohead.contenders.seeds import (
     chosen_epochs,
@@ -58,10 +59,17 @@ def finetune_batches(job: Job, split: str, batch_size: int, seed: int | None = N
 def finetune_context(job: Job, name: str) -> CheckContext:
     """The fine-tuned net as the sanity checks see it."""
     backbone, seed = job.backbone(), job.settings.seeds[0]
-    x, y = checked_batch(job, backbone.preprocess, NUM_CHECKED)
-    build, plan = lambda: new_finetuned(job, seed), finetune_plan(job, seed)
-    published = published_statistics(backbone.weights)
-    return CheckContext(name, job.index, x, y, build, build, lambda x: x, plan, False, published)
+    build = lambda: new_finetuned(job, seed)  # noqa: E731
+    return CheckContext(
+        name,
+        build=build,
+        build_trained=build,
+        entering=unchanged,
+        plan=finetune_plan(job, seed),
+        statistics=published_statistics(backbone.weights),
+        backbone=backbone,
+        **checked_data(job, backbone.preprocess, checked=NUM_CHECKED, trained=4 * NUM_CHECKED),
+    )
 
 
 def search_finetune(job: Job, name: str) -> None:

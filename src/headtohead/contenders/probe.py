@@ -10,10 +10,12 @@ from torch import nn
 
 from headtohead.checks.context import CheckContext
 from headtohead.contenders.base import (
+    NUM_TRAINED,
     Contender,
     Job,
     ProfileTarget,
-    checked_batch,
+    checked_data,
+    first_images,
     open_job,
     profiled_batch_size,
     profiling_batches,
@@ -85,14 +87,21 @@ def new_head(job: Job, num_features: int, seed: int) -> nn.Linear:
     return build_head(num_features, len(job.index.classes), seed).to(job.device)
 
 
-def probe_context(job: Job, name: str) -> CheckContext:
+def probe_context(job: Job, name: str, trained: int = NUM_TRAINED) -> CheckContext:
     """The probe as the sanity checks see it: the whole model on images, and the head on their features."""
     backbone, seed = job.backbone(name), job.settings.seeds[0]
-    x, y = checked_batch(job, backbone.preprocess)
     head = lambda: new_head(job, backbone.num_features, seed)  # noqa: E731
-    build, plan = lambda: LinearProbe(copy.deepcopy(backbone.net), head()), head_plan(job, seed)
-    published = published_statistics(backbone.weights)
-    return CheckContext(name, job.index, x, y, build, head, backbone.net, plan, False, published, frozen="backbone")
+    return CheckContext(
+        name,
+        build=lambda: LinearProbe(copy.deepcopy(backbone.net), head()),
+        build_trained=head,
+        entering=backbone.net,
+        plan=head_plan(job, seed),
+        statistics=published_statistics(backbone.weights),
+        frozen="backbone",
+        backbone=backbone,
+        **checked_data(job, backbone.preprocess, trained=trained),
+    )
 
 
 def choose_head(job: Job, name: str) -> None:
@@ -147,7 +156,7 @@ def fit_head(run: str, name: str, seed: int, refit: bool) -> None:
         tune = FeatureBatches(features(job, name, "tune"), job.labels("tune"))
     batches = FeatureBatches(x, y, batch_size=job.settings.training.batch_size, seed=seed)
     metadata = {"backbone": record, "preprocess": record["preprocess"]}
-    images, _ = checked_batch(job, Preprocess(**record["preprocess"]), 8)
+    images = first_images(job, Preprocess(**record["preprocess"]), 8)
     train_seed(job, name, new_head(job, x.shape[-1], seed), batches, tune, plan, metadata, images)
 
 

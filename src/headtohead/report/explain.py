@@ -1,8 +1,59 @@
-"""The page of `explain normalisation`: what a wrong mean and standard deviation cost the probe."""
+"""The pages of `explain`: a bug with its check and its cost; and each wrong mean and standard deviation."""
 
 from headtohead.core.files import Json, read_json, write_text
 from headtohead.report.text import Say, columns, esc, pct, pct_interval, points_interval, speaker, table
 from headtohead.settings.rundir import RunDir
+
+
+def bug_page(content: Json) -> str:
+    """The page of `explain BUG` in Markdown: the bug, its check without it and with it, and its cost."""
+    results = [("without", content["sound"]), ("with", content["with_bug"])]
+    lines = [
+        f"# {content['title']}",
+        content["what"],
+        f"The check that must catch it is `{content['check']}` ({content['code']}), on the {content['contender']} and the "
+        f"data {esc(content['data'])}:",
+        table(
+            "the bug | outcome | number | needed | evidence",
+            [(name, r["outcome"], f"{r['value']:g}", esc(r["needed"]), esc(r["evidence"])) for name, r in results],
+        ),
+    ]
+    if content["with_bug"]["advice"]:
+        lines.append(f"What to do: {esc(content['with_bug']['advice'])}.")
+    return "\n\n".join([*lines, cost_sentence(content)]) + "\n"
+
+
+def cost_sentence(content: Json) -> str:
+    """What the bug would have cost, or that no score shows it."""
+    cost = content["cost"]
+    if cost is None:
+        return "No score of a short training shows this bug: it makes a report untrue, or a model another one than it is said to be."
+    row = cost["difference"]
+    if row["high"] < 0:
+        found = "flatters by " + points_interval({"mean": -row["mean"], "low": -row["high"], "high": -row["low"]})
+    else:
+        found = ("costs " if row["low"] > 0 else "makes no clear difference: ") + points_interval(row)
+    return (
+        f"On these images it {found} points of accuracy on `tune`: {pct(cost['sound'])} without it, {pct(cost['bug'])} "
+        f"reported with it ({cost['tune']} images of `tune`, short trainings of {cost['epochs']} epochs on {cost['images']} "
+        f"images, mean over {len(cost['seeds'])} seeds, paired {pct(cost['confidence'])} interval)."
+    )
+
+
+def write_bug(run: RunDir, bug: str) -> str:
+    """Write the page of a bug; returns what the terminal shows."""
+    content = read_json(run.explained(bug))
+    write_text(run.explained_page(bug), bug_page(content))
+    sound, broken = content["sound"], content["with_bug"]
+    return "\n".join(
+        [
+            f"{content['title']}. {content['what']}",
+            f"{content['code']} {content['check']} ({content['contender']})",
+            f"  without it: {sound['outcome']}: {sound['evidence']}",
+            f"  with it:    {broken['outcome']}: {broken['evidence']}",
+            cost_sentence(content),
+        ]
+    )
 
 
 def variant_name(name: str, say: Say) -> str:

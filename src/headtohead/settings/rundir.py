@@ -168,6 +168,14 @@ class RunDir:
         """The page that shows `audit.json`."""
         return self.path / in_language("audit.html", language)
 
+    def explained(self, bug: str) -> Path:
+        """What a bug's check says and what the bug costs; its page is beside it."""
+        return self.path / "explain" / f"{bug}.json"
+
+    def explained_page(self, bug: str) -> Path:
+        """The page that shows it."""
+        return self.path / "explain" / f"{bug}.md"
+
     def normalisation_page(self, language: str) -> Path:
         """The page that shows `normalisation.json`."""
         return self.path / in_language("normalisation.md", language)

@@ -33,6 +33,13 @@ FolderFindingName = Literal[
 ]  # fmt: skip
 
 
+# Sanity checks that `checks.muted` accepts; checks/sanity.py has them, docs/bugs.md explains them.
+CheckCode = Literal[
+    "HH001", "HH002", "HH003", "HH004", "HH005", "HH006", "HH007", "HH008", "HH011", "HH012", "HH013", "HH014", "HH015",
+    "HH016", "HH017", "HH018", "HH021", "HH022", "HH023", "HH024", "HH025", "HH026", "HH031", "HH032", "HH033",
+]  # fmt: skip
+
+
 class Strict:
     """Settings that pydantic reads strictly: no unknown key, no silent conversion of types."""
 
@@ -180,6 +187,14 @@ class Profile(Strict):
 
 
 @dataclass(frozen=True)
+class Checks(Strict):
+    """The sanity checks."""
+
+    muted: tuple[CheckCode, ...] = ()
+    """Codes of checks, such as HH015, whose issues and tips are ignored."""
+
+
+@dataclass(frozen=True)
 class Evaluation(Strict):
     """The confidence intervals of the reported numbers."""
 
@@ -239,6 +254,8 @@ class Settings(Strict):
     """Fine-tuning."""
     budget: Budget = field(default_factory=Budget)
     """The label budget."""
+    checks: Checks = field(default_factory=Checks)
+    """The sanity checks."""
     profile: Profile = field(default_factory=Profile)
     """The profiler."""
     evaluation: Evaluation = field(default_factory=Evaluation)

@@ -17,7 +17,16 @@ from headtohead.settings.schema import Settings
 
 # These settings change how a run is done, not its results: they may differ when a run is continued.
 # (Weights are identified by their fingerprint, images by their SHA-256, not by their path.)
-FREE = ("weights", "fallback", "on_failed_check", "processes", "data.folder", "data.workers", "report.thumbnails")
+FREE = (
+    "weights",
+    "fallback",
+    "on_failed_check",
+    "checks.muted",
+    "processes",
+    "data.folder",
+    "data.workers",
+    "report.thumbnails",
+)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -1,48 +1,116 @@
-"""The check stage: every sanity check on every contender, on copies, before any training."""
+"""The check stage: every sanity check on every contender, before any training; and the checks of later stages."""
 
-import dataclasses
+from collections.abc import Sequence
 
-from headtohead.checks.context import CheckResult
-from headtohead.checks.sanity import CHECKS, run_check
+from headtohead.checks.artefacts import Scored, Trained, chosen_on_tune, scores_are_recounted, trace_is_of_training
+from headtohead.checks.context import CheckContext
+from headtohead.checks.result import CheckResult
+from headtohead.checks.sanity import CHECKS, mute, run_check
 from headtohead.contenders import contenders_of
-from headtohead.contenders.base import Job, open_job
+from headtohead.contenders.base import Job, balanced_weights, open_job
 from headtohead.core.errors import CheckFailed
 from headtohead.core.executor import Task, advance
-from headtohead.core.files import read_json, write_json
+from headtohead.core.files import Json, read_json, write_json
 from headtohead.core.progress import say
+from headtohead.evaluation.predictions import load_predictions
+from headtohead.settings.contenders import contender_names
+from headtohead.settings.rundir import SeedDir
+
+CHOSEN_ON = ("tune", "val")  # predictions of a training that its log is compared with
+WORDS = {
+    "issue": "FAILED",
+    "tip": "tip",
+    "passed": "ok",
+    "not_applicable": "n/a",
+    "skipped": "skipped",
+    "ignored": "ignored",
+}
 
 
 def check(job: Job) -> None:
-    """Write `checks.json`."""
-    names = [*contenders_of(job.settings)]
+    """Write `checks.json`: whether all checks `passed`, and `results`, each a `CheckResult.to_json`."""
+    names = contender_names(job.settings)
     tasks = [Task(check_contender, (str(job.run.path), name), len(CHECKS)) for name in names]
-    results = [result for checked in job.run_tasks(tasks, "sanity checks") for result in checked]
-    for result in results:
-        verdict = "ok    " if result.passed else "FAILED"
-        say(f"  {verdict} {result.contender:<8} {result.check}: {result.evidence}")
-    passed = all(result.passed for result in results)
-    write_json(job.run.checks, {"passed": passed, "results": [dataclasses.asdict(result) for result in results]})
+    write_results(job, [result for checked in job.run_tasks(tasks, "sanity checks") for result in checked])
 
 
 def check_contender(run: str, name: str) -> list[CheckResult]:
     """Every check on one contender."""
     job = open_job(run)
-    context = contenders_of(job.settings)[name].context(job, name)
+    return check_context(contenders_of(job.settings)[name].context(job, name))
+
+
+def check_context(context: CheckContext) -> list[CheckResult]:
+    """Every check on one context."""
     results = []
-    for sanity_check in CHECKS:
-        results.append(run_check(sanity_check, context))
+    for code in CHECKS:
+        results.append(run_check(code, context))
         advance(1)
     return results
 
 
+def write_results(job: Job, results: Sequence[CheckResult]) -> None:
+    """Print results and write them to `checks.json`, after those of other checks that it has already."""
+    muted = [mute(result, job.settings.checks.muted) for result in results]
+    for result in muted:
+        say(f"  {WORDS[result.outcome]:<7} {result.code} {result.contender:<8} {result.check}: {result.evidence}")
+    codes = {result.code for result in muted}
+    earlier: list[Json] = read_json(job.run.checks)["results"] if job.run.checks.exists() else []
+    entries = [entry for entry in earlier if entry.get("code") not in codes] + [result.to_json() for result in muted]
+    write_json(job.run.checks, {"passed": all(entry["passed"] for entry in entries), "results": entries})
+
+
+def check_scores(job: Job, comparison: Json) -> None:
+    """Add to `checks.json`: were the choices made on `tune`, and are the reported scores those of the predictions?"""
+    settings, run = job.settings, job.run
+    weights = balanced_weights(job.labels("train")) if settings.training.class_weights else ()
+    headline = run.refit if settings.refits else run.seed
+    results = []
+    for name in contender_names(settings):
+        trainings = [
+            Trained(
+                seed, run.seed(name, seed).read_log(), *(scored(run.seed(name, seed), split) for split in CHOSEN_ON)
+            )
+            for seed in settings.seeds
+        ]
+        results.append(chosen_on_tune(name, trainings, weights))
+        reported = dict(zip(settings.seeds, comparison["contenders"][name]["accuracy"]["per_seed"], strict=True))
+        predictions = {seed: scored(headline(name, seed), "val") for seed in settings.seeds}
+        results.append(scores_are_recounted(name, reported, predictions, len(job.samples("val"))))
+    write_results(job, results)
+
+
+def scored(folder: SeedDir, split: str) -> Scored:
+    """The saved predictions of a training."""
+    saved = load_predictions(folder.predictions(split))
+    return Scored(saved.labels, saved.probabilities)
+
+
+def check_traces(job: Job, models: Json) -> None:
+    """Add to `checks.json`: are the traces of each contender, entries of `cost.json`, all traces of training?"""
+    parts: dict[str, dict[str, float]] = {}  # contender -> part of a step -> the shortest time of its traces, ms
+    for model in models.values():
+        known = parts.setdefault(model["contender"], {})
+        for part, times in model["parts"].items():
+            known[part] = min(times["mean_ms"], known.get(part, times["mean_ms"]))
+    write_results(job, [trace_is_of_training(contender, times) for contender, times in parts.items()])
+
+
 def enforce_checks(job: Job) -> None:
-    """Raise CheckFailed if `checks.json` has a failed check; only warn if the settings say so."""
-    failed = [result for result in read_json(job.run.checks)["results"] if not result["passed"]]
-    lines = [f"{r['contender']} {r['check']}: {r['evidence']} (needed: {r['threshold']})" for r in failed]
+    """Raise CheckFailed if `checks.json` has an issue that the settings do not mute; only warn if they say so."""
+    results = read_json(job.run.checks)["results"]
+    failed = [r for r in results if not r["passed"] and r.get("code") not in job.settings.checks.muted]
+    lines = [
+        f"{r.get('code', '')} {r['contender']} {r['check']}: {r['evidence']} (needed: {r['threshold']})" for r in failed
+    ]
     if failed and job.settings.on_failed_check == "warn":
         say("  continuing despite failed checks:\n    " + "\n    ".join(lines))
     elif failed:
         what = f"{len(failed)} sanity check(s) failed:\n  " + "\n  ".join(lines)
         fix = "; ".join(dict.fromkeys(result["advice"] for result in failed))
-        fix += "; after changing images start a new run (--out), or continue with `--on-failed-check warn`"
+        codes = " ".join(dict.fromkeys(result.get("code", "") for result in failed))
+        fix += (
+            "; after changing images start a new run (--out); docs/bugs.md explains every code. To go on in spite of "
+        )
+        fix += f"them: `--checks.muted {codes}`, or `--on-failed-check warn`"
         raise CheckFailed(what, where=str(job.run.checks), fix=fix)

@@ -90,7 +90,7 @@ def seconds_of_stages(settings: Settings, size: Size, speed: Speed, processes: i
     of_seeds = speed.cnn * min(processes, seeds) * seeds / (-(-seeds // processes) * min(processes, seeds))
     return {
         "data": 2 + 0.004 * (train + tune + val),
-        "check": 5 + 300 * 64 / speed.cnn + 400 / speed.backbone,
+        "check": 5 + 6000 / speed.cnn + 700 / speed.backbone,
         "search": searched / cnn
         + (train + (tune if settings.refits else 0)) * views / backbone
         + HEAD_S * train * settings.probe.epochs * grid * size.classes

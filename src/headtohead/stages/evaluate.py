@@ -22,6 +22,7 @@ from headtohead.report.figures.mistakes import mistakes
 from headtohead.report.figures.style import pixels
 from headtohead.report.language import language
 from headtohead.settings.contenders import contender_names, title
+from headtohead.stages.check import check_scores
 from headtohead.training.journal import log_evaluation
 
 NUM_MISTAKES = 12  # on a sheet
@@ -37,6 +38,7 @@ def evaluate(job: Job) -> None:
     write_json(job.run.suspects, suspects_of_run(job.run, job.settings))
     comparison = summarise_run(job.run, job.settings)
     draw_comparison(job.run, job.settings, comparison)
+    check_scores(job, comparison)
     log_contenders(job, comparison)
     write_json(job.run.comparison, comparison)
 

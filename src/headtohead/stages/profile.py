@@ -11,6 +11,7 @@ from headtohead.profiling import cost, timeline, trace, verdict
 from headtohead.profiling.action import Profiled, Setup, try_action
 from headtohead.profiling.energy import energy_counter
 from headtohead.profiling.roofline import Roofline, measure_roofline, position, training_flops
+from headtohead.stages.check import check_traces
 
 
 def profile(job: Job) -> None:
@@ -37,6 +38,7 @@ def profile(job: Job) -> None:
     content: Json = {"flops_counter": "torch.utils.flop_counter.FlopCounterMode"}
     content |= {"device": device | {"rooflines": {name: line.to_json() for name, line in rooflines.items()}}}
     content |= {"thresholds": verdict.THRESHOLDS, "models": models}
+    check_traces(job, models)
     write_json(job.run.cost, content)
 
 
