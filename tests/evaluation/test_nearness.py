@@ -14,7 +14,7 @@ def test_thirds_hold_every_image_once_and_their_own_accuracy() -> None:
     is_right = distances < np.median(distances)
     runs = [Predictions(labels, labels, np.eye(2)[np.where(is_right, labels, 1 - labels)], ("a", "b"))]
     runs += [Predictions(labels, labels, np.eye(2)[labels], ("a", "b"))]  # the second seed is always right
-    rows = by_nearness(distances, {"probe": runs}, 0.95, 500)
+    rows = by_nearness(distances, {"probe": runs}, 0.95)
     assert [row["third"] for row in rows] == ["near", "middle", "far"]
     assert sum(row["num_images"] for row in rows) == 31
     assert rows[0]["farthest"] <= rows[1]["nearest"] <= rows[1]["farthest"] <= rows[2]["nearest"]
@@ -37,4 +37,4 @@ def test_distances_are_cosine_distances_to_the_nearest() -> None:
 def test_two_images_have_two_rows() -> None:
     labels = np.array([0, 1])
     runs = {"cnn": [Predictions(labels, labels, np.eye(2), ("a", "b"))]}
-    assert [row["num_images"] for row in by_nearness(np.array([0.2, 0.1]), runs, 0.95, 100)] == [1, 1]
+    assert [row["num_images"] for row in by_nearness(np.array([0.2, 0.1]), runs, 0.95)] == [1, 1]

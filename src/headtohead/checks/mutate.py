@@ -209,7 +209,7 @@ def with_backbone(new: Callable[[Backbone], Backbone]) -> Change:
         assert context.backbone is not None
         other = new(context.backbone)
         other.net.to(context.plain.device)
-        build = lambda: LinearProbe(copy.deepcopy(other.net), context.build_trained())  # noqa: E731  # type: ignore[arg-type]
+        build = lambda: LinearProbe(copy.deepcopy(other.net), context.build_trained())  # type: ignore[arg-type]  # noqa: E731
         return replace(context, backbone=other, entering=other.net, build=build)
 
     return change

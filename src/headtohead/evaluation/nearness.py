@@ -11,31 +11,32 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from headtohead.core.files import Json
-from headtohead.evaluation.intervals import bootstrap_mean
+from headtohead.evaluation.intervals import score_row
 from headtohead.evaluation.metrics import Floats
 from headtohead.evaluation.predictions import Predictions
 
 THIRDS = ("near", "middle", "far")
 
 
-def by_nearness(
-    distances: Floats, runs: Mapping[str, Sequence[Predictions]], confidence: float, resamples: int
-) -> list[Json]:
+def by_nearness(distances: Floats, runs: Mapping[str, Sequence[Predictions]], confidence: float) -> list[Json]:
     """A row for each third of the `val` images by distance (N,): its range, and every contender's accuracy.
 
-    `runs` are predictions for the same images, one per seed. The accuracy is the mean over the seeds; its interval
-    resamples the images of the third.
+    `runs` are predictions for the same images, one per seed. The accuracy is the mean over the seeds, with
+    the interval of the images of the third.
 
     >>> y = np.array([0, 1, 1])
     >>> runs = {"probe": [Predictions(y, y, np.eye(2)[[0, 1, 0]], ("cat", "dog"))]}
-    >>> [row["contenders"]["probe"]["mean"] for row in by_nearness(np.array([0.1, 0.2, 0.3]), runs, 0.95, 100)]
+    >>> [row["contenders"]["probe"]["mean"] for row in by_nearness(np.array([0.1, 0.2, 0.3]), runs, 0.95)]
     [1.0, 1.0, 0.0]
     """
-    right = {name: np.mean([run.right for run in several], axis=0) for name, several in runs.items()}
     rows = []
     for third, members in zip(THIRDS, np.array_split(np.argsort(distances, kind="stable"), 3), strict=True):
         if len(members):  # fewer than three images
-            accuracies = {name: bootstrap_mean(of[members], confidence, resamples) for name, of in right.items()}
+            is_member = np.isin(np.arange(len(distances)), members)
+            accuracies = {
+                name: score_row([run.only(is_member) for run in several], "accuracy", confidence)
+                for name, several in runs.items()
+            }
             low, high = float(distances[members].min()), float(distances[members].max())
             row = {"third": third, "num_images": len(members), "nearest": low, "farthest": high}
             rows.append(row | {"contenders": accuracies})

@@ -54,7 +54,9 @@ def find_suspects(splits: Mapping[str, Runs], confidence: float) -> Json:
 def _of_split(split: str, runs: Runs) -> list[Json]:
     same_images([runs[name] for name in PAIR])
     first = runs[PAIR[0]][0]
-    mean = {name: np.mean([run.probabilities for run in runs[name]], axis=0, dtype=np.float64) for name in PAIR}
+    mean = {
+        name: np.asarray(np.mean([run.probabilities for run in runs[name]], axis=0, dtype=np.float64)) for name in PAIR
+    }
     predicted = {name: mean[name].argmax(axis=1) for name in PAIR}
     rows = []
     for i in np.flatnonzero(np.all([predicted[name] != first.labels for name in PAIR], axis=0)):

@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from headtohead.core.array_store import Array
+from headtohead.core.executor import torch_threads
 from headtohead.core.prefetch import prefetch
 from headtohead.core.progress import track
 from headtohead.images.decoded import ImageFiles
 from headtohead.images.transforms import Preprocess, normalise, plain_views
 from headtohead.models.backbones import Backbone
 from headtohead.probe.features import SHARD, cached_measurement, feature_store, save_shard
-from headtohead.probe.throughput import Batching, torch_threads
+from headtohead.probe.throughput import Batching
 
 BORDER, CENTRE = "border", "centre"
 PARTS = (BORDER, CENTRE)

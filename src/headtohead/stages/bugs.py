@@ -23,8 +23,8 @@ from headtohead.contenders.base import Job
 from headtohead.core.errors import TrainingDiverged
 from headtohead.core.files import Json, write_json
 from headtohead.dataset.batches import Batches
-from headtohead.evaluation.intervals import bootstrap_mean
-from headtohead.profiling import trace
+from headtohead.evaluation.intervals import bootstrap_statistic
+from headtohead.profiling import timeline, trace
 from headtohead.settings.rundir import SeedDir
 from headtohead.training import loop
 from headtohead.training.journal import Journal
@@ -127,7 +127,13 @@ def cost(job: Job, mutant: Mutant) -> Json:
     without = reported(job, mutant, lambda context: context)
     with mutant.patch():
         with_bug = reported(job, mutant, mutant.change)
-    apart = bootstrap_mean(without - with_bug, evaluation.confidence, evaluation.resamples)
+    difference, together = without - with_bug, np.zeros(len(without), int)
+    apart = bootstrap_statistic(
+        lambda weights: float(np.average(difference, weights=weights)),
+        together,
+        evaluation.confidence,
+        evaluation.resamples,
+    )
     return {
         "sound": float(without.mean()),
         "bug": float(with_bug.mean()),
@@ -168,7 +174,7 @@ def check_trace(job: Job, mutant: Mutant) -> CheckResult:
         trace.record(
             "a few steps", context.build_trained(), context.training_entering, context.plan, TRACED, path, operators
         )
-        parts = trace.summarise(path, TRACED)["parts"]
+        parts = timeline.summarise(path, TRACED)["parts"]
         return artefacts.trace_is_of_training(
             context.contender, {part: times["mean_ms"] for part, times in parts.items()}
         )

@@ -209,4 +209,4 @@ def nearness(job: Job) -> list[Json]:
         for name in contender_names(job.settings)
     }
     distances = nearest_distances(plain_features(job, TRAINING), plain_features(job, "val"))
-    return by_nearness(distances, runs, job.settings.evaluation.confidence, job.settings.evaluation.resamples)
+    return by_nearness(distances, runs, job.settings.evaluation.confidence)

@@ -49,7 +49,7 @@ def errors(run: RunDir, results: Results) -> list[Error]:
     paths = {name: [folder(name, seed).predictions("val") for seed in results.settings.seeds] for name in PAIR}
     runs = {name: [load_predictions(path) for path in paths[name]] for name in PAIR}
     first, classes = runs["cnn"][0], runs["cnn"][0].classes
-    mean = {name: np.mean([p.probabilities for p in runs[name]], axis=0, dtype=np.float64) for name in PAIR}
+    mean = {name: np.asarray(np.mean([p.probabilities for p in runs[name]], axis=0, dtype=np.float64)) for name in PAIR}
     votes = {name: np.stack([p.predicted for p in runs[name]]) for name in PAIR}  # (seeds, N)
 
     def said(name: str, i: int, predicted: int) -> Said:
