@@ -88,6 +88,7 @@ def summarise_run(run: RunDir, settings: Settings) -> Json:
             "mcnemar": {str(seed): mcnemar(a, b) for seed, a, b in zip(seeds, runs[first], runs[second], strict=True)},
         }
 
+    compared = val | {"pixels": baselines["pixels"]}  # those with intervals
     is_leaked = np.isin(files, np.array(read_json(run.data)["duplicates"]["leaked"], dtype=str))
     return {
         "num_val": len(files),
@@ -109,7 +110,7 @@ def summarise_run(run: RunDir, settings: Settings) -> Json:
         else None,
         "searches": {name: read_json(run.search(name)) for name in contenders},
         "further_pairs": [paired("probe", name) for name in contenders[2:]],
-        "leaks": with_and_without(val | {"pixels": baselines["pixels"]}, is_leaked, level, settings.evaluation.resamples),
+        "leaks": with_and_without(compared, is_leaked, level, settings.evaluation.resamples),
         "panel": {
             name: _panel_agreement(run, name, seeds, before[name], level, margin)
             for name in contenders
@@ -126,14 +127,14 @@ def _panel_agreement(
         right = {key: saved[key] for key in saved.files}
     files = right.pop("files")
     tune = [load_predictions(run.seed(name, seed).predictions("tune")) for seed in seeds]
-    compared = [predictions.only(np.isin(predictions.files, files)) for predictions in tune]
-    assert all(np.array_equal(predictions.files, files) for predictions in compared)
+    chosen = [predictions.only(np.isin(predictions.files, files)) for predictions in tune]
+    assert all(np.array_equal(predictions.files, files) for predictions in chosen)
     panel = Panel(
         read_json(run.panel(name)),
         {key: values[None] for key, values in right.items()},
         load_several(run.panel_predictions(name)),
     )
-    return agreement(panel, Headline(compared, val, read_json(run.sweep(name))["at_edge"]), confidence, margin)
+    return agreement(panel, Headline(chosen, val, read_json(run.sweep(name))["at_edge"]), confidence, margin)
 
 
 def _write_metrics(path: Path, contenders: dict[str, Json]) -> None:
