@@ -5,7 +5,6 @@ Images are drawn anew within each class, as in a stratified `val`; half of the c
 few whole images no interval can do so in exactly 95 %. 95 % of 500 repetitions are 92.9 to 97.1 % in 19 of 20 cases.
 """
 
-import math
 from itertools import product
 
 import numpy as np
@@ -112,7 +111,7 @@ def test_pairs() -> None:
 
 
 def test_other_seeds() -> None:
-    """Seeds and images drawn anew: without the wider interval, seeds that differ by 3 points are held in about 60 %."""
+    """Seeds and images drawn anew. It errs on the wide side: what both do together is counted in either part."""
     for n, noise, seeds in product((270, 1000), (0.0, 0.01, 0.03), (3, 5)):
         rng, y = np.random.default_rng(0), np.arange(n) % 4
         held: dict[str, list[bool]] = {"wider": []}
@@ -125,4 +124,4 @@ def test_other_seeds() -> None:
             wider = with_training_noise({"mean": estimate.value, "low": low, "high": high}, per_seed, 0.95)
             assert wider is not None
             held["wider"].append(wider["low"] <= 0.85 <= wider["high"])
-        check((n, noise, seeds), held, few=math.isclose(noise, 0.0) or noise < 0.03)
+        check((n, noise, seeds), held, few=True)

@@ -87,6 +87,7 @@ def agreement(panel: Panel, headline: Headline, confidence: float, margin: float
       else "open"; `agrees`: it is neither, and no nearest neighbours are clearly better;
     - `scores`: of each variant on `val`, with intervals; `differences`: from the headline on `tune`, with intervals.
 
+    >>> import numpy as np
     >>> y = np.arange(20) % 2
     >>> run = Predictions(y, y, np.eye(2)[y], ("cat", "dog"))  # classifies everything right
     >>> logreg = {"name": "logreg-cls-raw", "head": "logreg", "pooling": "cls", "standardised": False}

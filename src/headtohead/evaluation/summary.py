@@ -91,6 +91,7 @@ def summarise_run(run: RunDir, settings: Settings) -> Json:
             "mcnemar": {str(seed): mcnemar(a, b) for seed, a, b in zip(seeds, runs[first], runs[second], strict=True)},
         }
 
+    compared = val | {"pixels": baselines["pixels"]}  # those with intervals
     is_leaked = np.isin(files, np.array(read_json(run.data)["duplicates"]["leaked"], dtype=str))
     return {
         "num_val": len(files),
@@ -131,14 +132,14 @@ def _panel_agreement(
         right = {key: saved[key] for key in saved.files}
     files = right.pop("files")
     tune = [load_predictions(run.seed(name, seed).predictions("tune")) for seed in seeds]
-    compared = [predictions.only(np.isin(predictions.files, files)) for predictions in tune]
-    assert all(np.array_equal(predictions.files, files) for predictions in compared)
+    chosen = [predictions.only(np.isin(predictions.files, files)) for predictions in tune]
+    assert all(np.array_equal(predictions.files, files) for predictions in chosen)
     panel = Panel(
         read_json(run.panel(name)),
         {key: values[None] for key, values in right.items()},
         load_several(run.panel_predictions(name)),
     )
-    return agreement(panel, Headline(compared, val, read_json(run.sweep(name))["at_edge"]), confidence, margin)
+    return agreement(panel, Headline(chosen, val, read_json(run.sweep(name))["at_edge"]), confidence, margin)
 
 
 def _write_metrics(path: Path, contenders: dict[str, Json]) -> None:
