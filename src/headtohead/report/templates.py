@@ -63,6 +63,7 @@ def environment(output: Output) -> jinja2.Environment:
     env.filters |= {
         "ci": lambda row: _interval(env.filters["bare_percent"], row),
         "points_ci": lambda row: _interval(env.filters["points"], row),
+        "significant_ci": lambda row: _interval(env.filters["significant"], row),
         "name": {"html": _html_name, "markdown": _markdown_name, "terminal": printable}[output],
         "code": {
             "html": lambda name: Markup("<code>{}</code>").format(printable(name)),
