@@ -1,6 +1,6 @@
-"""Bring the Russian catalogue up to date with the sentences: `python docs/make_catalogue.py`, then translate what it names.
+"""Bring the Russian catalogue up to date with the sentences: `python docs/make_catalogue.py`; then translate.
 
-New messages are added without a translation, those that no longer stand anywhere are removed, nothing is guessed.
+New messages are added without a translation and named; those that stand nowhere any more are removed.
 """
 
 import io

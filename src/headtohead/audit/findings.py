@@ -122,7 +122,8 @@ UNDECODABLE = {
 }
 
 IMAGE_FINDINGS = {name: Kind("problem", Message(text), undecodable(name)) for name, text in UNDECODABLE.items()} | {
-    "wrong-extension": Kind("warning", Message("the content is of another format than the name says; decoded by content"),
+    "wrong-extension": Kind(
+        "warning", Message("the content is of another format than the name says; decoded by content"),
         per_image(wrong_extension)),
     "animated": Kind("warning", Message("several frames; the first is taken"),
         # Not MPO: a phone's photo with its previews.
