@@ -111,13 +111,6 @@ def test_a_number_that_is_not_there_is_noticed(run: RunDir) -> None:
             sources.resolve(run.path, wrong)
 
 
-def test_keys_with_slashes_spaces_and_percent_signs_are_found_again(tmp_path: Path) -> None:
-    (tmp_path / "f.json").write_text('{"a/b ~c%20": [1.5]}')
-    number = sources.with_sources(read_json(tmp_path / "f.json"), "f.json")["a/b ~c%20"][0]
-    assert " " not in number.source
-    assert sources.resolve(tmp_path, number.source) == 1.5
-
-
 def test_hostile_names_stay_text(html: str, elements: Elements) -> None:
     assert HOSTILE not in html
     assert "{{7*7}}" in html  # not filled in a second time

@@ -65,6 +65,7 @@ def environment(output: Output) -> jinja2.Environment:
         "ci": lambda row: _interval(env.filters["bare_percent"], row),
         "score_ci": lambda row: _interval(env.filters["score"], row),
         "points_ci": lambda row: _interval(env.filters["points"], row),
+        "significant_ci": lambda row: _interval(env.filters["significant"], row),
         "name": {"html": _html_name, "markdown": _markdown_name, "terminal": printable}[output],
         "code": {
             "html": lambda name: Markup("<code>{}</code>").format(printable(name)),
