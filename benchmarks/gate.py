@@ -167,6 +167,7 @@ def sound(only: list[str]) -> None:
             told = [r for r in results if r["outcome"] in ("issue", "tip")]
             found[key] = {
                 "outcomes": {f"{r['contender']} {r['code']}": r["outcome"] for r in results},
+                "p": {r["contender"]: r["value"] for r in results if r["code"] == "HH024"},
                 "told": [{k: r[k] for k in ("contender", "code", "outcome", "evidence")} for r in told],
             }
             SOUND_FILE.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
@@ -178,21 +179,21 @@ def sound(only: list[str]) -> None:
             )
 
 
-def mutants() -> None:
-    """Every bug against every check of its contender."""
+def mutants(only: list[str]) -> None:
+    """Every bug, or only some, against every check of its contender."""
     from gate_worlds import gate_job
 
     from headtohead.checks.mutants import MUTANTS
     from headtohead.stages.bugs import context_of, ring
 
-    found = {}
+    found = json.loads(MUTANTS_FILE.read_text()) if only else {}
     with tempfile.TemporaryDirectory() as temporary:
         job = gate_job(Path(temporary))
         clean = {}
         for name in ("cnn", "probe"):
             context = contenders_of(job.settings)[name].context(job, name)
             clean[name] = {code: run_check(code, context).outcome for code in CHECKS}
-        for mutant in MUTANTS:
+        for mutant in [mutant for mutant in MUTANTS if not only or mutant.name in only]:
             rung = ring(job, mutant)
             outcomes = {mutant.code: rung.bug.outcome}
             if mutant.kind == "gate":
@@ -222,7 +223,7 @@ def main() -> None:
     if arguments.what == "sound":
         sound(arguments.only)
     elif arguments.what == "mutants":
-        mutants()
+        mutants(arguments.only)
     else:
         from gate_page import PAGE, page
 
