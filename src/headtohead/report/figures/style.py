@@ -226,6 +226,6 @@ def wrapped(title: str) -> str:
     """A title in several lines if it is long, broken at its words.
 
     >>> wrapped("nearest neighbours on the features")
-    'nearest neighbours on\\nthe features'
+    'nearest neighbours on the\\nfeatures'
     """
     return textwrap.fill(literal(title), 26, break_long_words=False, break_on_hyphens=False)
