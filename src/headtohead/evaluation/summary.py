@@ -91,7 +91,7 @@ def summarise_run(run: RunDir, settings: Settings) -> Json:
             "mcnemar": {str(seed): mcnemar(a, b) for seed, a, b in zip(seeds, runs[first], runs[second], strict=True)},
         }
 
-    compared = val | {"pixels": baselines["pixels"]}  # those with intervals
+    uncertain = val | {"pixels": baselines["pixels"]}  # those with intervals
     is_leaked = np.isin(files, np.array(read_json(run.data)["duplicates"]["leaked"], dtype=str))
     return {
         "num_val": len(files),
@@ -113,9 +113,7 @@ def summarise_run(run: RunDir, settings: Settings) -> Json:
         else None,
         "searches": {name: read_json(run.search(name)) for name in contenders},
         "further_pairs": [paired("probe", name) for name in contenders[2:]],
-        "leaks": with_and_without(
-            val | {"pixels": baselines["pixels"]}, is_leaked, level, settings.evaluation.resamples
-        ),
+        "leaks": with_and_without(uncertain, is_leaked, level, settings.evaluation.resamples),
         "panel": {
             name: _panel_agreement(run, name, seeds, before[name], level, margin)
             for name in contenders

@@ -162,8 +162,8 @@ def svg(figure: Figure, title: str, description: str) -> str:
 
     Text stays text, in the page's colour; no style sheet, and ids that no other figure has.
 
-    >>> svg(Figure((1, 1)), "Nothing", "An empty figure.").partition("<desc")[0][-30:]
-    '-title">Nothing</title>'
+    >>> svg(Figure((1, 1)), "Nothing", "An empty figure.").partition("<desc")[0][-15:]
+    'Nothing</title>'
     """
     out = io.StringIO()
     with mpl.rc_context(STYLE):
@@ -226,6 +226,6 @@ def wrapped(title: str) -> str:
     """A title in several lines if it is long, broken at its words.
 
     >>> wrapped("nearest neighbours on the features")
-    'nearest neighbours on\\nthe features'
+    'nearest neighbours on the\\nfeatures'
     """
     return textwrap.fill(literal(title), 26, break_long_words=False, break_on_hyphens=False)
