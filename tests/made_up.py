@@ -120,6 +120,7 @@ def results(difference: tuple[float, float] = (0.13, 0.24), **changes: Any) -> R
         untrained={"difference": {"accuracy": row(0.664)}},
         budget=None,
         splits=None,
+        shortcuts=None,
         suspects=None,
     )
     return replace(made_up, **changes)

@@ -40,11 +40,20 @@ def next_step(r: Results) -> Case:
 
 def cautions(r: Results) -> list[Case]:
     """All that speaks against the scores, the most serious first; a case `fix_NAME` says what to do about it, if anything."""
-    return [*_failed_checks(r), *_leaks(r), *_contradictions(r), *_stand_ins(r), *_floor(r), *_alarms(r), *_recipe(r)]
+    return [
+        *_failed_checks(r),
+        *_leaks(r),
+        *_contradictions(r),
+        *_shortcuts(r),
+        *_stand_ins(r),
+        *_floor(r),
+        *_alarms(r),
+        *_recipe(r),
+    ]
 
 
 # The cautions that come with a macro `fix_NAME`: what is to be done before the scores are used.
-FIXES = ("failed_checks", "leaks", "contradictions", "stand_in")
+FIXES = ("failed_checks", "leaks", "contradictions", "shortcut", "stand_in")
 
 
 def steps(r: Results) -> list[Case]:
@@ -71,6 +80,16 @@ def _leaks(r: Results) -> list[Case]:
 def _contradictions(r: Results) -> list[Case]:
     pairs = [pair for pair in r.data["duplicates"]["pairs"] if "classes" in pair["where"]]
     return [Case("contradictions", {"pairs": len(pairs), "first": pairs[0]})] if pairs else []
+
+
+def _shortcuts(r: Results) -> list[Case]:
+    """What else predicts the labels, and a random split that flatters; a command helps only against the latter."""
+    return [Case("shortcut", case | {"fixable": "command" in case}) for case in shortcuts(r, "issue")]
+
+
+def shortcuts(r: Results, *outcomes: str) -> list[Json]:
+    """The cases of the shortcuts stage with one of these outcomes."""
+    return [case for case in r.shortcuts["cases"] if case["outcome"] in outcomes] if r.shortcuts else []
 
 
 def _stand_ins(r: Results) -> list[Case]:

@@ -28,6 +28,7 @@ class Results:
     audit: Json
     neighbours: list[Json]
     panels: dict[str, Json]  # by probe
+    shortcuts: Json | None
     suspects: Json | None  # None in a run of an earlier version
     # What follows the first report: None until it is there, and where it is left out.
     untrained: Json | None
@@ -79,6 +80,7 @@ def read_results(run: RunDir) -> Results:
         audit=read(run.audit),
         neighbours=read(run.neighbours)["neighbours"],
         panels={name: read(run.panel(name)) for name in probes},
+        shortcuts=read(run.shortcuts) if run.shortcuts.exists() else None,
         suspects=read(run.suspects) if run.suspects.exists() else None,
         untrained=untrained if "scores" in untrained else None,
         budget=read(run.budget) if run.budget.exists() else None,
