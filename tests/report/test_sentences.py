@@ -12,7 +12,9 @@ import made_up
 import pytest
 from babel.messages.extract import extract_from_dir
 
+from headtohead.audit.shortcuts import KINDS
 from headtohead.core.messages import Message
+from headtohead.profiling.action import ACTIONS
 from headtohead.report import cases
 from headtohead.report.language import LANGUAGES, written_in
 from headtohead.report.results import Results
@@ -25,6 +27,7 @@ ROW = {"variant": "logreg-cls-raw", "difference": 0.04, "low": 0.01, "high": 0.0
 LATE = {"best_epoch": 54, "num_epochs": 55, "tune_accuracy": 0.7, "seconds": 30.0}
 PROOF = {"hash_before": "9777b23a42594074", "hash_after": "9777b23a42594074"}
 RECIPE = {"side": 64, "pooling": 4, "learning_rate": 0.003, "weight_decay": 0.05, "min_crop": 0.5, "smoothing": 0.1}
+NEARNESS = [{"contenders": {name: made_up.row(0.7 + 0.1 * k) for name in cases.PAIR}} for k in range(3)]
 PAIR = {"a": "cat/a|b.png", "b": "dog/<i>.png", "where": "across classes"}
 
 
@@ -52,12 +55,6 @@ def with_floor(low: float) -> Results:
     return r
 
 
-def with_bottleneck(part: str) -> Results:
-    r = made_up.results()
-    r.cost["models"]["vit"]["bottleneck"]["part"] = part
-    return r
-
-
 def budget(always: str, **sizes: list[Any]) -> dict[str, Any]:
     return {"always": always, "sizes": {"cnn": [], "probe": [], "tie": []} | sizes, "least": 0.185, "most": 0.593}
 
@@ -73,7 +70,8 @@ def alarm(case: str, name: str, **evidence: Any) -> dict[str, Any]:
 
 def caution_values() -> dict[str, list[dict[str, Any]]]:
     """What the macros of the cautions are filled in with, by name, as `cases.cautions` does."""
-    check = {"check": "overfits_few_images", "contender": "cnn", "advice": "look at the loss"}
+    check = {"check": "overfits_few_images", "contender": "cnn"}
+    check |= {"advice_message": {"text": "look at the loss", "values": {}}}
     scores = {"without": {"mean": 0.68}, "all": {"mean": 0.7}}
     return {
         "failed_checks": [{"failed": [check], "of": 16}],
@@ -82,6 +80,7 @@ def caution_values() -> dict[str, list[dict[str, Any]]]:
             {"leaked": 270, "of": 270, "scores": {"cnn": None, "probe": None}},
         ],
         "contradictions": [{"pairs": n, "first": PAIR} for n in (1, 2, 5, 21)],
+        "shortcut": [shortcuts()[-1]],
         "stand_in": [{"notice": ""}, {"notice": "no network"}],
         "floor": [{"who": name, "pixels": 0.31} for name in ("cnn", "probe")],
         "quick": [{}],
@@ -112,7 +111,7 @@ def sayings() -> list[tuple[str, str, tuple[Any, ...]]]:
     difference = made_up.row(0.18) | {"per_split": [0.1, -0.1]}
     splits = {"differences": {"probe minus cnn": {"accuracy": difference}}, "splits": 2, "confidence": 0.95}
     answer = [("headline", (one, cases.leader(one))) for one in (ahead, behind, tie, close)]
-    answer += [("scores", (r,)), ("checks", (r,))]
+    answer += [("scores", (r,)), ("checks", (cases.gate(r),))]
     answer += [
         (step.name, (step.values,)) for one in (ahead, behind, tie, close, small_probe) for step in cases.steps(one)
     ]
@@ -128,7 +127,7 @@ def sayings() -> list[tuple[str, str, tuple[Any, ...]]]:
         *(("generalisation", (with_gaps(*gaps), cases)) for gaps in ((0.3, 0.1), (0.1, 0.3), (0.1, 0.05), (0.05, 0.1))),
         ("generalisation", (with_gaps(0.1, 0.1), cases)),
         *(("mistakes", (one,)) for one in (r, perfect)),
-        *(("bottleneck", (with_bottleneck(part), cases)) for part in ("forward", "backward")),
+        ("bottleneck", (r, cases)),
         *(("cost", (one, cases)) for one in (r, fixed)),
         *(("limits", (one, cases)) for one in (r, replace(r, sweeps={"probe": {"at_edge": ["learning_rate"]}}))),
     ]
@@ -157,7 +156,29 @@ def sayings() -> list[tuple[str, str, tuple[Any, ...]]]:
     ]
     cautions = [(name, (values,)) for name, several in caution_values().items() for values in several]
     files = {"answer": answer, "cautions": cautions, "conclusions": conclusions, "budget": labels, "trust": trust}
-    return [(file, macro, values) for file, of in (files | {"data": data}).items() for macro, values in of]
+    files |= {"data": data, "profile": profile_sayings(), "shortcuts": [("say", (case,)) for case in shortcuts()]}
+    files["shortcuts"] += [("fix_groups", (shortcuts()[-1],)), ("nearness", (NEARNESS,))]
+    return [(file, macro, values) for file, of in files.items() for macro, values in of]
+
+
+def profile_sayings() -> list[tuple[str, tuple[Any, ...]]]:
+    """Every class of a bottleneck, and every action."""
+    bounds = [("bound", ({"class": of, "share": 0.7},)) for of in ("input", "overhead", "memory", "compute")]
+    names = [function.__name__ for functions in ACTIONS.values() for function in functions]
+    tried = [("tried", (made_up.action(2.0, name),)) for name in dict.fromkeys(names)]
+    tried.append(("tried", (made_up.action(2.0, at_most=True),)))
+    return [*bounds, *tried, ("against", (made_up.results().cost["models"]["vit"]["against_cnn"],))]
+
+
+def shortcuts() -> list[dict[str, Any]]:
+    """Cases as `shortcuts.json` has them; the last one is of groups that leak."""
+    scores = {"accuracy": made_up.row(0.6), "majority": 0.1, "picture": made_up.row(0.89)}
+    best = {"best_class": {"class": "hat"}}
+    by = [scores | best | {"name": f"labels_by_{kind}"} for kind in (*KINDS, "cheap", "border", "centre")]
+    drift = {"name": "val_differs_from_train", "clearest": "file", "kinds": {"file": {"auc": made_up.row(0.9)}}}
+    groups = {"name": "groups", "drop": made_up.row(0.32), "random": made_up.row(0.75), "grouped": made_up.row(0.42)}
+    groups |= {"groups": 6, "examples": ["george", "jackson"], "command": "headtohead run photos"}
+    return [*by, drift, groups | {"nested": True, "outcome": "tip"}, groups | {"nested": False, "outcome": "issue"}]
 
 
 def page(code: str) -> str:

@@ -1,35 +1,15 @@
-"""The result of a check, and its sentences as literal texts with values."""
+"""The result of a check."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from headtohead.core.files import Json
+from headtohead.core.messages import Message
 
 # issue: stops the run. tip: worth a look. skipped: could not be judged, the evidence says why. ignored: an issue or a
 # tip of a check that the settings mute.
 Outcome = Literal["issue", "tip", "passed", "not_applicable", "skipped", "ignored"]
-
-
-@dataclass(frozen=True)
-class Message:
-    """A sentence: an English text with places for values. A translation replaces the text and keeps the values.
-
-    >>> message = Message("accuracy {accuracy:.3f} on {images} images", {"accuracy": 0.5, "images": 32})
-    >>> str(message)
-    'accuracy 0.500 on 32 images'
-    """
-
-    text: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return self.text.format(**self.values)
-
-    def to_json(self) -> Json:
-        """The text and the values."""
-        return {"text": self.text, "values": dict(self.values)}
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Messages of the package that the report translates: an English text with gaps, and the values for them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +18,11 @@ class Message:
     """
 
     text: str
-    values: dict[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.text.format(**self.values)
 
     def to_json(self) -> Json:
         """What a results file keeps of it."""
-        return {"text": self.text, "values": self.values}
+        return {"text": self.text, "values": dict(self.values)}

@@ -2,7 +2,7 @@
 
 import shlex
 
-from headtohead.report.cases import cautions, leader, steps
+from headtohead.report.cases import cautions, gate, leader, steps
 from headtohead.report.results import Results
 from headtohead.report.templates import render
 from headtohead.settings.rundir import RunDir
@@ -18,6 +18,7 @@ def answer(results: Results, run: RunDir, seconds: float | None = None) -> str:
         leader=leader(results),
         found=cautions(results),
         todo=steps(results)[0],
+        gate=gate(results),
         seconds=seconds,
         report=run.page,
         logs=shlex.quote(str(run.path)),

@@ -63,6 +63,13 @@ def steps(r: Results) -> list[Case]:
     return [*fixes, next_step(r)]
 
 
+def gate(r: Results) -> Json:
+    """How many checks could be judged, and how many of them passed."""
+    outcomes = [check["outcome"] for check in r.checks["results"]]
+    judged = [outcome for outcome in outcomes if outcome not in ("not_applicable", "skipped")]
+    return {"passed": len([outcome for outcome in judged if outcome != "issue"]), "of": len(judged)}
+
+
 def _failed_checks(r: Results) -> list[Case]:
     checks = r.checks["results"]
     failed = [check for check in checks if not check["passed"]]

@@ -5,13 +5,15 @@ of them. Which languages a text is written in is decided in one place, `in_each`
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from gettext import NullTranslations
 from pathlib import Path
+from string import Formatter
+from typing import Any
 
 from babel.core import Locale
 from babel.messages.mofile import write_mo
@@ -139,9 +141,30 @@ class Language:
         """Megabytes."""
         return f"{self.significant(value)}{NBSP}{self.word('MB')}"
 
+    def fill_in(self, text: str, values: Mapping[str, object]) -> str:
+        """`text.format(**values)` with numbers as this language writes them.
+
+        >>> language("ru").fill_in("loss {loss:.2f}, {share:.1%}", {"loss": 0.5, "share": 0.25})
+        'loss 0,50, 25,0%'
+        """
+        return _Numbers(self).vformat(text, (), values)
+
     def word(self, unit: str) -> str:
         """The name of a unit."""
         return str(self.translations.gettext(unit))
+
+
+class _Numbers(Formatter):
+    """Python's format, with the decimal sign of a language."""
+
+    def __init__(self, one: Language) -> None:
+        self.one = one
+
+    def format_field(self, value: Any, spec: str) -> str:
+        if not isinstance(value, float):
+            return str(super().format_field(value, spec))
+        text = format(value, spec) if spec else self.one.significant(value)
+        return text.replace(".", self.one.locale.number_symbols["latn"]["decimal"]) if spec else text
 
 
 # The units that `Language.word` translates, so that they are found among the messages.

@@ -118,8 +118,7 @@ def _message(escaped: Callable[[object], str]) -> Callable[[Json | Message], str
         text, values = of["text"], of["values"]
 
         def write(one: Language) -> str:
-            shown = {key: one.significant(x) if isinstance(x, float) else x for key, x in values.items()}
-            return escaped(one.translations.gettext(text).format(**shown))
+            return escaped(one.fill_in(one.translations.gettext(text), values)) if text else ""
 
         return in_each(write)
 

@@ -103,12 +103,11 @@ def findings(results: Results) -> list[Json]:
 
 def tiles(results: Results) -> Json:
     """The numbers at the top: checks, time to a trained model, size and time of an image for each of the pair."""
-    checks = results.checks["results"]
-    models = {"cnn": results.cost["models"]["cnn"], "probe": results.cost["models"]["vit"]}
+    models, gate = {"cnn": results.cost["models"]["cnn"], "probe": results.cost["models"]["vit"]}, cases.gate(results)
     times = results.comparison["time"]["contenders"]
     return {
-        "num_checks": counted(checks, "checks.json#/results"),
-        "num_passed": counted([check for check in checks if check["passed"]], "checks.json#/results"),
+        "num_checks": derived(gate["of"], counted(results.checks["results"], "checks.json#/results")),
+        "num_passed": derived(gate["passed"], counted(results.checks["results"], "checks.json#/results")),
         "seconds": {name: times[name]["total"] for name in models},
         "megabytes": {name: derived(float(4e-6 * m["parameters"]), m["parameters"]) for name, m in models.items()},
         "image_ms": {
