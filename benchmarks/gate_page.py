@@ -93,7 +93,7 @@ def page() -> str:
     """The whole page."""
     head = HEAD.format(bugs=len(MUTANTS), checks=len(FUNCTIONS))
     alarms = (
-        "## No sound data is stopped\n\nThe whole gate, CNN and probe on the built-in backbone; the seeds are of pictures, "
-        "split and training. All but the\nbuilt-in set are drawn patterns.\n\n"
+        "## No sound data is stopped\n\nThe whole gate, CNN and probe on the built-in backbone; the seeds are of "
+        "pictures, split and training. All but the\nbuilt-in set are drawn patterns.\n\n"
     )
     return f"{head}{caught()}\n\n{alarms}{false_alarms()}\n\n## The checks\n\n{pages()}\n"
