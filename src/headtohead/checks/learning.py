@@ -122,7 +122,9 @@ def learning_rate_is_near_the_best(context: CheckContext) -> CheckResult:
 def learns_more_than_the_majority(context: CheckContext) -> CheckResult:
     """Two epochs of the real loop (20 steps at least) know more of `tune` than the shares of its classes.
 
-    A permutation test of the probabilities: predicting the largest class is no merit, however large it is.
+    A permutation test of the probabilities: predicting the largest class is no merit, however large it is. It tells
+    whether the predictions depend on the class, so that a random function of few, very different classes may pass:
+    labels in another order than their images are the exact business of `labels_are_the_folders`.
     """
     if skipped := unfit(context):
         return skipped
