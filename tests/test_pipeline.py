@@ -116,6 +116,8 @@ def test_tensorboard_has_the_shared_tags_and_the_log_the_same_numbers(finished: 
             )
         assert any(tag.startswith("weights/") for tag in board.Tags()["histograms"])
         assert any(tag.startswith("gradients/") for tag in board.Tags()["histograms"])
+        assert [tag for tag in board.Tags()["scalars"] if "non_finite" in tag] == ["non_finite"]
+        assert {event.value for event in board.Scalars("non_finite")} == {0.0}
         assert board.Tags()["images"] == ["entering_the_net"]
         assert "settings/text_summary" in board.Tags()["tensors"]
 
@@ -146,8 +148,8 @@ def test_the_label_budget_has_the_same_draws_for_all_and_ends_with_the_main_trai
             assert last[metric]["per_draw"] == scores[name][metric]["per_seed"]
     assert not run.budget_parts.exists()
     for figure in ("label-budget", "accuracy-against-seconds"):
-        assert f"figures/{figure}.png" in run.report("ru").read_text()
-        with Image.open(run.figures / f"{figure}.png") as image:
+        assert f"figures/{figure}.ru.png" in run.report("ru").read_text()
+        with Image.open(run.figures / f"{figure}.ru.png") as image:
             assert len(image.convert("RGB").getcolors(2**24)) > 10  # not blank
 
 

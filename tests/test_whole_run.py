@@ -54,8 +54,9 @@ def test_it_leaves_the_files_of_the_picture_and_no_others(small_run: RunDir) -> 
     assert names(small_run.path / "probe") == PROBE | features
     assert names(small_run.path / "untrained") == UNTRAINED | features
     trainings = {"seed-0", "seed-1", "refit-0", "refit-1"}
-    assert folders(small_run.path / "cnn") == trainings | {"search-tensorboard"}
-    assert folders(small_run.path / "probe") == folders(small_run.path / "untrained") == trainings
+    assert folders(small_run.path / "cnn") == trainings | {"search-tensorboard", "evaluation-tensorboard"}
+    assert folders(small_run.path / "probe") == trainings | {"evaluation-tensorboard"}
+    assert folders(small_run.path / "untrained") == trainings
     for contender in ("cnn", "probe", "untrained"):
         for training in trainings:
             folder = small_run.path / contender / training
@@ -181,9 +182,13 @@ def test_names_are_escaped_and_every_figure_of_the_report_is_there(small_run: Ru
     # Within a code span Markdown itself shows signs as they are.
     assert "<b>pictures" not in re.sub(r"`[^`\n]*`", "", text)
     assert "&lt;b&gt;pictures" in text
-    figures = re.findall(r"!\[\]\(([^)]+)\)", text)
-    assert len(figures) >= 8
-    assert {small_run.path / figure for figure in figures} == {*small_run.figures.iterdir()}
+    figures = [
+        re.findall(r"!\[\]\(([^)]+)\)", small_run.report(language).read_text(encoding="utf-8"))
+        for language in ("en", "ru")
+    ]
+    assert [len(linked) for linked in figures] == [8, 8]
+    drawn = {*small_run.figures.iterdir()} - {*small_run.figures.glob("montage*")}
+    assert {small_run.path / figure for linked in figures for figure in linked} == drawn
 
 
 def test_a_quick_run_has_neither_search_nor_refit_nor_what_follows_the_report(
@@ -195,7 +200,7 @@ def test_a_quick_run_has_neither_search_nor_refit_nor_what_follows_the_report(
     assert names(run.path) == TOP - {"untrained.json", "splits.json"}
     assert folders(run.path) == FOLDERS - {"untrained", "budget"}
     trainings = {"seed-0", "seed-1"}
-    assert folders(run.path / "cnn") - {"search-tensorboard"} == folders(run.path / "probe") == trainings
+    assert folders(run.path / "cnn") == folders(run.path / "probe") == trainings | {"evaluation-tensorboard"}
     search = json.loads(run.search("cnn").read_text())
     assert (search["trials"], search["passes"], search["table"]) == (0, 0, [])
     assert search["best"]["recipe"] == {name: values[0] for name, values in search["space"].items()}

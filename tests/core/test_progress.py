@@ -67,3 +67,16 @@ def test_a_bar_inside_a_bar(terminal: io.StringIO) -> None:
             advance(1)
     assert "outer" in terminal.getvalue()
     assert "inner" in terminal.getvalue()
+
+
+def test_long_lines_break_between_words_but_not_within_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "/a/folder/with/a/name/that/is/longer/than/the/line"
+    for is_terminal, lines in (
+        (True, ["where it", "lies:", path, "to use"]),
+        (False, [f"where it lies: {path} to use"]),
+    ):
+        written = io.StringIO()
+        terminal = Console(file=written, width=12, force_terminal=is_terminal, no_color=True)
+        monkeypatch.setattr(progress, "console", terminal)
+        progress.say(f"where it lies: {path} to use")
+        assert [line.rstrip() for line in written.getvalue().splitlines()] == lines

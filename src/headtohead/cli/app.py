@@ -14,10 +14,11 @@ from cyclopts import App, CycloptsError, Parameter
 import headtohead
 from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, fill_in, prepare
 from headtohead.cli.data import data_app
+from headtohead.cli.help import ALL, DATA, EXAMPLE, STAGES, START, TOOLS, Formatter
 from headtohead.cli.tools import cache_app, explain_app, init, weights_app
 from headtohead.core.errors import RunFolderMismatch, UserError
 from headtohead.core.files import read_json
-from headtohead.core.progress import console, say
+from headtohead.core.progress import say
 from headtohead.settings.contenders import CONTENDERS
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
@@ -29,6 +30,8 @@ app = App(
     result_action="return_value",
     default_parameter=Parameter(negative_iterable=(), negative_none=(), consume_multiple=True),
     config=(fill_in,),
+    help_flags=("--help", "-h", ALL),
+    help_epilogue=EXAMPLE,
 )
 
 # Command -> (its last stage, its help).
@@ -47,9 +50,9 @@ def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, o
     """Do the stages up to `upto`; with `only`, just that one, after the earlier ones were done."""
     chosen, run = prepare(data, out, flags)
     if not run.data.exists():
-        from headtohead.images.folder import locate
+        from headtohead.images.folder import locate, require_classes
 
-        locate(chosen.data.folder)  # a misspelt name must not leave a run folder behind
+        require_classes(locate(chosen.data.folder)[0])  # a wrong folder must not leave a run folder behind
     if not chosen.contenders and not run.data.exists():
         from headtohead.core.device import choose_device
 
@@ -89,11 +92,12 @@ def stage_command(name: str, upto: str) -> Callable[..., None]:
     return command
 
 
-for name, (upto, text) in STAGE_COMMANDS.items():
-    app.command(stage_command(name, upto), name=name, help=text)
+for number, (name, (upto, text)) in enumerate(STAGE_COMMANDS.items()):
+    group = START if name == "run" else STAGES
+    app.command(stage_command(name, upto), name=name, help=text, group=group, sort_key=number)
 
 
-@app.command
+@app.command(group=STAGES, sort_key=len(STAGE_COMMANDS))
 def report(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
     """Regenerate the report of an evaluated run, in English and Russian."""
     chosen, run = prepare(data, out, flags)
@@ -109,19 +113,23 @@ def report(data: DataOrRun = None, /, *, out: Out = None, settings: File = None,
     say(f"{run.report('en')}, {run.report('ru')}")
 
 
-for tool in (data_app, explain_app, weights_app, cache_app, init):
+app.command(init, group=START)
+for tool in (data_app, explain_app, weights_app, cache_app):
+    tool.group = DATA if tool is data_app else TOOLS
     app.command(tool)
+for flag in ("--help", ALL, "--version"):
+    app[flag].group = TOOLS
 
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run a command line. For a mistake of the user: print one message and exit with code 2."""
+    app.help_formatter = Formatter(everything=ALL in (sys.argv[1:] if arguments is None else arguments))
     try:
         return app(arguments, exit_on_error=False, print_error=False)
     except (UserError, CycloptsError) as error:
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        say(f"error: {error}", style="red")
         if isinstance(error, CycloptsError):
-            hint = "  fix:   `headtohead --help` lists commands, `headtohead COMMAND --help` their flags"
-            console.print(hint, markup=False)
+            say("  fix:   `headtohead --help` lists commands, `headtohead COMMAND --help` their flags")
     except KeyboardInterrupt:
         say("Stopped; the same command continues.")
         sys.exit(130)

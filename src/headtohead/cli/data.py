@@ -25,11 +25,12 @@ def audit(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, 
     """Open every image and report all findings, here and as audit.json and audit.html in the run folder."""
     chosen, run = prepare(data, out, flags)
     from headtohead.audit.audit import audit_folder
-    from headtohead.images.folder import locate
+    from headtohead.images.folder import locate, require_classes
     from headtohead.report.audit_page import write_audit
     from headtohead.report.audit_text import audit_text
 
     root, name = locate(chosen.data.folder)
+    require_classes(root)
     run.adopt(chosen)
     result = audit_folder(root, name, chosen.data)
     write_audit(run, result)

@@ -54,10 +54,8 @@ def train_seed(
     first = saved_epoch(folder.last)
     with Journal(folder, plan.stop_after or plan.epochs, first) as journal:
         if first == 0:
-            hyperparameters = asdict(plan) | {
-                "contender": contender,
-                "trained_on": "train+tune" if tune is None else "train",
-            }
+            trained_on = "train" if tune is not None else "train+tune"
+            hyperparameters = asdict(plan) | {"contender": contender, "trained_on": trained_on}
             entering = next(batches(0))[0][:32] if images is None else images
             journal.start(to_toml(job.settings), hyperparameters, entering)
         state = train(model, Counted(batches), tune, plan, folder, journal)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from textwrap import TextWrapper
 from typing import TypeVar
 
 from rich.console import Console
@@ -48,6 +49,23 @@ def work_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda units: progress.advance(task, units)
 
 
-def say(message: str) -> None:
-    """Print a status line. Markup and control characters in names are shown, not interpreted."""
-    console.print("\n".join(map(printable, message.split("\n"))), markup=False)
+def say(message: str, style: str | None = None) -> None:
+    """Print a status line. Markup and control characters in names are shown, not interpreted.
+
+    On a terminal, long lines break between words, never within a path; in a file or pipe they do not break at all.
+    """
+    lines = [printable(line) for line in message.split("\n")]
+    if console.is_terminal:
+        lines = [broken for line in lines for broken in _broken(line, console.width)]
+    console.print("\n".join(lines), style=style, markup=False, soft_wrap=True)
+
+
+def _broken(line: str, width: int) -> list[str]:
+    """A line in parts of at most `width` characters where words allow; the further ones with the indent of the first.
+
+    >>> _broken("  see /a/long/path for more", 12)
+    ['  see', '  /a/long/path', '  for more']
+    """
+    indent = " " * (len(line) - len(line.lstrip()))
+    wrapper = TextWrapper(width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return wrapper.wrap(line) or [""]

@@ -130,6 +130,16 @@ def locate(folder: str) -> tuple[Path, str]:
     )
 
 
+def require_classes(root: Path) -> None:
+    """Raise BadData if `root` has no two classes with images, or no layout that can be used."""
+    if (number := len(scan(root).classes)) < 2:
+        raise BadData(
+            f"Classes with images in this folder: {number}; at least 2 are needed.",
+            where=str(root),
+            fix="choose a folder with `train/` and `val/`, or with one subfolder per class, images in each",
+        )
+
+
 def _is_hidden(part: str) -> bool:
     return part.startswith(".") or part == "__MACOSX"
 

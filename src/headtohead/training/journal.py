@@ -87,6 +87,7 @@ def log_hyperparameters(board: SummaryWriter, values: Json) -> None:
     """Record numbers, texts and truth values for the HPARAMS page; others are left out."""
     shown = {key: value for key, value in values.items() if isinstance(value, bool | int | float | str)}
     # Without the first summary, which would fix the columns of the page for all runs.
+    assert board.file_writer is not None, "the writer is open"
     for summary in hparams(shown, {})[1:]:
         board.file_writer.add_summary(summary)
 

