@@ -10,7 +10,7 @@ from headtohead.report.names import backbone_name, contender_title, model_title
 from headtohead.report.page.build import page
 from headtohead.report.results import Results, read_results
 from headtohead.report.templates import render
-from headtohead.settings.rundir import RunDir
+from headtohead.settings.rundir import RunDir, in_language
 
 
 def write_reports(run: RunDir) -> None:
@@ -23,7 +23,8 @@ def write_reports(run: RunDir) -> None:
 
 def markdown(r: Results, run: RunDir, language: str) -> str:
     """The report in Markdown."""
-    figures = {file.stem.replace("-", "_"): f"figures/{file.name}" for file in sorted(run.figures.glob("*.png"))}
+    stems = [file.stem for file in sorted(run.figures.glob("*.png")) if "." not in file.stem]
+    figures = {stem.replace("-", "_"): f"figures/{in_language(f'{stem}.png', language)}" for stem in stems}
     return without_blank_lines(render("report.md", "markdown", (language,), figures=figures, **values(r)))
 
 
