@@ -230,6 +230,7 @@ def test_without_thumbnails_file_names_remain(
     assert html.count('class="file"') > 100
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_the_page_has_at_most_two_megabytes_with_photographs(shared_data: Path, tmp_path: Path) -> None:
     run = hostile_run(tmp_path)
