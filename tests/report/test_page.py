@@ -97,7 +97,7 @@ def written(english: Language, value: float) -> set[str]:
 
 def test_every_cell_of_numbers_has_a_source(html: str) -> None:
     cells = re.findall(r'<td class="number[^"]*"[^>]*>(.*?)</td>', html, re.DOTALL)
-    assert len(cells) > 500
+    assert len(cells) > 400
     for cell in cells:
         assert "data-source" in cell or cell.strip() == "–" or "<a href=" in cell, cell
     inside = re.findall(r'<span class="(?:count|share)">(.*?)</span><', html)
@@ -230,6 +230,7 @@ def test_without_thumbnails_file_names_remain(
     assert html.count('class="file"') > 100
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_the_page_has_at_most_two_megabytes_with_photographs(shared_data: Path, tmp_path: Path) -> None:
     run = hostile_run(tmp_path)
