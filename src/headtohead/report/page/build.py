@@ -101,8 +101,8 @@ def tiles(results: Results) -> Json:
     models, gate = {"cnn": results.cost["models"]["cnn"], "probe": results.cost["models"]["vit"]}, cases.gate(results)
     times = results.comparison["time"]["contenders"]
     return {
-        "num_checks": derived(gate["of"], counted(results.checks["results"], "checks.json#/results")),
-        "num_passed": derived(gate["passed"], counted(results.checks["results"], "checks.json#/results")),
+        "num_checks": gate["of"],
+        "num_passed": gate["passed"],
         "seconds": {name: times[name]["total"] for name in models},
         "megabytes": {name: derived(float(4e-6 * m["parameters"]), m["parameters"]) for name, m in models.items()},
         "image_ms": {
