@@ -202,10 +202,12 @@ def profiling_batches(job: Job, preprocess: Preprocess, batch_size: int) -> Imag
 
 
 def mixed_sample(job: Job, split: str, count: int) -> ImageFiles:
-    """Up to `count` images of a split in an order without meaning, drawn with the first seed."""
+    """Up to `count` images of a split, drawn with the first seed: one of each class, then the others in any order."""
     files = job.files(split)
-    chosen = generator(job.settings.seeds[0]).permutation(len(files))[:count]
-    return ImageFiles(files.root, [files.samples[i] for i in chosen])
+    drawn = [files.samples[i] for i in generator(job.settings.seeds[0]).permutation(len(files))]
+    firsts = {sample.label: sample for sample in reversed(drawn)}  # the last one written is the first one drawn
+    chosen = [*firsts.values(), *(sample for sample in drawn if firsts[sample.label] is not sample)]
+    return ImageFiles(files.root, chosen[:count])
 
 
 def first_images(job: Job, preprocess: Preprocess, count: int) -> torch.Tensor:
