@@ -219,7 +219,7 @@ def test_leaks_of_a_given_split_are_reported_even_if_the_folder_is_unusable(
     content = read_json(RunDir(tmp_path / "out").audit)
     assert content["leaked"] == ["val/class-0/000.jpg", "val/class-1/000.jpg"]
     assert [p["where"] for p in content["pairs"]] == 2 * ["across splits"] + ["across classes", "within a class"]
-    assert "with a copy in train/: 2" in RunDir(tmp_path / "out").audit_page("en").read_text()
+    assert "images with a copy in <code>train</code>: 2." in RunDir(tmp_path / "out").audit_page("en").read_text()
 
 
 def test_a_folder_without_an_image_has_an_audit(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_ten_times_the_images_are_an_imbalance_with_a_remedy(tmp_path: Path) -> 
     assert cases_by_finding(folder)["imbalanced"] == (("class-1", "30 images"), ("class-0", "3 images"))
     [finding] = [found for found in audit_folder(folder, "x", Data()).findings if found.name == "imbalanced"]
     assert "--training.class-weights" in finding.sentence()
-    assert "--training.class-weights" in FINDINGS["imbalanced"].ru
+    assert "--training.class-weights" in str(FINDINGS["imbalanced"].meaning)
     (folder / "class-1" / "more-0.jpg").unlink()
     assert "imbalanced" not in cases_by_finding(folder)
 

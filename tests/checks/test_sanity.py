@@ -18,7 +18,7 @@ from headtohead.checks.result import CheckResult, Message, judged, not_judged
 from headtohead.checks.sanity import CHECKS, mute, run_check
 from headtohead.checks.trials import num_arrangements, permutation_p
 from headtohead.contenders import contenders_of
-from headtohead.contenders.base import Job
+from headtohead.contenders.base import Job, mixed_sample
 from headtohead.dataset.batches import ImageBatches
 from headtohead.images.folder import Sample
 from headtohead.images.transforms import Preprocess
@@ -154,6 +154,20 @@ def test_pictures_that_are_all_the_same_cannot_be_memorised(cnn: CheckContext) -
     context.__dict__["checked"] = (torch.ones_like(images), labels)
     assert answer("overfits_few_images", context).outcome == "issue"
     assert answer("outputs_are_logits", context).outcome == "skipped"
+
+
+def test_however_rare_a_class_is_it_is_among_the_first_images(job: Job) -> None:
+    labels = [sample.label for sample in mixed_sample(job, "train", 5).samples]
+    assert set(labels[:4]) == {0, 1, 2, 3}
+    everything = mixed_sample(job, "train", 10_000).samples
+    assert sorted(sample.file for sample in everything) == sorted(sample.file for sample in job.samples("train"))
+
+
+def test_images_of_one_class_prove_nothing(cnn: CheckContext) -> None:
+    images, labels = cnn.checked
+    context = fresh(cnn)
+    context.__dict__["checked"] = (images, torch.zeros_like(labels))
+    assert answer("overfits_few_images", context).outcome == "skipped"
 
 
 def test_nan_never_passes(cnn: CheckContext) -> None:

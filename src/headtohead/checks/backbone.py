@@ -14,7 +14,7 @@ from headtohead.models.backbones import state_hash, untrained_like
 from headtohead.training import loop
 from headtohead.training.loop import build_optimizer
 
-COMPARED = 64  # images on which a backbone is compared with random weights
+COMPARED = 48  # images on which a backbone is compared with random weights
 STRUCTURED = 1.2  # see `structure`
 NOT_FROZEN = Message("nothing is frozen in this model")
 

@@ -33,8 +33,8 @@ from headtohead.settings.schema import Settings
 from headtohead.training.loop import Plan
 
 NUM_CHECKED = 32  # images that the sanity checks look at one by one
-NUM_TRAINED = 256  # images of `train`, and half as many of `tune`, in the short trainings of the sanity checks
-NUM_AUGMENTED = 64  # of those of `tune`, whose random views are compared with the plain ones
+NUM_TRAINED = 192  # images of `train`, and half as many of `tune`, in the short trainings of the sanity checks
+NUM_AUGMENTED = 48  # of those of `tune`, whose random views are compared with the plain ones
 NUM_PROFILED = 256  # images for the profiled steps
 EVALUATION_BATCH = 256
 
@@ -215,10 +215,12 @@ def profiling_batches(job: Job, preprocess: Preprocess) -> ImageBatches:
 
 
 def mixed_sample(job: Job, split: str, count: int) -> ImageFiles:
-    """Up to `count` images of a split in an order without meaning, drawn with the first seed."""
+    """Up to `count` images of a split, drawn with the first seed: one of each class, then the others in any order."""
     files = job.files(split)
-    chosen = generator(job.settings.seeds[0]).permutation(len(files))[:count]
-    return ImageFiles(files.root, [files.samples[i] for i in chosen])
+    drawn = [files.samples[i] for i in generator(job.settings.seeds[0]).permutation(len(files))]
+    firsts = {sample.label: sample for sample in reversed(drawn)}  # the last one written is the first one drawn
+    chosen = [*firsts.values(), *(sample for sample in drawn if firsts[sample.label] is not sample)]
+    return ImageFiles(files.root, chosen[:count])
 
 
 def first_images(job: Job, preprocess: Preprocess, count: int) -> torch.Tensor:
