@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from headtohead.core.files import Json
 from headtohead.evaluation.compare import difference, same_images, scores
-from headtohead.evaluation.predictions import Predictions, load_predictions
+from headtohead.evaluation.predictions import Predictions, load_predictions, mean_probabilities
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
 
@@ -55,7 +55,7 @@ def find_suspects(splits: Mapping[str, Runs], confidence: float, resamples: int)
 def _of_split(split: str, runs: Runs) -> list[Json]:
     same_images([runs[name] for name in PAIR])
     first = runs[PAIR[0]][0]
-    mean = {name: np.mean([run.probabilities for run in runs[name]], axis=0, dtype=np.float64) for name in PAIR}
+    mean = {name: mean_probabilities(runs[name]) for name in PAIR}
     predicted = {name: mean[name].argmax(axis=1) for name in PAIR}
     rows = []
     for i in np.flatnonzero(np.all([predicted[name] != first.labels for name in PAIR], axis=0)):

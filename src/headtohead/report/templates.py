@@ -53,7 +53,8 @@ def environment(output: Output) -> jinja2.Environment:
         trim_blocks=True,
     )
     env.policies["ext.i18n.trimmed"] = True
-    marked = {"html": _tags, "markdown": str, "terminal": _unmarked}[output]
+    marks: dict[Output, Callable[[str], str]] = {"html": _tags, "markdown": str, "terminal": _unmarked}
+    marked = marks[output]
     env.install_gettext_callables(  # type: ignore[attr-defined]  # added by the extension
         lambda text: in_each(lambda one: marked(one.translations.gettext(text))),
         lambda text, texts, n: in_each(lambda one: marked(one.translations.ngettext(text, texts, n))),

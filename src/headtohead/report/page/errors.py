@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headtohead.evaluation.predictions import load_predictions
+from headtohead.evaluation.predictions import load_predictions, mean_probabilities
 from headtohead.report.results import Results
 from headtohead.report.sources import Number, derived
 from headtohead.settings.rundir import RunDir
@@ -49,7 +49,7 @@ def errors(run: RunDir, results: Results) -> list[Error]:
     paths = {name: [folder(name, seed).predictions("val") for seed in results.settings.seeds] for name in PAIR}
     runs = {name: [load_predictions(path) for path in paths[name]] for name in PAIR}
     first, classes = runs["cnn"][0], runs["cnn"][0].classes
-    mean = {name: np.mean([p.probabilities for p in runs[name]], axis=0, dtype=np.float64) for name in PAIR}
+    mean = {name: mean_probabilities(runs[name]) for name in PAIR}
     votes = {name: np.stack([p.predicted for p in runs[name]]) for name in PAIR}  # (seeds, N)
 
     def said(name: str, i: int, predicted: int) -> Said:
@@ -74,7 +74,8 @@ def errors(run: RunDir, results: Results) -> list[Error]:
                 agree=any(all(one.seeds) for one in by_model.values()),
             )
             count = sum(sum(one.seeds) for one in by_model.values())
-            ranked.append((-count, -sum(float(mean[name][i, predicted]) for name in PAIR), error))
+            certain = float(np.mean([mean[name][i, predicted] for name in PAIR]))
+            ranked.append((-count, -certain, error))
     return [error for *_, error in sorted(ranked, key=lambda row: (*row[:2], row[2].file, row[2].predicted))]
 
 
