@@ -1,6 +1,6 @@
 """Predictions on disk: file names, labels and probabilities, everything that evaluation needs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,17 @@ class Predictions:
     def only(self, chosen: NDArray[np.bool_]) -> "Predictions":
         """The same for the images that are `chosen` (N,)."""
         return Predictions(self.files[chosen], self.labels[chosen], self.probabilities[chosen], self.classes)
+
+
+def mean_probabilities(runs: Sequence[Predictions]) -> NDArray[np.float64]:
+    """(N, C) the probabilities of several trainings of one model, averaged.
+
+    >>> y = np.array([0])
+    >>> runs = [Predictions(y, y, np.array([p]), ("cat", "dog")) for p in ([1.0, 0.0], [0.5, 0.5])]
+    >>> mean_probabilities(runs).tolist()
+    [[0.75, 0.25]]
+    """
+    return np.stack([run.probabilities for run in runs]).mean(axis=0, dtype=np.float64)
 
 
 def save_predictions(path: Path, index: Index, split: str, probabilities: NDArray[Any]) -> None:
