@@ -8,9 +8,18 @@ import pytest
 from chaos.tools import DAMAGES, STAGES, Lane, Untouched, damage, files_of, results
 
 from headtohead.core.checksums import LIST, unsound
-from headtohead.settings.repair import is_ours
+from headtohead.settings.repair import is_ours, made_with
 
 pytestmark = pytest.mark.slow
+
+
+def is_made_on_demand(name: Path) -> bool:
+    """Whether a file may be missing: what needs it makes it again, and in a finished run nothing does."""
+    return name.name != "settings.toml" and made_with(name.as_posix()) is None
+
+
+def noticed(folder: Path) -> list[Path]:
+    return [p for p in unsound(folder, is_ours) if p.exists() or not is_made_on_demand(p.relative_to(folder))]
 
 
 def test_every_damage_of_every_file_after_every_stage_is_noticed(
@@ -18,14 +27,15 @@ def test_every_damage_of_every_file_after_every_stage_is_noticed(
 ) -> None:
     cases = 0
     for stage, folder in untouched.after.items():
-        assert [*unsound(folder, is_ours)] == [], stage
+        assert noticed(folder) == [], stage
         copy = tmp_path / stage
         shutil.copytree(folder, copy)
         for path in files_of(copy):
             intact = path.read_bytes()
             for number, kind in enumerate(DAMAGES):
                 damage(path, kind, number)
-                assert [*unsound(copy, is_ours)] == [path], (stage, path, kind)
+                expected = [] if kind == "lost" and is_made_on_demand(path.relative_to(copy)) else [path]
+                assert noticed(copy) == expected, (stage, path, kind)
                 path.write_bytes(intact)
                 cases += 1
         shutil.rmtree(copy)
@@ -45,7 +55,7 @@ def attack(lane: Lane, untouched: Untouched, stage: str, part: int) -> tuple[int
     assert status == 0, where
     assert "Traceback" not in lane.printed(), where
     assert results(lane.run, untouched.results) == untouched.results, where
-    assert [*unsound(lane.run.path, is_ours)] == [], where
+    assert noticed(lane.run.path) == [], where
     return len(chosen), len(cached)
 
 

@@ -28,7 +28,7 @@ FLAGS = (
 ).split()
 
 
-STAGES = ("check", "search", "train", "profile", "evaluate", "budget", "run")
+STAGES = ("check", "search", "train", "profile", "evaluate", "report", "budget", "run")
 
 
 @dataclass(frozen=True)
