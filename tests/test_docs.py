@@ -45,7 +45,7 @@ def text_of(page: str) -> str:
 
 
 def conclusions(readme: str) -> str:
-    start, end = {"README.md": ("## Experiments", "## How it"), "README.ru.md": ("## Эксперименты", "## Как это")}[readme]
+    start, end = ("## Эксперименты", "## Как это") if ".ru." in readme else ("## Experiments", "## How it")
     return text_of(readme).split(start)[1].split(end)[0]
 
 

@@ -12,6 +12,7 @@ from headtohead.settings.rules import problems
 from headtohead.settings.schema import Budget, Settings
 from headtohead.settings.toml import flatten
 
+
 def error_message(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     with pytest.raises(SystemExit) as stop:
         main(list(arguments))
