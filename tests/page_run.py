@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from headtohead.core import checksums
 from headtohead.core.files import read_json, write_json
 from headtohead.evaluation.suspects import suspects_of_run
 from headtohead.images.decode import digest
@@ -20,6 +21,7 @@ NOT_NEEDED = ("tensorboard", "search-tensorboard", "*.safetensors", "*.trace.jso
 def hostile_run(folder: Path) -> RunDir:
     """A copy of the committed run in which a class, and the folder of its images, is called `HOSTILE`."""
     run = RunDir(Path(shutil.copytree(RUN, folder / "run", ignore=shutil.ignore_patterns(*NOT_NEEDED))))
+    (run.path / checksums.LIST).unlink()  # what follows changes the files
     images = folder / "images"
     digests = {}
     for path in run.path.rglob("*.json"):

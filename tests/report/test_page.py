@@ -97,7 +97,7 @@ def written(english: Language, value: float) -> set[str]:
 
 def test_every_cell_of_numbers_has_a_source(html: str) -> None:
     cells = re.findall(r'<td class="number[^"]*"[^>]*>(.*?)</td>', html, re.DOTALL)
-    assert len(cells) > 500
+    assert len(cells) > 400
     for cell in cells:
         assert "data-source" in cell or cell.strip() == "–" or "<a href=" in cell, cell
     inside = re.findall(r'<span class="(?:count|share)">(.*?)</span><', html)
@@ -193,7 +193,7 @@ def test_of_very_many_classes_those_with_the_most_errors_are_shown(results: Resu
     assert len(shown_classes(many_classes(results, MOST_CLASSES))) == MOST_CLASSES
     shown = shown_classes(many_classes(results, 100))
     assert len(shown) == SHOWN_CLASSES
-    assert shown[-1] == "class 99"
+    assert shown[-1] == "class 98"  # of the last class there are errors in one direction only
     assert "class 0" not in shown
 
 
@@ -230,6 +230,7 @@ def test_without_thumbnails_file_names_remain(
     assert html.count('class="file"') > 100
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_the_page_has_at_most_two_megabytes_with_photographs(shared_data: Path, tmp_path: Path) -> None:
     run = hostile_run(tmp_path)

@@ -209,7 +209,8 @@ def with_backbone(new: Callable[[Backbone], Backbone]) -> Change:
         assert context.backbone is not None
         other = new(context.backbone)
         other.net.to(context.plain.device)
-        build = lambda: LinearProbe(copy.deepcopy(other.net), context.build_trained())  # type: ignore[arg-type]  # noqa: E731
+        head: Any = context.build_trained
+        build = lambda: LinearProbe(copy.deepcopy(other.net), head())  # noqa: E731
         return replace(context, backbone=other, entering=other.net, build=build)
 
     return change

@@ -28,7 +28,7 @@ WORDS = {
 
 
 def check(job: Job) -> None:
-    """Write `checks.json`: whether all checks `passed`, and `results`, each a `CheckResult.to_json`."""
+    """Write `checks.json`: whether all checks `passed`, how many were `judged` and passed, and their `results`."""
     names = contender_names(job.settings)
     tasks = [Task(check_contender, (str(job.run.path), name), len(CHECKS)) for name in names]
     write_results(job, [result for checked in job.run_tasks(tasks, "sanity checks") for result in checked])
@@ -57,7 +57,10 @@ def write_results(job: Job, results: Sequence[CheckResult]) -> None:
     codes = {result.code for result in muted}
     earlier: list[Json] = read_json(job.run.checks)["results"] if job.run.checks.exists() else []
     entries = [entry for entry in earlier if entry.get("code") not in codes] + [result.to_json() for result in muted]
-    write_json(job.run.checks, {"passed": all(entry["passed"] for entry in entries), "results": entries})
+    judged = [entry for entry in entries if entry["outcome"] not in ("not_applicable", "skipped")]
+    content = {"passed": all(entry["passed"] for entry in entries), "judged": len(judged)}
+    content |= {"judged_passed": sum(entry["passed"] for entry in judged), "results": entries}
+    write_json(job.run.checks, content)
 
 
 def check_scores(job: Job, comparison: Json) -> None:

@@ -42,13 +42,16 @@ def scores(
     for axis, metric, heading in zip(axes, ("accuracy", "macro_f1"), (_("accuracy"), _("macro-F1")), strict=True):
         for y, (name, result) in enumerate(results.items()):
             row, kind = result[metric], look(name)
-            axis.plot([row["low"], row["high"]], [y, y], color=kind.colour, lw=2.5, alpha=0.6, solid_capstyle="butt")
+            low, high = (
+                row["mean"] if row[end] is None else row[end] for end in ("low", "high")
+            )  # some have no interval
+            axis.plot([low, high], [y, y], color=kind.colour, lw=2.5, alpha=0.6, solid_capstyle="butt")
             axis.plot(row["per_seed"], [y] * len(row["per_seed"]), "|", color=INK, ms=9, mew=0.8)
             axis.plot([row["mean"]], [y], kind.marker, color=kind.colour, ms=5, mew=1.5 if kind.marker in "x+" else 0)
             # Within the axes: right of the interval, or left of one near the right end.
-            right = row["high"] < 0.75
+            right = high < 0.75
             axis.annotate(
-                language.percent(row["mean"]), (row["high"] if right else row["low"], y), (6 if right else -6, 0),
+                language.percent(row["mean"]), (high if right else low, y), (6 if right else -6, 0),
                 textcoords="offset points", va="center", ha="left" if right else "right", fontsize=8, color=INK,
             )  # fmt: skip
         axis.set_title(heading)

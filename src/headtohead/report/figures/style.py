@@ -90,6 +90,8 @@ def interval(language: Language, row: Json) -> str:
     '70,0\\xa0% [65,2; 74,9]'
     """
     between = "; " if language.decimal(0.5, 1)[1] == "," else ", "
+    if row["low"] is None:
+        return language.percent(row["mean"])
     low, high = (language.bare_percent(row[end]) for end in ("low", "high"))
     return f"{language.percent(row['mean'])} [{low}{between}{high}]"
 

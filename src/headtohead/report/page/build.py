@@ -15,7 +15,7 @@ from headtohead.report.figures import svg_figures
 from headtohead.report.language import LANGUAGES, language
 from headtohead.report.names import contender_title, model_title
 from headtohead.report.page.errors import Error, errors, matrices, shown_classes, slugs
-from headtohead.report.page.pictures import PICTURES, Pictures, choose
+from headtohead.report.page.pictures import Pictures, choose
 from headtohead.report.results import Results
 from headtohead.report.sources import counted, derived
 from headtohead.report.templates import render
@@ -23,7 +23,6 @@ from headtohead.settings.rundir import RunDir
 from headtohead.settings.toml import flatten
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-LISTED = 100  # rows of a list of files
 SEVERITIES = ("problem", "warning", "note")
 
 
@@ -58,8 +57,6 @@ def page(run: RunDir, results: Results, values: dict[str, Any]) -> str:
         meanings={name: kind.meaning for name, kind in FINDINGS.items()},
         settings={key: value for key, value in flatten(results.settings).items() if key != "weights"},
         traces={name: run.trace(name).relative_to(run.path).as_posix() for name in results.cost["models"]},
-        max_pictures=PICTURES,
-        listed=LISTED,
     )
 
 
@@ -81,12 +78,10 @@ def figures(run: RunDir, results: Results) -> dict[str, dict[str, Markup]]:
 
 def numbers(results: Results) -> Json:
     """Numbers of things that are lists in the results files."""
-    pairs, classes = results.data["duplicates"]["pairs"], results.data["classes"]
     return {
         "images": counted(results.data["samples"], "data.json#/samples"),
-        "classes": counted(classes, "data.json#/classes"),
+        "classes": counted(results.data["classes"], "data.json#/classes"),
         "seeds": counted(results.comparison["seeds"], "comparison.json#/seeds"),
-        "copies": counted(pairs, "data.json#/duplicates/pairs"),
         "suspects": counted(results.suspects["suspects"] if results.suspects else [], "suspects.json#/suspects"),
         "sweeps": {name: counted(s["table"], f"{name}/sweep.json#/table") for name, s in results.sweeps.items()},
     }
@@ -106,8 +101,8 @@ def tiles(results: Results) -> Json:
     models, gate = {"cnn": results.cost["models"]["cnn"], "probe": results.cost["models"]["vit"]}, cases.gate(results)
     times = results.comparison["time"]["contenders"]
     return {
-        "num_checks": derived(gate["of"], counted(results.checks["results"], "checks.json#/results")),
-        "num_passed": derived(gate["passed"], counted(results.checks["results"], "checks.json#/results")),
+        "num_checks": gate["of"],
+        "num_passed": gate["passed"],
         "seconds": {name: times[name]["total"] for name in models},
         "megabytes": {name: derived(float(4e-6 * m["parameters"]), m["parameters"]) for name, m in models.items()},
         "image_ms": {
