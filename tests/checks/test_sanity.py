@@ -14,11 +14,12 @@ from headtohead.audit.leaks import Duplicates, Placed
 from headtohead.checks.backbone import structure
 from headtohead.checks.context import CheckContext
 from headtohead.checks.learning import sign_test
-from headtohead.checks.result import CheckResult, Message, judged, not_judged
+from headtohead.checks.result import CheckResult, judged, not_judged
 from headtohead.checks.sanity import CHECKS, mute, run_check
 from headtohead.checks.trials import num_arrangements, permutation_p
 from headtohead.contenders import contenders_of
 from headtohead.contenders.base import Job, mixed_sample
+from headtohead.core.messages import Message
 from headtohead.dataset.batches import ImageBatches
 from headtohead.images.folder import Sample
 from headtohead.images.transforms import Preprocess

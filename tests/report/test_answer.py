@@ -32,7 +32,9 @@ def lines(r: Results, start: str) -> list[str]:
 
 def failing(r: Results) -> Results:
     first, *others = r.checks["results"]
-    return dataclasses.replace(r, checks=r.checks | {"judged_passed": 15, "results": [first | {"passed": False, "outcome": "issue"}, *others]})
+    return dataclasses.replace(
+        r, checks=r.checks | {"judged_passed": 15, "results": [first | {"passed": False, "outcome": "issue"}, *others]}
+    )
 
 
 def test_time_and_checks_stand_first_and_the_places_last() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headtohead.checks.result import CheckResult, Message, judged
+from headtohead.checks.result import CheckResult, judged
+from headtohead.core.messages import Message
 from headtohead.settings.rundir import Log, best_epoch
 
 CODES = {"HH031": "chosen_on_tune", "HH032": "scores_are_recounted", "HH033": "trace_is_of_training"}

@@ -9,7 +9,8 @@ from torch.nn.functional import normalize
 
 from headtohead.checks.context import CheckContext
 from headtohead.checks.published import NORMS, matching_norms
-from headtohead.checks.result import CheckResult, Message, judged, not_judged
+from headtohead.checks.result import CheckResult, judged, not_judged
+from headtohead.core.messages import Message
 from headtohead.models.backbones import state_hash, untrained_like
 from headtohead.training import loop
 from headtohead.training.loop import build_optimizer

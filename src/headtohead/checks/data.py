@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from headtohead.checks.context import CheckContext
-from headtohead.checks.result import CheckResult, Message, judged, not_judged
+from headtohead.checks.result import CheckResult, judged, not_judged
+from headtohead.core.messages import Message
 from headtohead.images.folder import Sample
 
 # Pixels are whole grey levels, 0 to 255; float32 recovers a level to within 0.001.

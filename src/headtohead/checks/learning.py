@@ -6,8 +6,9 @@ import numpy as np
 from torch.nn.functional import cross_entropy
 
 from headtohead.checks.context import CheckContext
-from headtohead.checks.result import CheckResult, Message, judged, not_judged
+from headtohead.checks.result import CheckResult, judged, not_judged
 from headtohead.checks.trials import RATE_FACTOR, RATE_STEPS, logits_of, num_arrangements
+from headtohead.core.messages import Message
 
 SCALE = 10.0  # on the outputs of an overfitted net
 WHOLE_NET = Message("not run because training a whole pretrained net takes long; the probe's check covers the loop")

@@ -8,8 +8,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from headtohead.checks.context import CheckContext
-from headtohead.checks.result import CheckResult, Message, judged, not_judged
+from headtohead.checks.result import CheckResult, judged, not_judged
 from headtohead.checks.trials import Fixed, without_dropout, without_regularisation
+from headtohead.core.messages import Message
 from headtohead.models.backbones import state_hash
 from headtohead.training import loop
 from headtohead.training.loop import build_optimizer, trainable

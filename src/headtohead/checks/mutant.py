@@ -7,8 +7,9 @@ from typing import Literal
 
 from headtohead.checks.context import CheckContext
 from headtohead.checks.mutate import Change, Patch
-from headtohead.checks.result import CheckResult, Message
+from headtohead.checks.result import CheckResult
 from headtohead.checks.sanity import run_check
+from headtohead.core.messages import Message
 
 # gate: the check gets a context. training: it gets a short training. trace: it gets a short trace.
 Kind = Literal["gate", "training", "trace"]

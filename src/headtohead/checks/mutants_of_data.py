@@ -9,7 +9,7 @@ from headtohead.checks.context import CheckContext
 from headtohead.checks.mutant import Mutant
 from headtohead.checks.mutate import patch, patches, with_batches, with_labels
 from headtohead.checks.replacements import normalised_by
-from headtohead.checks.result import Message
+from headtohead.core.messages import Message
 from headtohead.dataset.batches import FeatureBatches, ImageBatches
 
 BATCHES = "headtohead.dataset.batches"

@@ -6,7 +6,7 @@ from torch import nn
 from headtohead.checks import mutate, replacements
 from headtohead.checks.mutant import Mutant
 from headtohead.checks.mutate import Change, patch, patches
-from headtohead.checks.result import Message
+from headtohead.core.messages import Message
 from headtohead.models.backbones import FrozenBackbone
 from headtohead.training.checkpoint import TrainState
 

@@ -58,7 +58,7 @@ def write_results(job: Job, results: Sequence[CheckResult]) -> None:
     earlier: list[Json] = read_json(job.run.checks)["results"] if job.run.checks.exists() else []
     entries = [entry for entry in earlier if entry.get("code") not in codes] + [result.to_json() for result in muted]
     judged = [entry for entry in entries if entry["outcome"] not in ("not_applicable", "skipped")]
-    content = {"passed": all(entry["passed"] for entry in entries), "judged": len(judged)}
+    content: Json = {"passed": all(entry["passed"] for entry in entries), "judged": len(judged)}
     content |= {"judged_passed": sum(entry["passed"] for entry in judged), "results": entries}
     write_json(job.run.checks, content)
 
