@@ -8,7 +8,7 @@ from headtohead.core.errors import BadData
 from headtohead.core.files import read_json, write_json
 from headtohead.core.printable import printable
 from headtohead.core.progress import say
-from headtohead.report.text import code, esc
+from headtohead.report.templates import environment
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,9 @@ def test_unsafe_characters_are_escaped(name: str, escaped: str) -> None:
 
 
 def test_reports_and_messages_escape_names(capsys: pytest.CaptureFixture[str]) -> None:
-    assert esc("caf\udce9") == r"caf\\xe9"
-    assert code("caf\udce9") == r"`caf\xe9`"
+    filters = environment("markdown").filters
+    assert filters["name"]("caf\udce9") == r"caf\\xe9"
+    assert filters["code"]("caf\udce9") == r"`caf\xe9`"
     say("first: \x1b[2J\nsecond: \udce9")
     assert capsys.readouterr().err == "first: \\x1b[2J\nsecond: \\xe9\n"
     error = BadData("It is wrong.", where="caf\udce9", fix="rename it")

@@ -156,9 +156,40 @@ def sayings() -> list[tuple[str, str, tuple[Any, ...]]]:
     ]
     cautions = [(name, (values,)) for name, several in caution_values().items() for values in several]
     files = {"answer": answer, "cautions": cautions, "conclusions": conclusions, "budget": labels, "trust": trust}
-    files |= {"data": data, "profile": profile_sayings(), "shortcuts": [("say", (case,)) for case in shortcuts()]}
+    files |= {
+        "explain": explain_sayings(),
+        "data": data,
+        "profile": profile_sayings(),
+        "shortcuts": [("say", (case,)) for case in shortcuts()],
+    }
     files["shortcuts"] += [("fix_groups", (shortcuts()[-1],)), ("nearness", (NEARNESS,))]
     return [(file, macro, values) for file, of in files.items() for macro, values in of]
+
+
+def explain_sayings() -> list[tuple[str, tuple[Any, ...]]]:
+    """A bug that costs, flatters, makes no difference, or shows in no score; and every wrong normalisation."""
+    bug = {"check": "input_as_pretrained", "code": "HH005", "contender": "probe", "data": "pets"}
+    cost = {"sound": 0.8, "bug": 0.7, "images": 96, "tune": 220, "epochs": 10, "seeds": [0, 1], "confidence": 0.95}
+    costs = [cost | {"difference": made_up.row(mean)} for mean in (0.1, -0.1, 0.0)]
+    names = ("right", "imagenet", "half", "none, 0 to 1", "none, 0 to 255")
+    variants = [
+        {"name": name} | ({"cost": {"accuracy": made_up.row(mean)}} if name != "right" else {})
+        for name, mean in zip(names, (0, 0.1, 0.0, -0.1, 0.2), strict=True)
+    ]
+    content = {
+        "variants": variants,
+        "num_val": 270,
+        "backbone": "vit",
+        "data": "pets",
+        "seeds": [0],
+        "confidence": 0.95,
+    }
+    return [
+        ("caught_by", (bug,)),
+        *(("cost", (one,)) for one in (*costs, None)),
+        *(("variant", (name,)) for name in names),
+        *(("normalisation", (content,)), ("protocol", (content,)), ("hidden", ())),
+    ]
 
 
 def profile_sayings() -> list[tuple[str, tuple[Any, ...]]]:

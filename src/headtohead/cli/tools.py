@@ -58,7 +58,7 @@ def explain(
         say("Running the check without the bug and with it, then short trainings.")
         bugs.explain(job, BY_NAME[bug])
         sys.stdout.write(write_bug(run, bug) + "\n")
-        say(str(run.explained_page(bug)))
+        say(f"{run.explained_page(bug, 'en')}, {run.explained_page(bug, 'ru')}")
         if bug == "normalisation":  # which of the usual wrong ones costs how much
             explain_normalisation(job)
             sys.stdout.write(write_normalisation(run) + "\n")

@@ -172,9 +172,9 @@ class RunDir:
         """What a bug's check says and what the bug costs; its page is beside it."""
         return self.path / "explain" / f"{bug}.json"
 
-    def explained_page(self, bug: str) -> Path:
+    def explained_page(self, bug: str, language: str) -> Path:
         """The page that shows it."""
-        return self.path / "explain" / f"{bug}.md"
+        return self.path / "explain" / in_language(f"{bug}.md", language)
 
     def normalisation_page(self, language: str) -> Path:
         """The page that shows `normalisation.json`."""
