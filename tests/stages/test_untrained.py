@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from headtohead.contenders.base import Job
-from headtohead.core.files import read_json
+from headtohead.core.files import read_json, write_atomically
 from headtohead.evaluation.predictions import load_predictions, save_predictions
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
@@ -76,7 +76,8 @@ def test_it_has_the_views_the_grid_and_the_seeds_of_the_probe(small_run: RunDir)
 def test_a_head_that_diverges_on_random_features_is_reported_and_stops_nothing(job: Job) -> None:
     job.run.sweep("untrained").unlink()
     path = job.run.features("untrained", "train")
-    np.save(path, np.full_like(np.load(path), np.inf))
+    infinite = np.full_like(np.load(path), np.inf)
+    write_atomically(path, lambda temporary: np.save(temporary, infinite))
     untrained(job)
     assert list(read_json(job.run.untrained)) == ["diverged"]
     assert "not finite" in read_json(job.run.untrained)["diverged"]

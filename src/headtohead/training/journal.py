@@ -23,7 +23,7 @@ NUM_BINS = 64
 
 
 @contextmanager
-def open_board(folder: Path, purge_step: int | None = None) -> Iterator[SummaryWriter]:
+def _open_board(folder: Path, purge_step: int | None = None) -> Iterator[SummaryWriter]:
     """TensorBoard's writer. It raises the error of its own thread, which need not print it too."""
     hook = threading.excepthook
     threading.excepthook = lambda args: None if isinstance(args.exc_value, OSError) else hook(args)
@@ -61,7 +61,7 @@ class Journal:
         if first_epoch == 0:  # a process killed within its first epoch may have left events
             shutil.rmtree(folder.tensorboard, ignore_errors=True)
         self._open = ExitStack()
-        self._board = self._open.enter_context(open_board(folder.tensorboard, first_epoch or None))
+        self._board = self._open.enter_context(_open_board(folder.tensorboard, first_epoch or None))
         self._num_epochs = num_epochs
         self._histogram_every = -(-num_epochs // MAX_HISTOGRAMS)
 
@@ -163,7 +163,7 @@ def log_search(folder: Path, table: Sequence[Json]) -> None:
     if not table:
         return
     shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed here
-    with open_board(folder) as board:
+    with _open_board(folder) as board:
         best = 0.0
         for number, row in enumerate(table):
             best = max(best, row["tune_accuracy"])
