@@ -87,13 +87,13 @@ def test_stopped_after_any_trial_it_goes_on_with_the_next(
 
 
 def test_a_recipe_that_diverges_loses_to_the_others(job: Job) -> None:
-    values = {"sides": (16,), "poolings": (4,), "weight_decays": (0.05,), "min_crops": (0.5,), "smoothings": (0.0,)}
-    settings = replace(job.settings, cnn=replace(job.settings.cnn, learning_rates=(1e30, 3e-3), **values))
+    values = {"sides": (16,), "poolings": (4,), "weight_decays": (300.0,), "min_crops": (0.5,), "smoothings": (0.0,)}
+    settings = replace(job.settings, cnn=replace(job.settings.cnn, learning_rates=(1000.0, 3e-3), **values))
     settings = replace(settings, data=replace(settings.data, flip=False))
     write_text(job.run.settings, to_toml(settings))  # a trial reads the settings of its run folder
     search(Job.of(settings, job.run))
     found = read_json(job.run.search("cnn"))
-    assert [row["recipe"]["learning_rate"] for row in found["table"]] == [1e30, 3e-3]
+    assert [row["recipe"]["learning_rate"] for row in found["table"]] == [1000.0, 3e-3]
     assert "not a finite number" in found["table"][0]["diverged"]
     assert found["table"][0]["tune_accuracy"] == 0
     assert found["best"]["recipe"]["learning_rate"] == 3e-3

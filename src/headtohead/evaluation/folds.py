@@ -76,6 +76,10 @@ def classifier(x: NDArray[Any]) -> Any:
     """A multinomial logistic regression for `x` (N, P): on features as a probe, or on a table of numbers and texts.
 
     The few columns of a table need not act linearly: their squares and products are columns too.
+
+    >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> classifier(x).fit(x, [0, 0, 1, 1]).predict([[2.5]]).tolist()
+    [1]
     """
     if x.dtype != object:
         return make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=300, tol=1e-3))

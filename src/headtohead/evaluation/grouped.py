@@ -48,6 +48,9 @@ def drawn(groups: Labels, most: int) -> NDArray[np.int64]:
     """Indices of about `most` images: whole groups at random, so that those of a group stay together.
 
     A group of more than a tenth of `most` is itself drawn from.
+
+    >>> drawn(np.array([0, 0, 1, 1]), most=10).tolist()
+    [0, 1, 2, 3]
     """
     if len(groups) <= most:
         return np.arange(len(groups))
@@ -65,6 +68,11 @@ def drop(x: Floats, labels: Labels, values: Sequence[str], confidence: float, re
     """The accuracy of a probe on features (N, D) in random and in grouped folds, and the drop, with intervals.
 
     Groups are resampled, or images where there are fewer than FEW groups: then the interval speaks of these groups.
+
+    >>> x, y = np.tile(np.eye(2), (10, 1)), np.arange(20) % 2
+    >>> row = drop(x, y, [str(i // 2) for i in range(20)], 0.95, 100)
+    >>> row["drop"]["mean"], row["resampled"]
+    (0.0, 'groups')
     """
     groups = numbered(list(values))
     sample = drawn(groups, MAX_IMAGES)
@@ -102,6 +110,10 @@ def verdict(row: Json) -> str:
     - tip: a clear drop where groups are a few parts of each class, such as varieties: another task, no leak; or where
       only `tune` shares groups, which flatters choices but not the result;
     - issue: any other clear drop.
+
+    >>> row = {"drop": {"mean": 0.3, "low": 0.2}, "crossed": True, "groups_per_class": 6}
+    >>> verdict(row | {"shared_val": 1.0, "shared_tune": 1.0})
+    'issue'
     """
     is_clear = row["drop"]["low"] > 0 and row["drop"]["mean"] >= CLEAR
     if not is_clear or row["shared_val"] == row["shared_tune"] == 0:

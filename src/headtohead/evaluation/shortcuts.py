@@ -41,7 +41,12 @@ def placements(scores: Floats, positive: NDArray[np.bool_]) -> Floats:
 
 
 def by_class(probabilities: Floats, labels: Labels, groups: Labels, confidence: float, resamples: int) -> list[Json]:
-    """How well each class of JUDGED images is told from the others: `class`, its number, and `auc`; the best first."""
+    """How well each class of JUDGED images is told from the others: `class`, its number, and `auc`; the best first.
+
+    >>> y = np.arange(16) % 2
+    >>> by_class(np.eye(2)[y], y, np.arange(16), 0.95, 100)[0]["auc"]["mean"]
+    1.0
+    """
     rows = []
     for label in np.flatnonzero(np.bincount(labels) >= JUDGED):
         positive = labels == label
@@ -59,6 +64,11 @@ def property_rows(
     `majority`, `folds`, and for each kind a row: `accuracy` and `gain` (minus the majority) with intervals,
     `share_of_picture` (of the gain of the whole picture), and `best_class`, the row of `by_class` that is told best,
     or None.
+
+    >>> y = np.arange(40) % 2
+    >>> result = property_rows({"picture": np.eye(2)[y]}, y, np.arange(40), 0.95, 100)
+    >>> result["kinds"]["picture"]["accuracy"]["mean"]
+    1.0
     """
     folds = grouped_folds(labels, groups)
     majority = float(np.bincount(labels).max() / len(labels))
@@ -88,6 +98,11 @@ def property_cases(result: Json) -> list[Json]:
       well as the whole picture; the border tells more than the centre;
     - tip: the property alone has MUCH of what the whole picture has;
     - passed: neither. The centre never counts as a shortcut; its row is there to be compared with.
+
+    >>> y = np.arange(40) % 2
+    >>> kinds = {"picture": np.eye(2)[y], "look": np.zeros((40, 1))}
+    >>> [(case["name"], case["outcome"]) for case in property_cases(property_rows(kinds, y, np.arange(40), 0.95, 100))]
+    [('labels_by_look', 'passed')]
     """
     picture, majority = result["kinds"]["picture"]["accuracy"], result["majority"]
     cases = []
@@ -119,6 +134,10 @@ def drift(
 
     Out-of-fold scores of a logistic regression, compared within each class only, so that other shares of the classes
     count for nothing: 0.5 is no drift. The interval resamples the `val` images.
+
+    >>> is_val = np.arange(40) % 4 == 0
+    >>> drift(np.eye(2)[is_val * 1], np.zeros(40, int), is_val, np.arange(40), 0.95, 100)["auc"]["mean"]
+    1.0
     """
     side = is_val.astype(np.int64)
     probabilities = out_of_fold(x, side, grouped_folds(side, groups))[:, 1]
@@ -136,6 +155,10 @@ def drift_case(kinds: Mapping[str, Json], *, given: bool) -> Json:
     """The verdict on `drift` by each kind of property: the clearest counts. `given`: the folder has its own `val/`.
 
     Of a `val` that was drawn at random, or by groups as asked for, a difference is never an issue.
+
+    >>> kinds = {"file": {"auc": {"mean": 0.95, "low": 0.92, "high": 0.97}}}
+    >>> drift_case(kinds, given=True)["outcome"], drift_case(kinds, given=False)["outcome"]
+    ('issue', 'tip')
     """
     clearest = max(kinds, key=lambda kind: kinds[kind]["auc"]["low"])
     low = kinds[clearest]["auc"]["low"]

@@ -15,7 +15,13 @@ Runs = Mapping[str, list[Predictions]]  # by contender, one per seed
 
 
 def suspects_of_run(run: RunDir, settings: Settings) -> Json:
-    """The content of suspects.json: in `val` by the models of the headline, in `tune` by those before the refit."""
+    """The content of suspects.json: in `val` by the models of the headline, in `tune` by those before the refit.
+
+    >>> from pathlib import Path
+    >>> found = suspects_of_run(RunDir(Path("runs/clothing").absolute()), Settings())
+    >>> found["num_images"]
+    {'val': 270, 'tune': 220}
+    """
     headline = run.refit if settings.refits else run.seed
     folders = {"val": headline, "tune": run.seed}  # a refit is trained on `tune`
     splits = {

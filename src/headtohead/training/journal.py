@@ -107,7 +107,12 @@ class Journal:
 
 
 def log_hyperparameters(board: SummaryWriter, values: Json) -> None:
-    """Record numbers, texts and truth values for the HPARAMS page; others are left out."""
+    """Record numbers, texts and truth values for the HPARAMS page; others are left out.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder, SummaryWriter(folder) as board:
+    ...     log_hyperparameters(board, {"learning_rate": 0.1, "betas": [0.9, 0.999]})
+    """
     shown = {key: value for key, value in values.items() if isinstance(value, bool | int | float | str)}
     # Without the first summary, which would fix the columns of the page for all runs.
     assert board.file_writer is not None, "the writer is open"
