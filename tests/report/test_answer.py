@@ -128,3 +128,12 @@ def test_the_first_report_comes_with_the_answer_if_more_follows(
     job: Any = SimpleNamespace(run=small_run, settings=results.settings)
     pipeline.report(job)
     assert "first results" in capsys.readouterr().err.splitlines()[0]
+
+
+def test_a_finished_run_that_lost_a_file_makes_it_again(small_run: RunDir, tmp_path: Path) -> None:
+    run = RunDir(Path(copytree(small_run.path, tmp_path / "out")))
+    before = run.metrics.read_bytes()
+    run.metrics.unlink()
+    main(["run", str(run.path)])
+    assert run.metrics.read_bytes() == before
+    assert run.is_finished

@@ -65,8 +65,7 @@ def choose(data: Path | None, out: Path | None, flags: Settings) -> tuple[Settin
 def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, only: bool) -> None:
     """Do the stages up to `upto`; with `only`, just that one, after the earlier ones were done."""
     chosen, run = choose(data, out, flags)
-    if run.is_finished:
-        show_finished(chosen, run)
+    if run.is_finished and show_finished(chosen, run):
         return
     with opened(chosen, run):
         from headtohead.pipeline import execute
@@ -78,8 +77,11 @@ def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, o
             say(f"{upto} is done: {run.path}")
 
 
-def show_finished(settings: Settings, run: RunDir) -> None:
-    """Print the answer of a run that was finished before. Its folder may be one that cannot be written."""
+def show_finished(settings: Settings, run: RunDir) -> bool:
+    """Print the answer of a run that was finished before. Its folder may be one that cannot be written.
+
+    False, and nothing is printed, if a file was lost or damaged, so that the run has to go on.
+    """
     from headtohead.dataset.changes import require_same_images, warn_of_changes
     from headtohead.images.folder import locate
 
@@ -88,10 +90,13 @@ def show_finished(settings: Settings, run: RunDir) -> None:
         run.require_this_format()
         require_same_images(run, locate(settings.data.folder)[0])
     run.adopt(settings)
+    if not run.is_finished:
+        return False
     say("This run is finished.")
     if not has_other_folder:
         warn_of_changes(run, settings.data.folder)
     show_answer(run)
+    return True
 
 
 def show_answer(run: RunDir) -> None:
