@@ -37,7 +37,7 @@ FOLDERS = {"cnn", "probe", "untrained", "budget", "profile", "figures"}
 TRAINING = {"last.pt", "best.safetensors", "log.jsonl"}
 PREDICTIONS = {f"predictions-{split}.npz" for split in ("train", "tune", "val")}
 UNTRAINED = {"backbone.json", "sweep.json"}
-PROBE = UNTRAINED | {"search.json", "panel.json", "panel.npz", "panel-val.npz", "scores.json"}
+PROBE = UNTRAINED | {"search.json", "panel.json", "panel.npz", "panel-tune.npz", "panel-val.npz", "scores.json"}
 QUICK = Profile(steps=5, batch_size=2)  # fewer steps than settings allow: torch takes 0.1 s to write each
 
 

@@ -69,7 +69,7 @@ def test_both_pages_name_every_variant_and_the_command_repeats_exactly(
     before = run.normalisation.read_bytes()
     main(line)
     assert run.normalisation.read_bytes() == before
-    assert "right: the weights' own" in capsys.readouterr().out
+    assert "right: from the weights' config" in capsys.readouterr().out
 
 
 def test_explain_alone_lists_every_bug_with_its_check(capsys: pytest.CaptureFixture[str]) -> None:
