@@ -185,8 +185,9 @@ def opened(settings: Settings, run: RunDir, *, reads_images: bool = True) -> Ite
                 fix="choose a folder elsewhere with --out",
             )
     with held(run.path):
-        run.require_this_format()
-        if root is not None and run.data.exists():
+        if is_sound(run.data):  # else `adopt` repairs it first
+            run.require_this_format()
+        if root is not None and is_sound(run.data):
             from headtohead.dataset.changes import require_same_images
 
             require_same_images(run, root)

@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from headtohead.core.errors import RunFolderBusy, RunFolderMismatch
+from headtohead.core.files import disk_failed, naming
 
 
 @contextmanager
@@ -22,9 +23,10 @@ def held(folder: Path) -> Iterator[None]:
     """
     lock, holder = FileLock(folder / ".lock", timeout=0), folder / ".lock-holder"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-        holder.write_text(f"{os.getpid()} on {platform.node()}", encoding="utf-8")
+        with naming(holder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+            holder.write_text(f"{os.getpid()} on {platform.node()}", encoding="utf-8")
     except Timeout as error:
         raise RunFolderBusy(
             f"{_process_in(holder)} is working in this run folder.",
@@ -34,7 +36,8 @@ def held(folder: Path) -> Iterator[None]:
     except OSError as error:
         lock.release()
         what = f"The run folder cannot be written: {error.strerror or error}"
-        raise RunFolderMismatch(what, where=str(folder), fix="choose another folder with --out") from error
+        refused = RunFolderMismatch(what, where=str(folder), fix="choose another folder with --out")
+        raise (disk_failed(error) or refused) from error
     try:
         yield
     finally:

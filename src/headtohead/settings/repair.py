@@ -1,5 +1,6 @@
 """What of a run folder is made again when a file is lost or damaged, and with it what else."""
 
+import os
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +16,9 @@ MADE_WITH: dict[str, tuple[str, ...] | None] = {
     "timings.json": None,
     "data.json": (),
     "audit.*": ("data.json",),
-    "checks.json": (),
+    "checks.json": ("profile/cost.json", "comparison.json"),
+    "groups-*.csv": ("shortcuts.json",),
+    "explain/*": None,
     "untrained/backbone.json": ("../untrained.json",),
     "*/backbone.json": ("scores.json",),
     "*/features-*.*": None,
@@ -102,7 +105,9 @@ def repair(folder: Path) -> None:
         elif others is not None:
             say(f"  {name} is lost: it is made again.")
         for other in () if others is None else (*others, "finished.json"):
-            (folder if other == "finished.json" else path.parent).joinpath(other).unlink(missing_ok=True)
+            # Without `..`, which leads nowhere from a folder that is lost as a whole.
+            beside = folder if other == "finished.json" else path.parent
+            Path(os.path.normpath(beside / other)).unlink(missing_ok=True)
     # One line a file. A lost one keeps its line until it is made again, since some must get the same content.
     lines = []
     for name, known in sorted(in_list.items()):
