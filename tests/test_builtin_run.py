@@ -54,7 +54,7 @@ def test_the_notice_is_in_the_files_and_the_first_lines_of_the_reports(finished:
     backbone = read_json(finished.environment)["backbones"]["probe"]
     assert backbone["source"] == "built-in"
     assert Settings().backbone[0] in backbone["notice"]
-    for language, words in (("en", "built-in backbone"), ("ru", "встроенной основе")):
+    for language, words in (("en", "built-in backbone"), ("ru", "встроенный бэкбон")):
         first = finished.report(language).read_text(encoding="utf-8").splitlines()[:6]
         assert any(words in line for line in first)
 
