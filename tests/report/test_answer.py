@@ -67,7 +67,7 @@ def test_what_speaks_against_the_scores_comes_first_the_most_serious_before_the_
         (failing(made_up.results()), "1 of 16 sanity checks failed", "Find out why overfits_few_images failed: look"),
         (made_up.results(comparison={"leaks": LEAKS}), "20 of 270 val images have a copy", "Delete one image of each"),
         (made_up.results(data=contradicting), r"cat/\x1b[31m.png and dog/1.png", "Correct the contradicting labels"),
-        (made_up.results(backbones=built_in), "could not be had (a_b: offline)", "Get the weights you asked for"),
+        (made_up.results(backbones=built_in), "could not be loaded (a_b: offline)", "Get the weights you asked for"),
     ]
     for r, text, step in found:
         [caution] = lines(r, "caution")

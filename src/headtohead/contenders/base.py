@@ -34,7 +34,7 @@ from headtohead.training.loop import Plan
 
 NUM_CHECKED = 32  # images that the sanity checks look at one by one
 NUM_TRAINED = 192  # images of `train`, and half as many of `tune`, in the short trainings of the sanity checks
-NUM_AUGMENTED = 48  # of those of `tune`, whose random views are compared with the plain ones
+NUM_AUGMENTED = 48  # images of `tune` whose augmented views are compared with their plain ones
 NUM_PROFILED = 256  # images for the profiled steps
 EVALUATION_BATCH = 256
 
