@@ -28,7 +28,7 @@ from headtohead.settings.schema import Cnn, Profile, Settings
 from headtohead.training.checkpoint import load_weights
 
 TOP = {
-    "settings.toml", "environment.json", "timings.json", "data.json", "audit.json", "audit.html", "audit.ru.html",
+    "settings.toml", "environment.json", "timings.json", "data.json", "audit.json", "audit.html",
     "checks.json", "neighbours.json", "baselines.npz", "comparison.json", "metrics.csv", "predictions.csv",
     "confusion-cnn.csv", "confusion-probe.csv", "report.html", "report.md", "report.ru.md", "shortcuts.json",
     "suspects.json", "untrained.json", "splits.json", "finished.json", "headtohead.sha256",

@@ -163,20 +163,25 @@ def test_the_page_is_one_safe_file(bad: Path, tmp_path: Path) -> None:
     shutil.copy(bad / "class-0" / "000.jpg", bad / "class-1" / "<i>copy.jpg")
     audit = audit_folder(bad, "<i>name", Data())
     write_audit(run, audit)
-    for code, title in (("en", "Findings"), ("ru", "Находки")):
-        text = run.audit_page(code).read_text(encoding="utf-8")
+    text = run.audit_page.read_text(encoding="utf-8")
+    for title in (
+        "Findings",
+        "Находки",
+        "&lt;i&gt;name",
+        "&lt;script&gt;",
+        "&lt;i&gt;copy.jpg",
+        r"caf\xe9.jpg",
+        r"-rf\n\u202e",
+    ):
         assert title in text
-        assert "&lt;i&gt;name" in text
-        assert "&lt;script&gt;" in text
-        assert "<script" not in text
-        assert "<i>" not in text
-        assert r"caf\xe9.jpg" in text
-        assert r"-rf\n\u202e" in text
-        assert "&lt;i&gt;copy.jpg" in text
-        assert not re.search(r'(?:src|href)="(?!data:image/jpeg;base64,|#)', text)
-        assert text.count("data:image/jpeg;base64,") > 10
-        for name in PLANTS:
-            assert (f'id="{name}"' in text) == (name in {finding.name for finding in audit.findings})
+    assert text.count("<script") == 1
+    assert "<i>" not in text
+    assert not re.search(r'(?:src|href)="(?!data:image/webp;base64,|#)', text)
+    assert text.count("data:image/webp;base64,") > 10
+    for name in PLANTS:
+        assert (f'id="{name}"' in text) == (name in {finding.name for finding in audit.findings})
+    write_audit(run, audit, pictures=False)
+    assert "data:image/webp" not in run.audit_page.read_text(encoding="utf-8")
     assert not any("print" in row for row in read_json(run.audit)["files"])
 
 
@@ -200,11 +205,11 @@ def test_the_command_reports_duplicates_in_the_terminal_in_json_and_on_the_page(
     assert [(p["kind"], p["where"], p["b"]) for p in pairs] == [
         ("bytes", "across classes", "class-1/copy.jpg"), ("pixels", "within a class", "class-1/again.png"),
     ]  # fmt: skip
-    for code, where in (("en", "across classes"), ("ru", "в разных классах")):
-        text = run.audit_page(code).read_text(encoding="utf-8")
-        assert where in text
-        for name in ("class-0/000.jpg", "class-1/copy.jpg", "class-1/001.jpg", "class-1/again.png"):
-            assert re.search(rf'<img src="data:[^>]*>\s*<figcaption><bdi class="name">{name}', text)
+    text = run.audit_page.read_text(encoding="utf-8")
+    assert "across classes" in text
+    assert "в разных классах" in text
+    for name in ("class-0/000.jpg", "class-1/copy.jpg", "class-1/001.jpg", "class-1/again.png"):
+        assert re.search(rf'<img src="data:[^>]*>\s*<figcaption><bdi class="name">{name}', text)
 
 
 def test_leaks_of_a_given_split_are_reported_even_if_the_folder_is_unusable(
@@ -219,7 +224,7 @@ def test_leaks_of_a_given_split_are_reported_even_if_the_folder_is_unusable(
     content = read_json(RunDir(tmp_path / "out").audit)
     assert content["leaked"] == ["val/class-0/000.jpg", "val/class-1/000.jpg"]
     assert [p["where"] for p in content["pairs"]] == 2 * ["across splits"] + ["across classes", "within a class"]
-    assert "images with a copy in <code>train</code>: 2." in RunDir(tmp_path / "out").audit_page("en").read_text()
+    assert "images with a copy in <code>train</code>: 2." in RunDir(tmp_path / "out").audit_page.read_text()
 
 
 def test_a_folder_without_an_image_has_an_audit(tmp_path: Path) -> None:
@@ -254,8 +259,8 @@ def test_the_page_does_not_grow_with_the_number_of_images(tmp_path: Path) -> Non
         in_class(f"{number:03d}-<b>.jpg", rotated_jpeg)(folder)
     run = RunDir(tmp_path / "out")
     write_audit(run, audit_folder(folder, "x", Data()))
-    text = run.audit_page("en").read_text(encoding="utf-8")
-    assert text.count("data:image/jpeg") < THUMBS
+    text = run.audit_page.read_text(encoding="utf-8")
+    assert text.count("data:image/webp") < THUMBS
     assert len(text) < 400_000
     assert len(read_json(run.audit)["findings"][0]["cases"]) == 400
 

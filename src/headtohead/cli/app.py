@@ -4,6 +4,7 @@ torch is imported only inside commands, so that `--help` and error messages appe
 """
 
 import sys
+import webbrowser
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,19 @@ from typing import Any
 from cyclopts import App, CycloptsError, Parameter
 
 import headtohead
-from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, Prove, fill_in, has_moved, opened, prepare
+from headtohead.cli.arguments import (
+    DEFAULTS,
+    DataOrRun,
+    File,
+    Flags,
+    Open,
+    Out,
+    Prove,
+    fill_in,
+    has_moved,
+    opened,
+    prepare,
+)
 from headtohead.cli.data import data_app
 from headtohead.cli.help import ALL, DATA, EXAMPLE, STAGES, START, TOOLS, Formatter
 from headtohead.cli.tools import cache_app, explain_app, init, weights_app
@@ -139,8 +152,10 @@ for number, (name, (upto, text)) in enumerate(STAGE_COMMANDS.items()):
 
 
 @app.command(group=STAGES, sort_key=len(STAGE_COMMANDS))
-def report(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, flags: Flags = DEFAULTS) -> None:
-    """Regenerate the report of an evaluated run, in English and Russian."""
+def report(
+    data: DataOrRun = None, /, *, open: Open = False, out: Out = None, settings: File = None, flags: Flags = DEFAULTS
+) -> None:
+    """Write the report of an evaluated run again, in English and Russian; with `open`, show it in the browser."""
     chosen, run = prepare(data, out, flags)
     if not run.comparison.exists():
         what = "`report` needs the results of `evaluate`."
@@ -151,7 +166,9 @@ def report(data: DataOrRun = None, /, *, out: Out = None, settings: File = None,
     with opened(chosen, run, reads_images=False):
         read_index(run)  # refuses a damaged data.json
         write_reports(run)
-    say(f"{run.report('en')}, {run.report('ru')}")
+    say(f"{run.page}, {run.report('en')}, {run.report('ru')}")
+    if open and not webbrowser.open(run.page.absolute().as_uri()):
+        say("No browser was found: open the first file in one.")
 
 
 app.command(init, group=START)

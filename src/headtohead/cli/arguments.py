@@ -30,6 +30,7 @@ Out = Annotated[
 File = Annotated[
     Path | None, Parameter("--settings", show_default=False, help="Settings file; flags take precedence over it.")
 ]
+Open = Annotated[bool, Parameter("--open", negative="", show_default=False, help="Show report.html in the browser.")]
 Prove = Annotated[
     bool,
     Parameter(

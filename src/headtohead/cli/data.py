@@ -33,9 +33,9 @@ def audit(data: DataOrRun = None, /, *, out: Out = None, settings: File = None, 
     require_classes(root)
     with opened(chosen, run, reads_images=False):  # these may be others by now
         result = audit_folder(root, name, chosen.data)
-        write_audit(run, result)
+        write_audit(run, result, pictures=chosen.report.thumbnails)
     Console(highlight=False).print(*audit_text(result), sep="\n")
-    say(f"{run.audit}, {run.audit_page('en')}, {run.audit_page('ru')}")
+    say(f"{run.audit}, {run.audit_page}")
     result.require_usable()
 
 

@@ -127,6 +127,10 @@ class RunDir:
         """A file per trial, until the search is done."""
         return self.path / contender / "trials"
 
+    def check_tensorboard(self, contender: str) -> Path:
+        """Event files of the sanity check that overfits a few images."""
+        return self.path / contender / "check-tensorboard"
+
     def search_tensorboard(self, contender: str) -> Path:
         """Event files of a search."""
         return self.path / contender / "search-tensorboard"
@@ -164,9 +168,10 @@ class RunDir:
         """The report in a language, `en` or `ru`."""
         return self.path / in_language("report.md", language)
 
-    def audit_page(self, language: str) -> Path:
-        """The page that shows `audit.json`."""
-        return self.path / in_language("audit.html", language)
+    @property
+    def audit_page(self) -> Path:
+        """The page that shows `audit.json`, in both languages."""
+        return self.path / "audit.html"
 
     def explained(self, bug: str) -> Path:
         """What a bug's check says and what the bug costs; its page is beside it."""

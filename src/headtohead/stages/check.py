@@ -15,6 +15,7 @@ from headtohead.core.progress import say
 from headtohead.evaluation.predictions import load_predictions
 from headtohead.settings.contenders import contender_names
 from headtohead.settings.rundir import SeedDir
+from headtohead.training.journal import log_overfit
 
 CHOSEN_ON = ("tune", "val")  # predictions of a training that its log is compared with
 WORDS = {
@@ -37,7 +38,11 @@ def check(job: Job) -> None:
 def check_contender(run: str, name: str) -> list[CheckResult]:
     """Every check on one contender."""
     job = open_job(run)
-    return check_context(contenders_of(job.settings)[name].context(job, name))
+    context = contenders_of(job.settings)[name].context(job, name)
+    results = check_context(context)
+    if "memorised" in vars(context):  # some folders have nothing to memorise
+        log_overfit(job.run.check_tensorboard(name), context.memorised.losses)
+    return results
 
 
 def check_context(context: CheckContext) -> list[CheckResult]:

@@ -18,7 +18,7 @@ from headtohead.report.audit_text import audit_text
 def prepare_data(job: Job) -> None:
     """Write the audit and, last, `data.json`."""
     audit = audit_folder(job.root, job.name, job.settings.data)
-    write_audit(job.run, audit)
+    write_audit(job.run, audit, pictures=job.settings.report.thumbnails)
     console.print(*audit_text(audit), sep="\n")
     index = index_of(audit, job.settings.data)
     for warning in index.split_warnings:

@@ -1,9 +1,6 @@
 """`report.html`: one file in both languages that needs nothing else, neither network nor script."""
 
-import base64
-import hashlib
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -14,6 +11,7 @@ from headtohead.report import cases
 from headtohead.report.figures import svg_figures
 from headtohead.report.language import LANGUAGES, language
 from headtohead.report.names import contender_title, model_title
+from headtohead.report.page.dress import dress
 from headtohead.report.page.errors import Error, errors, matrices, shown_classes, slugs
 from headtohead.report.page.pictures import Pictures, choose
 from headtohead.report.results import Results
@@ -22,13 +20,11 @@ from headtohead.report.templates import render
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.toml import flatten
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
 SEVERITIES = ("problem", "warning", "note")
 
 
 def page(run: RunDir, results: Results, values: dict[str, Any]) -> str:
     """The page as HTML. `values` are those that all templates of the report share."""
-    style, script = ((TEMPLATES / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     found = errors(run, results)
     pictures, shown = choose(results, found), shown_classes(results)
     return render(
@@ -36,9 +32,7 @@ def page(run: RunDir, results: Results, values: dict[str, Any]) -> str:
         "html",
         LANGUAGES,
         **values,
-        style=Markup(style),  # noqa: S704  # files of the package
-        script=Markup(script),  # noqa: S704
-        policy=policy(style, script),
+        **dress("page.js", "report.js"),
         titles={name: contender_title(results.settings, name) for name in results.comparison["contenders"]},
         models={name: model_title(results.settings, name) for name in results.cost["models"]},
         num=numbers(results),
@@ -57,16 +51,6 @@ def page(run: RunDir, results: Results, values: dict[str, Any]) -> str:
         meanings={name: kind.meaning for name, kind in FINDINGS.items()},
         settings={key: value for key, value in flatten(results.settings).items() if key != "weights"},
         traces={name: run.trace(name).relative_to(run.path).as_posix() for name in results.cost["models"]},
-    )
-
-
-def policy(style: str, script: str) -> str:
-    """The Content-Security-Policy: this style, this script, pictures in the page, and nothing else."""
-    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script))
-    of_style, of_script = (f"'sha256-{value}'" for value in hashes)
-    return (
-        f"default-src 'none'; img-src data:; style-src {of_style}; script-src {of_script}; base-uri 'none'; "
-        "form-action 'none'"
     )
 
 
