@@ -4,8 +4,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import torch
 
-from headtohead.contenders.base import Job, profiled_batch_size
+from headtohead.contenders.base import SMALL_BATCH, Job, profiled_batch_size
 from headtohead.core.files import read_json
 from headtohead.profiling import action
 from headtohead.profiling.timeline import KINDS
@@ -15,12 +16,15 @@ from headtohead.settings.schema import Profile, Settings, Training
 
 
 def test_a_profiled_step_has_the_batch_of_a_training() -> None:
-    def batch_size(**settings: Any) -> int:
-        return profiled_batch_size(cast("Job", SimpleNamespace(settings=Settings(**settings))))
+    def batch_size(device: str = "cpu", *, pretrained: bool = False, **settings: Any) -> int:
+        job = SimpleNamespace(settings=Settings(**settings), device=torch.device(device))
+        return profiled_batch_size(cast("Job", job), pretrained=pretrained)
 
     assert batch_size() == Training().batch_size
     assert batch_size(training=Training(batch_size=48)) == 48
     assert batch_size(profile=Profile(batch_size=8)) == 8
+    assert batch_size(pretrained=True) == SMALL_BATCH < batch_size("cuda", pretrained=True) == Training().batch_size
+    assert batch_size(pretrained=True, profile=Profile(batch_size=32)) == 32
     assert problems(Settings(profile=Profile(batch_size=8))) == []
     assert any("profile.batch_size" in line for line in problems(Settings(profile=Profile(batch_size=1))))
 

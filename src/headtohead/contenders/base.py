@@ -36,6 +36,7 @@ NUM_CHECKED = 32  # images that the sanity checks look at one by one
 NUM_TRAINED = 192  # images of `train`, and half as many of `tune`, in the short trainings of the sanity checks
 NUM_AUGMENTED = 48  # images of `tune` whose augmented views are compared with their plain ones
 NUM_PROFILED = 256  # images for the profiled steps
+SMALL_BATCH = 16  # an image takes no longer than in a batch of 64, and a trace of 50 steps a quarter of the time
 EVALUATION_BATCH = 256
 
 
@@ -201,14 +202,20 @@ def image_batches(
     )
 
 
-def profiled_batch_size(job: Job) -> int:
-    """Images per profiled step: those of a training, unless the settings say otherwise."""
-    return job.settings.profile.batch_size or job.settings.training.batch_size
+def profiled_batch_size(job: Job, *, pretrained: bool = False) -> int:
+    """Images per profiled step: those of a training, unless the settings say otherwise.
+
+    On a CPU at most SMALL_BATCH for a pretrained net on images.
+    """
+    size = job.settings.training.batch_size
+    return job.settings.profile.batch_size or (
+        min(size, SMALL_BATCH) if pretrained and job.device.type == "cpu" else size
+    )
 
 
-def profiling_batches(job: Job, preprocess: Preprocess) -> ImageBatches:
+def profiling_batches(job: Job, preprocess: Preprocess, *, pretrained: bool = False) -> ImageBatches:
     """Shuffled, augmented batches of a sample of the training images, decoded in advance like in training."""
-    batch_size = profiled_batch_size(job)
+    batch_size = profiled_batch_size(job, pretrained=pretrained)
     files = training_sample(job, max(NUM_PROFILED, batch_size))
     images = decoded(files, 2 * preprocess.size, "decoding")
     return image_batches(job, images, preprocess, batch_size, job.settings.seeds[0])

@@ -101,7 +101,7 @@ def fit_finetune(run: str, name: str, seed: int, refit: bool) -> None:
 def finetune_profile_targets(job: Job, name: str) -> dict[str, ProfileTarget]:
     """The training of the fine-tuned net, on images decoded in advance."""
     seed = job.settings.seeds[0]
-    batches = profiling_batches(job, job.backbone().preprocess)
+    batches = profiling_batches(job, job.backbone().preprocess, pretrained=True)
     build, plan = lambda: new_finetuned(job, seed), finetune_plan(job, seed)
     return {name: ProfileTarget(title(job.settings, name), build, batches, plan, MAX_TRACE_MB)}
 

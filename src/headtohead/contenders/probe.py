@@ -203,7 +203,7 @@ def probe_profile_targets(job: Job, name: str) -> dict[str, ProfileTarget]:
     """
     backbone, seed = job.backbone(name), job.settings.seeds[0]
     plan, size = head_plan(job, seed), profiled_batch_size(job)
-    images = profiling_batches(job, backbone.preprocess)
+    images = profiling_batches(job, backbone.preprocess, pretrained=True)
     cached = FeatureBatches(features(job, name, "train"), job.labels("train"), batch_size=size, seed=seed)
     head = lambda: new_head(job, backbone.num_features, seed)  # noqa: E731
     build = lambda: LinearProbe(copy.deepcopy(backbone.net), head())  # noqa: E731
