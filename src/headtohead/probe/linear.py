@@ -38,7 +38,7 @@ PATIENCE = 2  # stop after this many increases of the loss on `tune` in a row: w
 MEMORY = 20  # past steps kept by L-BFGS
 TOLERANCE = 1e-5  # converged: norm of the gradient, relative to that of the zero head
 MAX_ITERATIONS = 300
-CURVATURE = 0.1  # typical p * (1 - p); used by `LogisticLoss`
+CURVATURE = 0.1  # typical p * (1 - p) of few classes; used by `LogisticLoss`
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,14 @@ class LogisticLoss:
     """Penalised mean cross-entropy on `train` as a function of one flat vector, for L-BFGS.
 
     The vector holds the weights along the principal axes, each divided by a suitable step size: one over the root of
-    the curvature along its axis, `CURVATURE * variance + strength`. This change of variables keeps the optimum and
+    the curvature along its axis, p * (1 - p) * variance + strength, with 1 / C for p * (1 - p) of many classes. This change of variables keeps the optimum and
     needs few iterations even where the variances differ by orders of magnitude.
     """
 
     def __init__(self, task: Task, basis: Basis, strength: float):
         self.task, self.basis, self.strength = task, basis, strength
-        self.step = np.append(1 / np.sqrt(CURVATURE * basis.variances + strength), 1 / np.sqrt(CURVATURE))
+        curvature = min(CURVATURE, 1 / task.num_classes)
+        self.step = np.append(1 / np.sqrt(curvature * basis.variances + strength), 1 / np.sqrt(curvature))
         self.norm = np.inf  # of the last gradient, for weights along the axes and intercepts
 
     def head(self, flat: Floats) -> tuple[Floats, Floats]:
