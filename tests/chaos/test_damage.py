@@ -8,7 +8,8 @@ import pytest
 from chaos.tools import DAMAGES, STAGES, Lane, Untouched, damage, files_of, results
 
 from headtohead.core.checksums import LIST, unsound
-from headtohead.settings.repair import is_ours, made_with, repair
+from headtohead.core.progress import console
+from headtohead.settings.repair import is_ours, kind_of, made_with, repair
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +26,7 @@ def noticed(folder: Path) -> list[Path]:
 def test_every_damage_of_every_file_is_noticed_and_repaired_as_its_loss(
     untouched: Untouched, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each file alone, after the stages that wrote it; so the next test need not restore one more than once."""
+    """Each file alone, after the stages that wrote it; so the next test need not restore it from each damage."""
     seen: set[tuple[str, bytes]] = set()
     cases = 0
     for stage, folder in untouched.after.items():
@@ -43,7 +44,8 @@ def test_every_damage_of_every_file_is_noticed_and_repaired_as_its_loss(
                 damage(path, kind, number)
                 expected = [] if kind == "lost" and is_made_on_demand(Path(name)) else [path]
                 assert noticed(copy) == expected, (stage, path, kind)
-                repair(copy)
+                with console.capture():
+                    repair(copy)
                 left[kind] = [file for file in files_of(copy) if file != path or name != "settings.toml"]
                 for file in intact:
                     if not file.exists() or file in (path, copy / LIST):
@@ -65,11 +67,13 @@ def ends_as_untouched(lane: Lane, untouched: Untouched, where: object) -> None:
 
 
 def lose(lane: Lane, untouched: Untouched, part: int) -> int:
-    """Lose each file of the finished run alone: every second one, beginning with `part`."""
-    lost = files_of(untouched.after["run"])[part::2]
+    """Lose a file of each kind of the finished run alone: of every second kind, beginning with `part`."""
+    folder = untouched.after["run"]
+    kinds = {kind_of(path.relative_to(folder).as_posix()): path for path in files_of(folder)}
+    lost = [*kinds.values()][part::2]
     for path in lost:
-        lane.take(untouched.after["run"], untouched.cache)
-        (lane.run.path / path.relative_to(untouched.after["run"])).unlink()
+        lane.take(folder, untouched.cache)
+        (lane.run.path / path.relative_to(folder)).unlink()
         ends_as_untouched(lane, untouched, path)
     return len(lost)
 
@@ -98,7 +102,7 @@ def test_the_same_command_ends_with_the_bits_of_an_untouched_run(
         halves = [*pool.map(work, (0, 1))]
     with capsys.disabled():
         files, cached = (sum(column) for column in zip(*(count for _, half in halves for count in half), strict=True))
-        print(f"\n{sum(lost for lost, _ in halves)} files of a finished run lost, each alone: the same bits")
+        print(f"\n{sum(lost for lost, _ in halves)} kinds of files of a finished run, one of each lost: the same bits")
         print(f"{files} damaged files of run folders, {cached} of caches, {len(rounds)} runs: the same bits")
 
 

@@ -73,8 +73,8 @@ class LogisticLoss:
     """Penalised mean cross-entropy on `train` as a function of one flat vector, for L-BFGS.
 
     The vector holds the weights along the principal axes, each divided by a suitable step size: one over the root of
-    the curvature along its axis, p * (1 - p) * variance + strength, where p * (1 - p) is `CURVATURE`, or 1 / C with more
-    than ten classes. This change of variables keeps the optimum and needs few iterations even where the variances
+    the curvature along its axis, p * (1 - p) * variance + strength, where p * (1 - p) is `CURVATURE`, or 1 / C with
+    more than ten classes. This change of variables keeps the optimum and needs few iterations even where the variances
     differ by orders of magnitude.
     """
 

@@ -66,17 +66,26 @@ MADE_WITH: dict[str, tuple[str, ...] | None] = {
 }
 
 
+def kind_of(name: str) -> str:
+    """The pattern of `MADE_WITH` that a file fits; `name` is its path in the run folder. KeyError for a strange file.
+
+    >>> kind_of("cnn/seed-0/best.safetensors")
+    '*/*/best.safetensors'
+    """
+    path = PurePosixPath(name)
+    for pattern in MADE_WITH:
+        if len(path.parts) == pattern.count("/") + 1 and path.match(pattern):
+            return pattern
+    raise KeyError(name)
+
+
 def made_with(name: str) -> tuple[str, ...] | None:
-    """The files that are deleted with a file, `name` being its path in the run folder. KeyError for a strange file.
+    """The files that are deleted with a file. KeyError for a strange file.
 
     >>> made_with("cnn/seed-0/best.safetensors"), made_with("cnn/seed-0/last.pt")
     (('../scores.json', '../../comparison.json'), None)
     """
-    path = PurePosixPath(name)
-    for pattern, others in MADE_WITH.items():
-        if len(path.parts) == pattern.count("/") + 1 and path.match(pattern):
-            return others
-    raise KeyError(name)
+    return MADE_WITH[kind_of(name)]
 
 
 def is_ours(name: str) -> bool:
