@@ -54,6 +54,11 @@ def run_folder(data: str, out: str) -> Path:
     return Path("runs") / (BUILTIN_NAME if data in ("", BUILTIN) else Path(data).expanduser().resolve().name)
 
 
+def explain_folder(run: RunDir, out: str) -> RunDir:
+    """The folder of `explain`: `out` if given, else one beside the run of the same data."""
+    return run if out else RunDir(Path(f"{run.path}-explain"))
+
+
 def fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Add the settings that the command line does not give: from `--settings`, then from those of the run folder.
 
@@ -63,8 +68,11 @@ def fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) 
     files = [Path(name) for name in given.get("--settings", [])]
     if "--out" in {argument.name for argument in arguments}:
         data = given.get("DATA", given.get("--data.folder", [""]))[0]
-        run = RunDir(run_folder(data, given.get("--out", [""])[0]))
-        files += [run.settings] if is_sound(run.settings) else []
+        out = given.get("--out", [""])[0]
+        folders = [RunDir(run_folder(data, out))]
+        if "BUG" in {argument.name for argument in arguments}:
+            folders.insert(0, explain_folder(folders[0], out))
+        files += [run.settings for run in folders if is_sound(run.settings)][:1]
     contents = [as_settings(given), *map(read_toml, files)]
     wrong: list[str] = []
     fitting: dict[str, Any] = {}

@@ -9,11 +9,11 @@ from time import perf_counter
 
 import psutil
 
-from headtohead.core.checksums import LIST, checked, is_sound, known, read_list, require_the_same
+from headtohead.core.checksums import LIST, checked, is_sound, known, read_list, require_the_same, unsound
 from headtohead.core.errors import RunFolderMismatch
 from headtohead.core.files import Json, disk_failed, read_json, write_json, write_text
 from headtohead.core.progress import say
-from headtohead.settings.repair import repair
+from headtohead.settings.repair import is_ours, repair
 from headtohead.settings.schema import Settings
 from headtohead.settings.toml import differing, parse, read_toml, to_toml
 
@@ -253,6 +253,11 @@ class RunDir:
             what = f"The run folder cannot be written: {error.strerror}"
             mismatch = RunFolderMismatch(what, where=str(self.path), fix="choose another folder with --out")
             raise disk_failed(error) or mismatch from error
+
+    def is_settled(self, settings: Settings) -> bool:
+        """Whether `adopt` would find every file sound and `settings` saved, so that it has nothing to write."""
+        is_listed = self.checksums.exists() and bool(read_list(self.checksums))
+        return is_listed and self.own_settings() == settings and not any(unsound(self.path, is_ours))
 
     def read_timings(self) -> Json:
         """The seconds of every stage and part of one; without those that were lost with a damaged file."""
