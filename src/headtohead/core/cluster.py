@@ -114,7 +114,7 @@ def connect(scheduler: str, workers: int) -> "Client":
                 fix="start one with `dask scheduler`, which prints its address; without --scheduler, "
                 "`--engine dask` starts a cluster on this machine",
             ) from error
-    say(f"  it has {len(client.ncores())} workers at the moment")
+    say(f"  workers at the moment: {len(client.ncores())}")
     return client
 
 
