@@ -2,8 +2,8 @@
 
 python benchmarks/features.py FOLDER [--images 100000] [--some 10000] [--backbone NAME --weights DIR]
 
-FOLDER gets the images (64 x 64 px JPEG, some 2 kB each) and the features. Without --backbone the net is the smallest ViT
-of timm, test_vit at 160 px, with random weights: the question is what surrounds a net. Prints JSON, which stands in
+FOLDER gets the images (64 x 64 px JPEG, some 2 kB each) and the features. Without --backbone the net is the smallest
+ViT of timm, test_vit at 160 px, with random weights: the question is what surrounds a net. Prints JSON, which stands in
 benchmarks/features.json.
 """
 
