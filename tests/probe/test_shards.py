@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ import pytest
 import timm
 import torch
 from conftest import BACKBONE, paint
+from dask_cluster import dask_cluster
 from safetensors.torch import save_file
 from torch import nn
 
 from headtohead.cli.app import main
+from headtohead.core.cluster import connect
 from headtohead.core.files import read_json
 from headtohead.images.decode import decode
 from headtohead.images.transforms import normalise, plain_views
@@ -204,3 +207,21 @@ def test_killed_at_any_shard_it_continues_to_the_same_bits(tmp_path: Path, line:
     assert files(out) == expected
     assert {name: (out / name).stat().st_mtime_ns for name in done} == done  # none was done twice
     assert not [*out.glob(".tmp-*")]
+
+
+@pytest.mark.slow
+def test_workers_of_a_cluster_give_the_same_bits_though_one_is_killed(tmp_path: Path, line: list[str]) -> None:
+    pytest.importorskip("distributed")
+    root, out = paint(tmp_path / "data", classes=4, per_class=30), tmp_path / "out"
+    expected = files_of(root, tmp_path / "alone", line)
+    with dask_cluster(tmp_path) as processes:
+
+        def kill() -> None:
+            while not [*out.glob("features-*.json")]:
+                time.sleep(0.01)
+            processes.workers[0].kill()
+
+        threading.Thread(target=kill, daemon=True).start()
+        assert files_of(root, out, [*line, "--engine", "dask", "--scheduler", processes.address]) == expected
+        assert [worker.poll() for worker in processes.workers] == [-signal.SIGKILL, None]
+    connect.cache_clear()

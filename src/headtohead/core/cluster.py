@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from headtohead.core.device import make_deterministic, versions
 from headtohead.core.errors import BadSettings, ClusterLost, WorkerKilled
-from headtohead.core.executor import Task, advancing, interrupt_later, limit_threads, num_cores
+from headtohead.core.executor import Task, advancing, hush_resource_tracker, interrupt_later, limit_threads, num_cores
 from headtohead.core.progress import console, say
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def connect(scheduler: str, workers: int) -> "Client":
     with interrupt_later():  # Ctrl-C reaches all processes of a terminal; this one stops the others by its end
         if not scheduler:
             workers = workers or num_cores()
+            hush_resource_tracker()
             say(f"Starting a Dask cluster of {workers} processes on this machine")
             # Without a limit of memory: memory-mapped files, which are no burden, would count towards it.
             cluster = LocalCluster(

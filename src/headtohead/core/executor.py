@@ -187,13 +187,17 @@ def _pool(processes: int, threads: int) -> _Pool:
     """The pool, started once: a process takes seconds to import torch."""
     # Not forked: a fork of a process that has run OpenMP threads can hang in its first parallel loop.
     context = multiprocessing.get_context("spawn")
-    # Semaphores that a killed process left are deleted by a helper process, which need not tell.
-    quiet = "ignore:resource_tracker:UserWarning"
-    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), quiet]))
+    hush_resource_tracker()
     counter = context.Value("q", 0)
     executor = ProcessPoolExecutor(processes, context, _start_worker, (counter, threads))
     atexit.register(stop_workers)
     return _Pool(executor, counter)
+
+
+def hush_resource_tracker() -> None:
+    """Let the helper process that deletes the semaphores of killed processes do so silently."""
+    quiet = "ignore:resource_tracker:UserWarning"
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), quiet]))
 
 
 def stop_workers() -> None:
