@@ -119,7 +119,8 @@ def as_settings(given: dict[str, list[Any]]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for key, default in flatten(DEFAULTS).items():
         section, _, name = key.rpartition(".")
-        short = name if section == "data" else key  # `data split` has the flags of `[data]` without prefix
+        # `data split` has the flags of `[data]` without prefix; `--workers` is not one of them.
+        short = name if section == "data" and not hasattr(DEFAULTS, name) else key
         for flag in (f"--{key}".replace("_", "-"), f"--{short}".replace("_", "-")):
             if flag in given:
                 values = split_at_commas(given[flag]) if key == "contenders" else given[flag]

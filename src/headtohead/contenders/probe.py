@@ -1,7 +1,9 @@
 """The linear probe: a head on the features of a frozen pretrained backbone; and the panel of other heads beside it."""
 
 import copy
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,13 +31,15 @@ from headtohead.contenders.seeds import (
     write_search,
 )
 from headtohead.core.checksums import checked
+from headtohead.core.executor import Task
 from headtohead.core.files import read_json, write_atomically, write_json
 from headtohead.dataset.batches import FeatureBatches
 from headtohead.dataset.index import SPLITS
 from headtohead.evaluation.predictions import save_several
+from headtohead.images.decoded import ImageFiles
 from headtohead.images.transforms import Preprocess
 from headtohead.models.backbones import LinearProbe, build_head, published_statistics
-from headtohead.probe.features import Features, extract, read_features
+from headtohead.probe.features import SHARD, Features, extract, join_parts, read_features
 from headtohead.probe.panel import fit_panel, predict_variant, to_json, variants
 from headtohead.probe.solver import compared
 from headtohead.probe.sweep import sweep
@@ -59,22 +63,53 @@ def all_features(job: Job, name: str, split: str) -> Features:
     """Features of every pooling, computed if the run folder has none; what is trained on has augmented views too."""
     path = job.run.features(name, split)
     if not (path.exists() and path.with_suffix(".json").exists()):
+        label = split if name == "probe" else f"{split} for {name}"
         with job.run.timed(f"{name} features of {split}"):
-            backbone, files, min_area = job.backbone(name), job.files(split), job.settings.data.min_crop
-            augmented = split == "train" or (split == "tune" and job.settings.refits)
-            num_views = job.settings.probe.views if augmented else 0
-            label = split if name == "probe" else f"{split} for {name}"
-            extract(
-                backbone,
-                files,
-                path,
-                num_views=num_views,
-                min_area=min_area,
-                flip=job.settings.data.flip,
-                label=label,
-                device=job.device,
-            )
+            if job.cluster:
+                extract_on_cluster(job, name, split, f"features of {label}")
+            else:
+                extract_part(job, name, split, job.files(split), path, label=label)
     return read_features(path)
+
+
+def extract_part(
+    job: Job, name: str, split: str, files: ImageFiles, out: Path, *, label: str, shares_cores: bool = False
+) -> None:
+    """Write the features of `files`, some images of a split."""
+    augmented = split == "train" or (split == "tune" and job.settings.refits)
+    extract(
+        job.backbone(name),
+        files,
+        out,
+        num_views=job.settings.probe.views if augmented else 0,
+        min_area=job.settings.data.min_crop,
+        flip=job.settings.data.flip,
+        label=label,
+        device=job.device,
+        shares_cores=shares_cores,
+    )
+
+
+def extract_on_cluster(job: Job, name: str, split: str, title: str) -> None:
+    """Write the features of a split, computed by tasks of `SHARD` images."""
+    folder, n = job.run.feature_parts(name, split), len(job.samples(split))
+    job.backbone(name)  # recorded in the run folder before the workers read it
+    starts = range(0, n, SHARD)
+    parts = [folder / f"{start}.npy" for start in starts]
+    tasks = [
+        Task(extract_task, (str(job.run.path), name, split, start, str(part)), min(SHARD, n - start), part)
+        for start, part in zip(starts, parts, strict=True)
+    ]
+    job.run_tasks(tasks, title)
+    join_parts(parts, job.run.features(name, split))
+    shutil.rmtree(folder)
+
+
+def extract_task(run: str, name: str, split: str, start: int, out: str) -> None:
+    """Write the features of `SHARD` images of a split."""
+    job = open_job(run)
+    files = ImageFiles(job.root, job.samples(split)[start : start + SHARD])
+    extract_part(job, name, split, files, Path(out), label=split, shares_cores=True)
 
 
 def features(job: Job, name: str, split: str) -> torch.Tensor:

@@ -236,6 +236,12 @@ class Settings(Strict):
     """Torch threads of one training on a CPU, which its bits depend on; several trainings run at once instead."""
     processes: Annotated[int, Interval(ge=0, le=256)] = 0
     """Processes for trainings, trials and checks; 0: one per core on a CPU, one on an accelerator. No bit changes."""
+    engine: Literal["processes", "dask"] = "processes"
+    """Who does the tasks: processes of this machine, or the workers of a Dask cluster. No bit changes."""
+    scheduler: str = ""
+    """Address of a Dask scheduler, such as `tcp://host:8786`; without one, `dask` is a cluster on this machine."""
+    workers: Annotated[int, Interval(ge=0, le=256)] = 0
+    """Worker processes of a Dask cluster on this machine; 0: one per core."""
     on_failed_check: Literal["stop", "warn"] = "stop"
     """What a failed sanity check does."""
     quick: bool = False

@@ -13,7 +13,6 @@ from torch import nn
 
 from headtohead.contenders.base import Job
 from headtohead.contenders.cnn import SEARCH_SHARE, num_epochs, sides, training_epochs
-from headtohead.core.executor import choose_processes
 from headtohead.dataset.index import SPLITS
 from headtohead.images.decode import FORMATS
 from headtohead.images.folder import scan
@@ -145,12 +144,11 @@ def forecast(job: Job) -> Callable[[Settings], dict[str, float]] | None:
 
     None where the folder cannot be read, which the data stage reports in full.
     """
-    processes = choose_processes(job.settings.processes, job.device)
     try:
         size = size_of_folder(job)
     except Exception:  # whatever is wrong with the folder or its first image, the audit says it better
         return None
-    return partial(seconds_of_stages, size=size, speed=measure(job, size.side), processes=processes)
+    return partial(seconds_of_stages, size=size, speed=measure(job, size.side), processes=job.processes)
 
 
 def seconds_added(settings: Settings, total: Callable[[Settings], float]) -> dict[str, float]:

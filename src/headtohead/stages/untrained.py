@@ -1,5 +1,6 @@
 """What pretraining brings: the linear probe on the same architecture with random weights, by the same protocol."""
 
+from headtohead.contenders.base import UNTRAINED as NAME
 from headtohead.contenders.base import Job
 from headtohead.contenders.probe import choose_head, features, fit_head, new_head
 from headtohead.contenders.seeds import predict_seeds, train_seeds
@@ -8,16 +9,12 @@ from headtohead.core.files import write_json
 from headtohead.dataset.batches import FeatureBatches
 from headtohead.evaluation.compare import difference, scores
 from headtohead.evaluation.predictions import load_predictions
-from headtohead.models.backbones import untrained_like
-
-NAME = "untrained"  # its folder in the run
 
 
 def untrained(job: Job) -> None:
     """Train a probe on random features; `untrained.json` is the last file."""
     settings, run = job.settings, job.run
-    backbone = untrained_like(job.backbone(), settings.seeds[0])
-    job.loaded[NAME] = backbone
+    backbone = job.backbone(NAME)
     write_json(run.backbone(NAME), backbone.to_json() | {"source": "random weights", "file": "", "file_sha256": ""})
     try:
         choose_head(job, NAME)
