@@ -128,6 +128,10 @@ class Cnn(Strict):
 class Probe(Strict):
     """The linear head on the frozen backbone."""
 
+    pooling: Literal["auto", "tune", "cls", "mean", "both"] = "auto"
+    """A ViT's tokens: `cls`, `mean` of patches, `both`; `auto`: as its classifier; `tune`: the best on `tune`."""
+    side: Annotated[int, Interval(ge=0, le=2048)] = 0
+    """Side of the backbone's square input, px; 0: that of its weights. Half the side takes a quarter of the time."""
     views: Annotated[int, Interval(ge=0, le=10_000)] = 0
     """Augmented views per training image, cached beside the plain one."""
     epochs: Epochs = 15
