@@ -208,8 +208,13 @@ def require_side(weights: WeightsFile, body: Any) -> None:
     except Exception as error:  # each net has its own way to refuse a size
         problem = problem or str(error).partition("\n")[0]
     if problem:
-        what = f"{weights.name} cannot take images of {weights.side} px: {problem}"
-        raise BadSettings(what, where="probe.side", fix="choose another side, or 0 for that of the weights")
+        raise wrong_side(weights, problem)
+
+
+def wrong_side(weights: WeightsFile, problem: str) -> BadSettings:
+    """The error for a net that does not take images of `weights.side` px."""
+    what = f"{weights.name} cannot take images of {weights.side} px: {problem}"
+    return BadSettings(what, where="probe.side", fix="choose another side, or 0 for that of the weights")
 
 
 def load_backbone(weights: WeightsFile, *, bf16: bool = False, device: torch.device | str = "cpu") -> Backbone:
@@ -234,6 +239,8 @@ def load_backbone(weights: WeightsFile, *, bf16: bool = False, device: torch.dev
         if weights.side:
             require_side(weights, body)
     except RuntimeError as error:
+        if weights.side and "size mismatch" in str(error):
+            raise wrong_side(weights, "its weights are made for one size") from error
         raise WeightsNotFound(
             f"The weights do not fit {weights.name}: {error}",
             where=str(weights.path),
