@@ -48,8 +48,8 @@ class FrozenBackbone(nn.Module):
         self.poolings: tuple[str, ...] = ("pooled",)
         # Sub-classes are excluded: those with further tokens pool in their own ways.
         if type(body) in (VisionTransformer, Eva) and self.body.cls_token is not None:
-            own = {"token": ("cls", "mean"), "avg": ("mean", "cls")}
-            self.poolings = own.get(self.body.global_pool, ("pooled",))
+            own: dict[str, tuple[str, ...]] = {"token": ("cls", "mean"), "avg": ("mean", "cls")}
+            self.poolings = own.get(str(self.body.global_pool), ("pooled",))
         self.pooling = pooling or self.poolings[0]
         super().train(False)
 
