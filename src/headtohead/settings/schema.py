@@ -225,7 +225,7 @@ class Settings(Strict):
     seeds: Annotated[tuple[Seed, ...], MinLen(1)] = (0, 1, 2)
     """Seeds, fixed in advance, the same for both models."""
     backbone: Annotated[tuple[str, ...], MinLen(1)] = ("vit_tiny_patch16_224.augreg_in21k_ft_in1k",)
-    """Frozen backbones, a probe each, the first in the headline: a timm or torchvision model, a path, or `builtin`."""
+    """Frozen backbones, a probe each, the first in the headline: names of timm or torchvision, a path, `builtin`."""
     contenders: tuple[str, ...] = ()
     """Who competes: `cnn probe`, or `cnn probe finetune` (all of the backbone is trained), the default on a GPU."""
     weights: str = ""
