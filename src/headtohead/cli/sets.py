@@ -43,7 +43,7 @@ def compare(
     with held(folder):
         for number, name in enumerate(sets, 1):
             run = RunDir(folder / name)
-            if minutes is not None and monotonic() - started > 60 * minutes and not run.is_finished:
+            if minutes is not None and not run.is_finished and monotonic() - started > 60 * minutes:
                 continue
             say(f"{number}/{len(sets)}: {name}", style="bold")
             try:

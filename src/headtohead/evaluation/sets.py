@@ -96,17 +96,19 @@ def sign_test(differences: Sequence[float]) -> Json:
 
 
 def mean_over_sets(differences: Sequence[float], confidence: float) -> Json:
-    """The mean difference over the sets, with the interval of Student's t; `low` and `high` are None for one set.
+    """The mean difference over the sets, with the interval of Student's t within -1 and 1.
+
+    `low` and `high` are None for one set, and where all sets have the same difference.
 
     >>> row = mean_over_sets([0.1, 0.3], 0.95)
     >>> row["mean"], round(row["low"], 3), round(row["high"], 3)
-    (0.2, -1.071, 1.471)
+    (0.2, -1, 1)
     """
     mean, n = float(np.mean(differences)), len(differences)
-    if n == 1:
+    if len({*differences}) == 1:
         return {"mean": mean, "low": None, "high": None}
     half = float(t.ppf((1 + confidence) / 2, n - 1) * np.std(differences, ddof=1) / np.sqrt(n))
-    return {"mean": mean, "low": mean - half, "high": mean + half}
+    return {"mean": mean, "low": max(-1, mean - half), "high": min(1, mean + half)}
 
 
 def critical_difference(contenders: int, sets: int, confidence: float) -> float:

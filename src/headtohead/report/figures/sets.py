@@ -64,8 +64,8 @@ def ranks(over: Json, titles: dict[str, str], language: Language) -> Drawing:
     axis.set_xticks(range(1, len(order) + 1))
     axis.grid(visible=False, axis="y")
     axis.set_xlabel(_("mean rank by accuracy, 1 is the best"))
-    if over["critical_difference"] is not None:
-        axis.plot([1, 1 + over["critical_difference"]], [-0.5, -0.5], color=INK, lw=2, clip_on=False)
+    if (over["critical_difference"] or len(order)) < len(order) - 1:  # else no two ranks can be so far apart
+        axis.plot([1, 1 + over["critical_difference"]], [-0.5, -0.5], color=INK, lw=2)
         caption(figure, _("black bar: two ranks that are closer than this do not differ clearly (Nemenyi)"))
     said = {name: language.significant(over["ranks"][name]) for name in order}
     return Drawing(figure, _("Mean ranks"), _("Mean ranks: {rows}.").format(rows=listed(said, titles)))
