@@ -6,6 +6,7 @@ Trainings run in processes of their own: a script calls `compare` below `if __na
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from headtohead.cli.app import stages
 from headtohead.cli.arguments import merged, run_folder
@@ -134,7 +135,7 @@ class Run:
     def _repr_html_(self) -> str:
         """The answer as a notebook shows it."""
         found = read_results(self.folder)
-        return render("card.html", "html", ("en",), **values(found), report=self.report.absolute().as_uri())
+        return render("card.html", "html", ("en",), **values(found), report=quote(self.report.as_posix()))
 
 
 def compare(images: str | Path = BUILTIN, out: str | Path | None = None, **settings: Any) -> Run:
