@@ -110,7 +110,7 @@ RESEARCH_ONLY = ("apple-amlr", "seer-license", "fair-noncommercial-research-lice
 
 def _licences(r: Results) -> list[Case]:
     """Weights that may not be used commercially, as far as their licence is known."""
-    licences = {backbone["name"]: backbone.get("licence", "") for backbone in r.backbones.values()}
+    licences = {b["name"]: b["licence"] for b in r.backbones.values() if "licence" in b}
     return [
         Case("non_commercial", {"name": name, "licence": licence})
         for name, licence in licences.items()
