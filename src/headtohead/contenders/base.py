@@ -112,7 +112,7 @@ class Job:
                 weights[name] = builtin_weights(record["notice"])
             else:
                 weights[name] = find_weights(backbone, settings.weights, fallback=settings.fallback and not record)
-        return weights
+        return {name: file.with_side(settings.probe.side) for name, file in weights.items()}
 
     def backbone(self, contender: str = "probe") -> Backbone:
         """The frozen backbone of a probe, recorded in the run folder; RunFolderMismatch if the record differs."""
@@ -120,6 +120,8 @@ class Job:
             self.loaded[contender] = untrained_like(self.backbone(), self.settings.seeds[0])
         if contender not in self.loaded:
             backbone = load_backbone(self.weights[contender], bf16=self.bf16, device=self.device)
+            if self.settings.probe.pooling not in ("auto", "tune"):
+                backbone = backbone.with_pooling(self.settings.probe.pooling)
             if not self.run.backbone(contender).exists():
                 require_the_same(self.run.backbone(contender), json_bytes(backbone.to_json()))
                 write_json(self.run.backbone(contender), backbone.to_json())

@@ -30,7 +30,7 @@ from headtohead.dataset.batches import CROP
 from headtohead.images.decode import DECODING, Pixels, codecs
 from headtohead.images.decoded import ImageFiles
 from headtohead.images.transforms import Preprocess, normalise, plain_views, random_views
-from headtohead.models.backbones import Backbone
+from headtohead.models.backbones import Backbone, pooled_as
 from headtohead.probe.throughput import Measurement, batching_of_one, measure
 
 VIEWS = 1  # version of `view`, part of the cache key: raise it with every change of the pixels
@@ -46,17 +46,7 @@ class Features:
 
     def of(self, pooling: str) -> torch.Tensor:
         """(V, N, D) of one pooling; "both": class token and mean of the patch tokens side by side, (V, N, 2 D)."""
-        values = torch.from_numpy(self.values)
-        if pooling == "both":
-            if self.poolings == ("cls", "mean"):  # already side by side: nothing is copied
-                return values.flatten(2)
-            return values[:, :, [self.poolings.index("cls"), self.poolings.index("mean")]].flatten(2)
-        return values[:, :, self.poolings.index(pooling)]
-
-    @property
-    def headline(self) -> torch.Tensor:
-        """(V, N, D), the input of the net's own classifier."""
-        return self.of(self.poolings[0])
+        return pooled_as(pooling, torch.from_numpy(self.values), self.poolings)
 
 
 @dataclass(frozen=True)

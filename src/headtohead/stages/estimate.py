@@ -92,7 +92,7 @@ def seconds_of_stages(settings: Settings, size: Size, speed: Speed, processes: i
         "check": 5 + 6000 / speed.cnn + 700 / speed.backbone,
         "search": searched / cnn
         + (train + (tune if settings.refits else 0)) * views / backbone
-        + HEAD_S * train * settings.probe.epochs * grid * size.classes
+        + HEAD_S * train * settings.probe.epochs * grid * size.classes * (3 if settings.probe.pooling == "tune" else 1)
         + 5,
         "train": seeds * (1 + of_refit) * (passes / of_seeds + passes_of_finetune / backbone) + 5,
         "profile": (settings.profile.steps + 12) * batch_size * (1 / speed.cnn + 1 / speed.backbone) + 20,

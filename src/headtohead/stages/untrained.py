@@ -2,7 +2,7 @@
 
 from headtohead.contenders.base import UNTRAINED as NAME
 from headtohead.contenders.base import Job
-from headtohead.contenders.probe import choose_head, features, fit_head, new_head
+from headtohead.contenders.probe import choose_head, features, fit_head, new_head, pooled_backbone
 from headtohead.contenders.seeds import predict_seeds, train_seeds
 from headtohead.core.errors import TrainingDiverged
 from headtohead.core.files import write_json
@@ -23,7 +23,8 @@ def untrained(job: Job) -> None:
         return
     train_seeds(job, NAME, fit_head, settings.probe.epochs)
     batches = {"val": FeatureBatches(features(job, NAME, "val"), job.labels("val"))}
-    predict_seeds(job, NAME, lambda seed: new_head(job, backbone.num_features, seed), batches)
+    size = pooled_backbone(job, NAME).output_size
+    predict_seeds(job, NAME, lambda seed: new_head(job, size, seed), batches)
     headline = run.refit if settings.refits else run.seed
     probe, random = (
         [load_predictions(headline(name, seed).predictions("val")) for seed in settings.seeds]
