@@ -113,7 +113,10 @@ def join_trainings(paths: Mapping[str, Path], out: Path, index: Index) -> None:
 def read_choices(path: Path) -> Json:
     """The choices in a file of `save_training`, or of `join_trainings` by name.
 
-    >>> read_choices(Path("runs/clothing/budget/predictions.npz"))["cnn-5-draw-0"]["images"]
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     np.savez(path := Path(folder, "predictions.npz"), choices='{"cnn-5-draw-0": {"images": 50}}')
+    ...     read_choices(path)["cnn-5-draw-0"]["images"]
     50
     """
     with np.load(checked(path), allow_pickle=False) as content:
