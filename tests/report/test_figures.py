@@ -169,7 +169,7 @@ def test_images_right_by_one_model_alone_stand_in_a_group_for_each() -> None:
         "Only probe is right; CNN says:", "Only CNN is right; probe says:",
     ]  # fmt: skip
     assert [len(axis.images) for axis in drawn.figure.axes] == [1, 1, 1, 0]
-    assert drawn.description.endswith("Only CNN is right; probe says: a taken for b (91\xa0%).")
+    assert drawn.description.endswith("Only CNN is right; probe says: a taken for b (91.0\xa0%).")
 
 
 def test_contenders_differ_in_colour_and_in_shape() -> None:

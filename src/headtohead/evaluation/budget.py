@@ -224,13 +224,7 @@ def match_labels(
 def summarise_budget(run: RunDir, settings: Settings) -> Json:
     """Write budget.csv; returns the content of budget.json.
 
-    >>> from shutil import copytree
-    >>> from tempfile import TemporaryDirectory
-    >>> from headtohead.settings.schema import Evaluation
-    >>> with TemporaryDirectory() as folder:
-    ...     run = RunDir(Path(copytree("runs/clothing", folder, dirs_exist_ok=True)))
-    ...     budget = summarise_budget(run, Settings(evaluation=Evaluation(resamples=100)))
-    >>> budget["points"][-1]["images_per_class"]
+    >>> summarise_budget(RunDir(Path("runs/pets")), Settings())["points"][-1]["images_per_class"]  # doctest: +SKIP
     'all'
     """
     counts = read_json(run.data)["counts"]
