@@ -147,6 +147,16 @@ def test_one_picture_under_two_classes_is_named_and_is_a_tip(cnn: CheckContext) 
     assert "learning rate" not in str(result.advice)
 
 
+@pytest.mark.parametrize(("kind", "outcome"), [("near", "tip"), ("mirrored", "passed")])
+def test_a_near_copy_under_another_class_is_a_tip_and_a_mirrored_one_is_another_picture(
+    cnn: CheckContext, kind: str, outcome: str
+) -> None:
+    other = int((cnn.labels != cnn.labels[0]).nonzero()[0, 0])
+    pair = Placed(kind, cnn.first[0].file, cnn.first[other].file, 1.5, "", "across classes")
+    index = dataclasses.replace(cnn.index, duplicates=Duplicates((pair,)))
+    assert answer("overfits_few_images", fresh(cnn, index=index)).outcome == outcome
+
+
 def test_pictures_that_are_all_the_same_cannot_be_memorised(cnn: CheckContext) -> None:
     images, labels = cnn.checked
     context = fresh(cnn)
