@@ -1,0 +1,64 @@
+"""Traces of torch.profiler in strangers' repositories: how many steps, and whether they are steps of training.
+
+A trace is searched piece by piece and never held as a whole, so neither its size nor its nesting matters.
+"""
+
+import gzip
+import io
+import re
+import zlib
+from dataclasses import dataclass
+
+LIMIT = 64_000_000  # bytes of the file
+MAX_UNPACKED = 1_000_000_000
+PIECE = 1_000_000
+HEAD = 65_536  # the key of the events stands within
+STEP = re.compile(rb'"name"\s*:\s*"ProfilerStep#(\d+)"')
+OPTIMIZER = re.compile(rb'"name"\s*:\s*"Optimizer\.step#')
+BACKWARD = re.compile(rb'"name"\s*:\s*"(?:autograd::engine::evaluate_function|\w+Backward\d*\b|backward")')
+LONGEST = 200  # bytes of a match
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a trace holds."""
+
+    name: str
+    steps: int  # those that the profiler's schedule marked; without any, the optimizer's
+    optimizer_steps: int
+    backward: int  # operators or ranges of the backward pass
+    is_whole: bool  # whether the file ends as JSON does
+
+    @property
+    def is_training(self) -> bool:
+        """Whether each step has a backward pass and a step of the optimizer."""
+        return self.steps > 0 and self.optimizer_steps >= 0.9 * self.steps and self.backward >= 0.9 * self.steps
+
+
+def read_trace(name: str, content: bytes) -> Trace | None:
+    """The trace in `content`; None if it is no Chrome trace. ValueError if it unpacks to more than is read."""
+    stream = gzip.GzipFile(fileobj=io.BytesIO(content)) if content[:2] == b"\x1f\x8b" else io.BytesIO(content)
+    steps: set[bytes] = set()
+    optimizer = backward = read = 0
+    kept, last, is_cut = b"", b"", False
+    while True:
+        try:
+            piece = stream.read(PIECE)
+        except (OSError, EOFError, zlib.error):  # cut short, or damaged
+            piece, is_cut = b"", True
+        if not read and b'"traceEvents"' not in piece[:HEAD]:
+            return None
+        read += len(piece)
+        if read > MAX_UNPACKED:
+            raise ValueError(name)
+        # A match that reaches over the end of a piece is found with the next one: the last bytes are kept for it.
+        text = kept + piece
+        end = len(text) - LONGEST if piece else len(text)
+        steps |= {match[1] for match in STEP.finditer(text) if match.start() < end}
+        optimizer += sum(match.start() < end for match in OPTIMIZER.finditer(text))
+        backward += sum(match.start() < end for match in BACKWARD.finditer(text))
+        if not piece:
+            break
+        kept = text[max(end, 0) :]
+        last = piece.rstrip()[-1:] or last
+    return Trace(name, len(steps) or optimizer, optimizer, backward, not is_cut and last in (b"}", b"]"))
