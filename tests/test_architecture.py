@@ -12,7 +12,8 @@ SRC = Path(__file__).parents[1] / "src" / "headtohead"
 # Room -> the rooms right below it. What a room may import: itself, and all that can be reached downwards.
 BELOW = {
     "__main__": ("cli",),
-    "cli": ("pipeline",),
+    "cli": ("pipeline", "handin"),
+    "handin": ("report",),
     "pipeline": ("stages",),
     "stages": ("contenders", "report"),
     "contenders": ("checks", "profiling", "probe", "evaluation"),
@@ -73,8 +74,8 @@ def test_an_arrow_back_is_seen(tmp_path: Path) -> None:
         assert not imported(module) <= reachable("core")
 
 
-def test_report_and_evaluation_load_no_torch() -> None:
-    modules = [path for path in MODULES if room(path) in ("report", "evaluation") and path.name != "__init__.py"]
+def test_report_evaluation_and_handin_load_no_torch() -> None:
+    modules = [path for path in MODULES if room(path) in ("handin", "report", "evaluation") and path.name != "__init__.py"]
     names = [".".join(("headtohead", *path.relative_to(SRC).with_suffix("").parts)) for path in modules]
     lines = [f"import {name}" for name in names]
     lines += ["import sys", "print(sorted({'torch', 'torchvision', 'timm'} & {*sys.modules}))"]

@@ -28,6 +28,7 @@ from headtohead.cli.arguments import (
     prepare,
 )
 from headtohead.cli.data import data_app
+from headtohead.cli.handin import hand_in_app
 from headtohead.cli.help import ALL, DATA, EXAMPLE, STAGES, START, TOOLS, Formatter
 from headtohead.cli.tools import cache_app, explain_app, init, weights_app
 from headtohead.core.errors import RunFolderMismatch, UserError
@@ -178,7 +179,7 @@ def report(
 
 
 app.command(init, group=START)
-for tool in (data_app, explain_app, weights_app, cache_app):
+for tool in (data_app, explain_app, hand_in_app, weights_app, cache_app):
     tool.group = DATA if tool is data_app else TOOLS
     app.command(tool)
 for flag in ("--help", ALL, "--version"):

@@ -57,7 +57,8 @@ class Repository:
             folders[:] = sorted(name for name in folders if name not in (*CLOSED, ".git"))
             for name in sorted(names):
                 if (number := number + 1) > MAX_FILES:
-                    self.unread["."] = Message("more than {limit} files: the others were not looked at", {"limit": MAX_FILES})  # fmt: skip
+                    text = Message("more than {limit} files: the others were not looked at", {"limit": MAX_FILES})
+                    self.unread["."] = text
                     return
                 status = (Path(parent) / name).lstat()
                 if stat.S_ISREG(status.st_mode):

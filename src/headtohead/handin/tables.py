@@ -6,12 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-MODELS = {"cnn": re.compile(r"cnn|свёрт|сверт|scratch", re.IGNORECASE),
-          "vit": re.compile(r"vit(?![a-z])|probe|probing|пробинг|transformer", re.IGNORECASE)}  # fmt: skip
-METRICS = {"accuracy": re.compile(r"acc(?![a-z])|accuracy|точност", re.IGNORECASE),
-           "macro_f1": re.compile(r"f1|f-1|f-мер|f-score", re.IGNORECASE)}  # fmt: skip
+MODELS = {
+    "cnn": re.compile(r"cnn|свёрт|сверт|scratch", re.IGNORECASE),
+    "vit": re.compile(r"vit(?![a-z])|probe|probing|пробинг|transformer", re.IGNORECASE),
+}
+METRICS = {
+    "accuracy": re.compile(r"acc(?![a-z])|accuracy|точност", re.IGNORECASE),
+    "macro_f1": re.compile(r"f1|f-1|f-мер|f-score", re.IGNORECASE),
+}
 # Scores of other images than `val`, other models, and what is no score.
-NOT_ON_VAL = re.compile(r"train(?!ed)|tune|обуч(?!ен)|loss|random|случайн|alone|gap|minus|difference|разниц|минус", re.IGNORECASE)  # fmt: skip
+NOT_ON_VAL = re.compile(
+    r"train(?!ed)|tune|обуч(?!ен)|loss|random|случайн|alone|gap|minus|difference|разниц|минус", re.IGNORECASE
+)
 NUMBER = re.compile(r"(?<![\w.,])[+-]?\d+(?:[.,]\d+)?(?:e-?\d+)?(?![\w.])")
 MAX_CLASSES = 2000
 
@@ -121,7 +127,9 @@ def prose_scores(text: str, source: str) -> Iterator[Score]:
             continue
         for metric, pattern in METRICS.items():
             for match in pattern.finditer(line[:2000]):
-                between = re.match(r"[^\d|]{0,25}?(\d+(?:[.,]\d+)?)(?![\w.]*\d)\s*(%?)", line[match.end() : match.end() + 50])
+                between = re.match(
+                    r"[^\d|]{0,25}?(\d+(?:[.,]\d+)?)(?![\w.]*\d)\s*(%?)", line[match.end() : match.end() + 50]
+                )
                 value = share(between[1]) if between and (between[2] or re.match(r"0[.,]\d", between[1])) else None
                 if between and between[2]:
                     value = round(float(between[1].replace(",", ".")) / 100, 6)
@@ -135,7 +143,11 @@ def json_scores(content: Any, source: str, path: str = "", depth: int = 0) -> It
     if isinstance(content, dict | list) and depth < 8:
         items = content.items() if isinstance(content, dict) else enumerate(content)
         for key, inner in items:
-            label = " ".join(value for value in content.values() if isinstance(value, str)) if isinstance(content, dict) else ""
+            label = (
+                " ".join(value for value in content.values() if isinstance(value, str))
+                if isinstance(content, dict)
+                else ""
+            )
             yield from json_scores(inner, source, f"{path} {label} {key}", depth + 1)
     elif isinstance(content, int | float) and not isinstance(content, bool) and not NOT_ON_VAL.search(path):
         model, metric = only(MODELS, f"{path} {source}"), only(METRICS, path)
