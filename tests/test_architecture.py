@@ -75,7 +75,9 @@ def test_an_arrow_back_is_seen(tmp_path: Path) -> None:
 
 
 def test_report_evaluation_and_handin_load_no_torch() -> None:
-    modules = [path for path in MODULES if room(path) in ("handin", "report", "evaluation") and path.name != "__init__.py"]
+    modules = [
+        path for path in MODULES if room(path) in ("handin", "report", "evaluation") and path.name != "__init__.py"
+    ]
     names = [".".join(("headtohead", *path.relative_to(SRC).with_suffix("").parts)) for path in modules]
     lines = [f"import {name}" for name in names]
     lines += ["import sys", "print(sorted({'torch', 'torchvision', 'timm'} & {*sys.modules}))"]

@@ -67,7 +67,7 @@ def copy_run(source: Path, target: Path) -> None:
 
 
 def requirements() -> str:
-    """The libraries that headtohead needs, each in the version installed here. BadData if headtohead is not installed."""
+    """The libraries that headtohead needs, each in the version installed here. BadData if it is not installed."""
     try:
         needed = [line for line in metadata.requires("headtohead") or [] if "extra ==" not in line]
     except metadata.PackageNotFoundError as error:
