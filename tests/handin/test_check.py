@@ -40,6 +40,11 @@ def cut(path: Path, share: float = 0.6) -> None:
     os.truncate(path, int(path.stat().st_size * share))
 
 
+def pack(path: Path) -> None:
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+
+
 def sparse(path: Path, size: int) -> None:
     path.touch()
     os.truncate(path, size)
@@ -78,6 +83,9 @@ DEFECTS: dict[str, tuple[Defect, set[str], str]] = {
     ),
     "trace of ten steps": (lambda f, t: shutil.copy(t / "short.json", f / "trace.json"), {"trace"}, "10 steps instead"),
     "trace cut short": (lambda f, t: cut(f / "trace.json", 0.999), {"trace"}, "it ends before its end"),
+    "packed trace cut short": (
+        lambda f, t: (pack(f / "trace.json"), cut(f / "trace.json.gz")), {"trace"}, "it ends before its end",
+    ),
     "rows do not add up": (
         lambda f, t: (invented.images(f), replace(f / "confusion_cnn.csv", "cat,16", "cat,26")),
         {"confusion", "clean"}, "the rows add up to 110 images, val has 100",
@@ -164,7 +172,7 @@ def test_a_notebook_alone(tmp_path: Path) -> None:
     invented.notebook(folder / "lab.ipynb", invented.TRAIN + "\n%matplotlib inline\n", "The CNN converges faster.")
     one = checked(folder)
     valid = {name for name, finding in one.findings.items() if finding.status == "valid"}
-    assert valid == {"augmentation", "seeds", "code"}
+    assert valid == {"augmentation", "seeds", "code", "clean"}
     assert str(one.findings["cnn"].messages[0]).startswith("CNN: in the code, but no event file")
     assert "generalisation, bottlenecks" in str(one.findings["observations"].messages[0])
 

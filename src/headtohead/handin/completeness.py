@@ -178,8 +178,8 @@ def profile(e: Evidence) -> Finding:
     costs = re.compile(
         r"\bms\b|\bмс\b|memory|памят|throughput|flops|images/s|img/s|latency|parameters|параметр", re.IGNORECASE
     )
-    lines = [line[:2000] for line in e.prose.splitlines() if costs.search(line[:2000])]
-    if all(any(pattern.search(line) for line in lines) for pattern in MODELS.values()):
+    paragraphs = [text[:5000] for text in re.split(r"\n\s*\n", e.prose) if costs.search(text[:5000])]
+    if all(any(pattern.search(text) for text in paragraphs) for pattern in MODELS.values()):
         return found("unchecked", Message("the text names time or memory of both; no trace of each confirms it"))
     return found("missing", Message("nothing compares what both models cost"))
 

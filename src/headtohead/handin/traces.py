@@ -3,10 +3,9 @@
 A trace is searched piece by piece and never held as a whole, so neither its size nor its nesting matters.
 """
 
-import gzip
-import io
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 LIMIT = 64_000_000  # bytes of the file
@@ -35,17 +34,33 @@ class Trace:
         return self.steps > 0 and self.optimizer_steps >= 0.9 * self.steps and self.backward >= 0.9 * self.steps
 
 
+def pieces(content: bytes) -> Iterator[bytes]:
+    """The content piece by piece, unpacked if it is gzipped. EOFError after the last piece of a file cut short."""
+    if content[:2] != b"\x1f\x8b":
+        yield from (content[at : at + PIECE] for at in range(0, len(content), PIECE))
+        return
+    unpack = zlib.decompressobj(wbits=31)
+    for at in range(0, len(content), HEAD):
+        packed = content[at : at + HEAD]
+        while packed and not unpack.eof:
+            if piece := unpack.decompress(packed, PIECE):
+                yield piece
+            packed = unpack.unconsumed_tail
+    if not unpack.eof:
+        raise EOFError
+
+
 def read_trace(name: str, content: bytes) -> Trace | None:
     """The trace in `content`; None if it is no Chrome trace. ValueError if it unpacks to more than is read."""
-    stream = gzip.GzipFile(fileobj=io.BytesIO(content)) if content[:2] == b"\x1f\x8b" else io.BytesIO(content)
     steps: set[bytes] = set()
     optimizer = backward = read = 0
-    kept, last, is_cut = b"", b"", False
+    kept, last, is_whole = b"", b"", True
+    stream = pieces(content)
     while True:
         try:
-            piece = stream.read(PIECE)
-        except (OSError, EOFError, zlib.error):  # cut short, or damaged
-            piece, is_cut = b"", True
+            piece = next(stream, b"")
+        except (EOFError, zlib.error):  # cut short, or damaged
+            piece, is_whole = b"", False
         if not read and b'"traceEvents"' not in piece[:HEAD]:
             return None
         read += len(piece)
@@ -53,12 +68,11 @@ def read_trace(name: str, content: bytes) -> Trace | None:
             raise ValueError(name)
         # A match that reaches over the end of a piece is found with the next one: the last bytes are kept for it.
         text = kept + piece
-        end = len(text) - LONGEST if piece else len(text)
+        end = max(len(text) - LONGEST, 0) if piece else len(text)
         steps |= {match[1] for match in STEP.finditer(text) if match.start() < end}
         optimizer += sum(match.start() < end for match in OPTIMIZER.finditer(text))
         backward += sum(match.start() < end for match in BACKWARD.finditer(text))
         if not piece:
             break
-        kept = text[max(end, 0) :]
-        last = piece.rstrip()[-1:] or last
-    return Trace(name, len(steps) or optimizer, optimizer, backward, not is_cut and last in (b"}", b"]"))
+        kept, last = text[end:], piece.rstrip()[-1:] or last
+    return Trace(name, len(steps) or optimizer, optimizer, backward, is_whole and last in (b"}", b"]"))
