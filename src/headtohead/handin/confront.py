@@ -59,6 +59,8 @@ def logged(e: Evidence, model: str, metric: str) -> list[float]:
     """The last and the best value of the curves on `val`; the last, because it is what most hand in."""
     values: list[float] = []
     for one in e.events:
+        if one.is_cut:  # the end of its curves is not known
+            continue
         for tag in one.scalars:
             where = f"{one.name}/{tag}"
             is_score = METRICS[metric].search(tag) or METRICS[metric].search(one.name.rpartition("/")[0])
