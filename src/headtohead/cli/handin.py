@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 from rich.console import Console
 
+from headtohead.core.errors import BadSettings
 from headtohead.core.progress import say
 
 hand_in_app = App(name="hand-in", help="Hand-ins of the assignment: check some, or lay one out from a run.")
@@ -25,7 +26,8 @@ def check(
 ) -> None:
     """Look for what each line of the assignment asks, and whether it agrees with the rest. Nothing is executed.
 
-    Exit code 0 if every line is there and nothing contradicts anything, 1 if not, 2 for a mistake in the command.
+    Exit code 0 if no line is missing or wrong and nothing contradicts anything, 1 otherwise, 2 for a mistake in the
+    command. What is there but could not be checked counts as there; the reason is given.
     """
     from headtohead.handin import page
     from headtohead.handin.check import check_all
@@ -34,7 +36,11 @@ def check(
     Console(highlight=False).print(*page.terminal(hand_ins), sep="\n")
     for path, save in ((json, page.save_json), (csv, page.save_csv), (html, page.save_page)):
         if path:
-            save(hand_ins, path)
+            try:
+                save(hand_ins, path)
+            except OSError as error:
+                what = f"The file cannot be written: {error.strerror}"
+                raise BadSettings(what, where=str(path), fix="choose another file name") from error
             say(f"Wrote {path}.")
     sys.exit(0 if all(one.is_complete for one in hand_ins) else 1)
 

@@ -64,7 +64,8 @@ class Evidence:
     def code_has(self, pattern: str) -> list[str]:
         """The files whose code, without comments, matches."""
         found = re.compile(pattern)
-        names = [name for name, code in self.code.items() if found.search(re.sub(r"(?m)#.*$", "", code))]
+        others = {name: code for name, code in self.code.items() if "headtohead/handin/" not in name}  # names it all
+        names = [name for name, code in others.items() if found.search(re.sub(r"(?m)#.*$", "", code))]
         return sorted(names, key=lambda name: bool(re.match(r"tests?/|benchmarks?/|docs/", name)))
 
     def unread(self, pattern: str) -> list[tuple[str, Message]]:
