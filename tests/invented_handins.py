@@ -24,7 +24,7 @@ from torch import nn
 from torchvision import datasets, transforms as T
 
 torch.manual_seed(0)  # the same numbers again
-augment = T.Compose([T.RandomResizedCrop(64), T.RandomHorizontalFlip(), T.ToTensor(), T.Normalize([0.5] * 3, [0.5] * 3)])
+augment = T.Compose([T.RandomResizedCrop(64), T.RandomHorizontalFlip(), T.ToTensor(), T.Normalize(0.5, 0.5)])
 train = datasets.ImageFolder("data/train", augment)
 cnn = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 32, 3), nn.AdaptiveAvgPool2d(1))
 vit = timm.create_model("vit_tiny_patch16_224", pretrained=True, num_classes=5)

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import invented_handins as invented
+import pytest
 
 from headtohead.core.errors import BadData
 from headtohead.handin.check import Checked, check_all
@@ -32,7 +32,8 @@ def checked(folder: Path) -> Checked:
 
 
 def replace(path: Path, old: str, new: str) -> None:
-    assert old in (text := path.read_text())
+    text = path.read_text()
+    assert old in text
     path.write_text(text.replace(old, new))
 
 
@@ -60,11 +61,14 @@ def test_a_sound_hand_in(tmp_path: Path, traces: Path) -> None:
     unchecked = {"classes", "split", "frozen", "profile", "confusion", "observations"}
     assert {name for name, status in statuses.items() if status == "unchecked"} == unchecked
     assert {*statuses.values()} == {"valid", "unchecked"}
-    assert one.contradictions == [] and one.unread == {} and one.is_complete
+    assert one.contradictions == []
+    assert one.unread == {}
+    assert one.is_complete
     # 15 lines of completeness, 9 of them valid and 6 unchecked, for 3 points; 6 of presentation for 2.
     assert one.points("completeness") == (1.8, 3.0)
     assert one.points("presentation") == (2.0, 2.0)
-    assert one.evidence["code_files"] == 1 and one.evidence["functions_and_classes"] == 1
+    assert one.evidence["code_files"] == 1
+    assert one.evidence["functions_and_classes"] == 1
 
 
 def test_committed_images_are_counted_and_are_litter(tmp_path: Path, traces: Path) -> None:
@@ -108,7 +112,7 @@ DEFECTS: dict[str, tuple[Defect, set[str], str]] = {
     ),
     "few images": (lambda f, t: invented.images(f, train=30), {"classes", "clean"}, "50 in the smallest"),
     "other class names": (
-        lambda f, t: (invented.images(f), invented.table(f / "confusion_vit.csv", invented.VIT, ("a", "b", "c", "d", "e"))),
+        lambda f, t: (invented.images(f), invented.table(f / "confusion_vit.csv", invented.VIT, tuple("abcde"))),
         {"clean"}, "classes that no folder has: a, b, c, d, e",
     ),
     "event file cut short": (lambda f, t: cut(events(f)), {"scalars"}, "1 event files end within a record"),
@@ -119,11 +123,14 @@ DEFECTS: dict[str, tuple[Defect, set[str], str]] = {
     "large checkpoint": (lambda f, t: sparse(f / "best.pth", 200_000_000), {"clean"}, "checkpoints over 50 MB"),
     "secret": (lambda f, t: (f / ".env").write_text("TOKEN=1"), {"clean"}, "passwords or keys"),
     "key in the code": (
-        lambda f, t: replace(f / "train.py", "import timm", f"import timm\nT = 'hf_{'a1' * 17}'"), {"clean"}, "passwords",
+        lambda f, t: replace(f / "train.py", "import timm", f"import timm\nT = 'hf_{'a1' * 17}'"), {"clean"},
+        "passwords",
     ),
     "link out": (lambda f, t: (f / "notes.txt").symlink_to("/etc/passwd"), {"clean"}, "none was followed"),
     "cache": (lambda f, t: (f / "__pycache__").mkdir(), {"clean"}, "caches, 1 in all"),
-    "no README": (lambda f, t: (f / "README.md").unlink(), {"readme", "conclusions", "observations", "profile"}, "no README"),
+    "no README": (
+        lambda f, t: (f / "README.md").unlink(), {"readme", "conclusions", "observations", "profile"}, "no README",
+    ),
     "thin conclusions": (
         lambda f, t: replace(f / "README.md", "We looked", "<!-- ") , {"conclusions"}, "one to two pages",
     ),
@@ -131,7 +138,7 @@ DEFECTS: dict[str, tuple[Defect, set[str], str]] = {
         lambda f, t: replace(f / "README.md", "# Cats", "![](plots/curve.png)\n# Cats"), {"readme"}, "plots/curve.png",
     ),
     "no seed": (lambda f, t: replace(f / "train.py", "torch.manual_seed(0)", ""), {"seeds"}, "not in the code: seed"),
-    "seed in a comment": (lambda f, t: replace(f / "train.py", "torch.man", "# torch.man"), {"seeds"}, "not in the code"),
+    "seed in a comment": (lambda f, t: replace(f / "train.py", "torch.man", "# torch.man"), {"seeds"}, "not in"),
     "not pretrained": (lambda f, t: replace(f / "train.py", "pretrained=True, ", ""), {"vit"}, "no pretrained weights"),
     "F1 is not told": (
         lambda f, t: ((f / "metrics.json").unlink(), replace(f / "README.md", "macro-F1", "time")), {"metrics"}, "lack",
