@@ -138,7 +138,18 @@ def test_every_command_and_finding_is_documented() -> None:
     for finding in FINDINGS:
         assert f"`{finding}`" in text_of("docs/audit.md"), finding
     for readme in READMES:
-        for name in ("hand-in", "commands", "settings", "data", "audit", "method", "bugs", "offline", "artefacts"):
+        for name in (
+            "hand-in",
+            "commands",
+            "settings",
+            "data",
+            "audit",
+            "method",
+            "bugs",
+            "offline",
+            "artefacts",
+            "python",
+        ):
             assert re.search(rf"\(docs/{name}(\.ru)?\.md\)", text_of(readme)), name
 
 
@@ -149,20 +160,8 @@ def test_every_command_and_flag_that_is_named_exists(page: str) -> None:
     flags = {f"--{key}".replace("_", "-") for key in flatten(Settings())}
     flags |= {re.sub(r"(--(?:\w+\.)?)", r"\1no-", flag, count=1) for flag in flags}
     flags |= {f"--{key.removeprefix('data.')}".replace("_", "-") for key in flatten(Settings()) if "data." in key}
-    flags |= {
-        "--out",
-        "--settings",
-        "--prove",
-        "--help",
-        "--help-all",
-        "--version",
-        "--copy",
-        "--downloads",
-        "--json",
-        "--csv",
-        "--html",
-        "--language",
-    }
+    flags |= {"--out", "--settings", "--prove", "--help", "--help-all", "--version", "--copy", "--downloads"}
+    flags |= {"--shard-size", "--verify", "--minutes", "--json", "--csv", "--html", "--language"}
     for line in re.findall(r"\bheadtohead ((?:[a-z-]|\[)[^`\n#|]*)", "\n".join(re.findall(r"`[^`\n]+`", text))):
         first = line.split()[0]
         assert first in known or first.startswith("-"), line

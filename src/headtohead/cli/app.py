@@ -28,8 +28,10 @@ from headtohead.cli.arguments import (
     prepare,
 )
 from headtohead.cli.data import data_app
+from headtohead.cli.features import features
 from headtohead.cli.handin import hand_in_app
 from headtohead.cli.help import ALL, DATA, EXAMPLE, STAGES, START, TOOLS, Formatter
+from headtohead.cli.sets import compare
 from headtohead.cli.tools import cache_app, explain_app, init, weights_app
 from headtohead.core.errors import RunFolderMismatch, UserError
 from headtohead.core.files import disk_failed, read_json
@@ -178,7 +180,9 @@ def report(
         say("No browser was found: open the first file in one.")
 
 
+app.command(compare, group=START, sort_key=1)
 app.command(init, group=START)
+app.command(features, group=DATA)
 for tool in (data_app, explain_app, hand_in_app, weights_app, cache_app):
     tool.group = DATA if tool is data_app else TOOLS
     app.command(tool)

@@ -1,6 +1,7 @@
 """Arguments of the commands: data, run folder, settings file and flags, and the settings that follow from them."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from headtohead.core.checksums import is_sound
 from headtohead.core.errors import BadSettings
 from headtohead.core.lock import held
 from headtohead.models.names import is_path
+from headtohead.settings.contenders import SHORTLIST
 from headtohead.settings.rules import invalid, problems, validate
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import BUILTIN, BUILTIN_NAME, Settings
@@ -119,7 +121,8 @@ def as_settings(given: dict[str, list[Any]]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for key, default in flatten(DEFAULTS).items():
         section, _, name = key.rpartition(".")
-        short = name if section == "data" else key  # `data split` has the flags of `[data]` without prefix
+        # `data split` has the flags of `[data]` without prefix; `--workers` is not one of them.
+        short = name if section == "data" and not hasattr(DEFAULTS, name) else key
         for flag in (f"--{key}".replace("_", "-"), f"--{short}".replace("_", "-")):
             if flag in given:
                 values = split_at_commas(given[flag]) if key == "contenders" else given[flag]
@@ -141,7 +144,10 @@ def split_at_commas(values: Iterable[str]) -> tuple[str, ...]:
 def prepare(data: Path | None, out: Path | None, flags: Settings) -> tuple[Settings, RunDir]:
     """The validated settings and the run folder of a command line."""
     run = RunDir(run_folder(str(data or flags.data.folder), str(out or "")))
-    flags = dataclasses.replace(flags, contenders=split_at_commas(flags.contenders))
+    backbones = (SHORTLIST if name == "shortlist" else (name,) for name in flags.backbone)
+    flags = dataclasses.replace(
+        flags, contenders=split_at_commas(flags.contenders), backbone=tuple(itertools.chain(*backbones))
+    )
     if data is not None and not (data == run.path and run.settings.exists()):  # else it is the run folder
         flags = dataclasses.replace(flags, data=dataclasses.replace(flags.data, folder=str(data)))
     return validate(with_full_paths(flags)), run

@@ -19,7 +19,12 @@ CHUNK_MB = 64  # of distances at a time; scikit-learn's own bound is 1 GB, and s
 
 
 def nearest(among: NDArray[Any], of: NDArray[Any], number: int) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-    """Cosine distances (N, number) of each row of `of` (N, D) to its nearest rows of `among` (M, D), and these rows."""
+    """Cosine distances (N, number) of each row of `of` (N, D) to its nearest rows of `among` (M, D), and these rows.
+
+    >>> distances, rows = nearest(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[2.0, 0.0]]), 1)
+    >>> distances.tolist(), rows.tolist()
+    ([[0.0]], [[0]])
+    """
     with config_context(working_memory=CHUNK_MB):
         distances, rows = NearestNeighbors(n_neighbors=number, metric="cosine").fit(among).kneighbors(of)
     return distances, rows

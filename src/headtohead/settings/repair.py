@@ -22,6 +22,7 @@ MADE_WITH: dict[str, tuple[str, ...] | None] = {
     "untrained/backbone.json": ("../untrained.json",),
     "*/backbone.json": ("scores.json",),
     "*/features-*.*": None,
+    "*/features-*/*": None,
     "*/trials/*.json": None,
     "budget/parts/*.npz": None,
     "splits/*.npz": None,

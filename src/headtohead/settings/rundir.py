@@ -143,6 +143,10 @@ class RunDir:
         """Features of the backbone for a split; their cost is in a .json file beside them."""
         return self.path / contender / f"features-{split}.npy"
 
+    def feature_parts(self, contender: str, split: str) -> Path:
+        """Parts of these features by several processes, until all are done."""
+        return self.path / contender / f"features-{split}"
+
     def trace(self, name: str) -> Path:
         """The profiler trace of a model."""
         return self.path / "profile" / f"{name}.trace.json.gz"
@@ -196,8 +200,9 @@ class RunDir:
             with suppress(OSError, ValueError, OverflowError):  # not a name of ours
                 if path.is_file() and not psutil.pid_exists(int(path.name.split("-")[1])):
                     path.unlink()
-        trials = {path: path.with_name("search.json") for path in self.path.glob("*/trials")}
-        for parts, result in (trials | {self.split_parts: self.splits}).items():
+        unfinished = {path: path.with_name("search.json") for path in self.path.glob("*/trials")}
+        unfinished |= {path: path.with_suffix(".npy") for path in self.path.glob("*/features-*") if path.is_dir()}
+        for parts, result in (unfinished | {self.split_parts: self.splits}).items():
             if result.exists():
                 shutil.rmtree(parts, ignore_errors=True)
 

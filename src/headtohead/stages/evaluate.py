@@ -7,7 +7,7 @@ import numpy as np
 from headtohead.contenders import contenders_of
 from headtohead.contenders.base import Job
 from headtohead.contenders.cnn import cnn_images
-from headtohead.contenders.probe import all_features
+from headtohead.contenders.probe import features
 from headtohead.core.files import Json, write_json
 from headtohead.dataset.index import SPLITS, labels
 from headtohead.evaluation import baselines
@@ -75,7 +75,7 @@ def log_contenders(job: Job, comparison: Json) -> None:
 
 
 def near_images(job: Job) -> list[dict[str, Any]]:
-    """Near neighbours across classes or splits, by the first backbone's features of the plain views."""
+    """Near neighbours across classes or splits, by the first probe's features of the plain views."""
     samples = [sample for split in SPLITS for sample in job.index.of(split)]
-    features = [all_features(job, "probe", split).headline[0].numpy() for split in SPLITS]
-    return neighbours(np.concatenate(features), [s.file for s in samples], labels(samples), [s.split for s in samples])
+    pooled = [features(job, "probe", split)[0].cpu().numpy() for split in SPLITS]
+    return neighbours(np.concatenate(pooled), [s.file for s in samples], labels(samples), [s.split for s in samples])
