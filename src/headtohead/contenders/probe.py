@@ -158,23 +158,19 @@ def choose_head(job: Job, name: str) -> None:
     """Compute the features; choose the head's hyperparameters, and pooling if so set, on `tune` with the first seed."""
     settings = job.settings
     x, tune = all_features(job, name, "train"), all_features(job, name, "tune")
+    tried = offered(x.poolings) if settings.probe.pooling == "tune" else (pooling_of(job, name, x.poolings),)
     if not job.run.sweep(name).exists() or f"{name} sweep" not in job.run.read_timings():  # lost with a damaged file
         with job.run.timed(f"{name} sweep"):
             first, num_classes, grids = settings.seeds[0], len(job.index.classes), settings.probe.grids()
             size, labels, results = settings.training.batch_size, job.labels("train"), {}
-            for pooling in candidate_poolings(job, name, x.poolings):
+            for pooling in tried:
                 batches = FeatureBatches(x.of(pooling).to(job.device), labels, batch_size=size, seed=first)
                 on = FeatureBatches(tune.of(pooling).to(job.device), job.labels("tune"))
                 results[pooling] = sweep(batches, on, head_plan(job, first), num_classes, grids, "sweep on tune")
         chosen = min(results, key=lambda pooling: results[pooling].best["tune_loss"])
-        tried = [{"pooling": pooling} | result.best for pooling, result in results.items()]
-        content = results[chosen].to_json() | {"pooling": chosen, "poolings": tried}
+        bests = [{"pooling": pooling} | result.best for pooling, result in results.items()]
+        content = results[chosen].to_json() | {"pooling": chosen, "poolings": bests}
         write_json(job.run.sweep(name), content)  # after its time, which is read from a run that has it
-
-
-def candidate_poolings(job: Job, name: str, poolings: tuple[str, ...]) -> tuple[str, ...]:
-    """The poolings that the search tries."""
-    return offered(poolings) if job.settings.probe.pooling == "tune" else (pooling_of(job, name, poolings),)
 
 
 def search_probe(job: Job, name: str) -> None:
