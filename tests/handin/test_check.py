@@ -76,7 +76,7 @@ def test_committed_images_are_counted_and_are_litter(tmp_path: Path, traces: Pat
     invented.images(folder)
     one = checked(folder)
     assert {one.findings[name].status for name in ("classes", "split", "confusion")} == {"valid"}
-    assert str(one.findings["clean"].messages[0]) == "the data set, 600 images"
+    assert str(one.findings["clean"].messages[0]) == "the data set: 600 images or archives"
     assert one.contradictions == []
 
 
@@ -115,12 +115,12 @@ DEFECTS: dict[str, tuple[Defect, set[str], str]] = {
         lambda f, t: (invented.images(f), invented.table(f / "confusion_vit.csv", invented.VIT, tuple("abcde"))),
         {"clean"}, "classes that no folder has: a, b, c, d, e",
     ),
-    "event file cut short": (lambda f, t: cut(events(f)), {"scalars"}, "1 event files end within a record"),
+    "event file cut short": (lambda f, t: cut(events(f)), {"scalars"}, "1 event files cannot be read to their end"),
     "val curve is train's": (
         lambda f, t: invented.log(f / "runs" / "vit2", 0.9, val_is_train=True), set(), "are the same in every epoch",
     ),
     "no event files": (lambda f, t: shutil.rmtree(f / "runs"), {"scalars", "histograms", "logs"}, "no event file"),
-    "large checkpoint": (lambda f, t: sparse(f / "best.pth", 200_000_000), {"clean"}, "checkpoints over 50 MB"),
+    "large checkpoint": (lambda f, t: sparse(f / "best.pth", 200_000_000), {"clean"}, "files over 50 MB"),
     "secret": (lambda f, t: (f / ".env").write_text("TOKEN=1"), {"clean"}, "passwords or keys"),
     "key in the code": (
         lambda f, t: replace(f / "train.py", "import timm", f"import timm\nT = 'hf_{'a1' * 17}'"), {"clean"},
@@ -185,7 +185,7 @@ def test_a_notebook_alone(tmp_path: Path) -> None:
 
 
 def test_hostile_files_are_survived_and_named(tmp_path: Path, traces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headtohead.handin.traces.MAX_UNPACKED", 20_000_000)
+    monkeypatch.setattr("headtohead.handin.repository.MAX_UNPACKED", 20_000_000)
     folder = invented.sound(tmp_path / "mallory", traces)
     (folder / "results.json").write_text('{"metrics": ' + "[" * 100_000 + "]" * 100_000 + "}")
     (folder / "deep.ipynb").write_text("[" * 100_000)

@@ -1,7 +1,6 @@
 """A hand-in checked: its lines, its contradictions, the points that follow, and evidence for those that do not."""
 
-import io
-import tokenize
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from headtohead.core.errors import BadData
 from headtohead.core.files import Json
 from headtohead.core.messages import Message
-from headtohead.core.progress import bar
+from headtohead.core.progress import track
 from headtohead.handin.confront import contradictions, copies
 from headtohead.handin.evidence import Evidence, collect
 from headtohead.handin.finding import Finding
@@ -64,14 +63,14 @@ def check_all(roots: Sequence[Path]) -> list[Checked]:
         raise BadData("There is no such folder.", where=", ".join(missing), fix="give folders, cloned or unpacked")
     if len({root.resolve() for root in roots}) < len(roots):
         raise BadData("A folder is given twice.", fix="give each hand-in once")
-    evidence: dict[str, Evidence] = {}
-    with bar() as progress:
-        task = progress.add_task("hand-ins", total=len(roots))
-        for name, root in zip(names(roots), roots, strict=True):
-            evidence[name] = collect(Repository(root))
-            progress.advance(task)
-    shared = copies(evidence)
-    return [check(name, one, shared.get(name, [])) for name, one in evidence.items()]
+    hand_ins: dict[str, Checked] = {}
+    digests: dict[str, dict[str, str]] = {}
+    for name, root in track(zip(names(roots), roots, strict=True), "hand-ins", len(roots)):
+        evidence = collect(Repository(root))
+        hand_ins[name], digests[name] = check(name, evidence), evidence.digests
+    for name, message in copies(digests).items():
+        hand_ins[name].contradictions.append(message)
+    return [*hand_ins.values()]
 
 
 def names(roots: Sequence[Path]) -> list[str]:
@@ -85,49 +84,27 @@ def names(roots: Sequence[Path]) -> list[str]:
     return [Path(*p[-depth:]).as_posix() for p in parts]
 
 
-def check(name: str, e: Evidence, shared: Sequence[Message] = ()) -> Checked:
-    """The lines and the contradictions of one hand-in; `shared` is what it has in common with others."""
+def check(name: str, e: Evidence) -> Checked:
+    """The lines and the contradictions of one hand-in."""
     findings = {line.name: line.check(e) for line in LINES}
-    return Checked(name, findings, [*shared, *contradictions(e)], for_a_reader(e), e.repository.unread)
+    return Checked(name, findings, contradictions(e), for_a_reader(e), e.repository.unread)
 
 
 def for_a_reader(e: Evidence) -> Json:
     """Numbers on code and depth, for which no points are given: a reader must judge."""
-    measured = [code_size(text) for text in e.code.values()]
-    lines, comments, functions = (sum(column) for column in zip(*measured, strict=True)) if measured else (0, 0, 0)
+    rows = {name: [line.strip() for line in text.splitlines()] for name, text in e.code.items()}
+    lines = [line for one in rows.values() for line in one if line]
+    words = e.text.split()
     return {
         "code_files": len(e.code),
-        "code_lines": lines,
-        "comments": comments,
-        "functions_and_classes": functions,
-        "longest_file_lines": max((one[0] for one in measured), default=0),
-        "readme_words": len(e.text.split()),
-        "readme_numbers": sum(any(c.isdigit() for c in word) for word in e.text.split()),
+        "code_lines": sum(not line.startswith("#") for line in lines),
+        "comments": sum("#" in line for line in lines) + sum(text.count('"""') // 2 for text in e.code.values()),
+        "functions_and_classes": sum(bool(re.match(r"(async )?def |class ", line)) for line in lines),
+        "longest_file_lines": max(map(len, rows.values()), default=0),
+        "readme_words": len(words),
+        "readme_numbers": sum(any(map(str.isdigit, word)) for word in words),
         "readme_links_and_pictures": e.text.count("]("),
         "event_files": len(e.events),
         "traces": len(e.traces),
         "matrices": len(e.matrices),
     }
-
-
-def code_size(text: str) -> tuple[int, int, int]:
-    """Lines with code, comments and docstrings, functions and classes. Only tokens are looked at, nothing is run.
-
-    >>> code_size('def f():\\n    # why\\n    return 1\\n')
-    (2, 1, 1)
-    """
-    code: set[int] = set()
-    comments = functions = 0
-    skipped = (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
-    is_start = True  # of a statement: a text here is a docstring
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type == tokenize.COMMENT or (token.type == tokenize.STRING and is_start):
-                comments += 1
-            elif token.type not in skipped:
-                code.add(token.start[0])
-                functions += token.string in ("def", "class")
-            is_start = token.type in skipped or (is_start and token.type == tokenize.COMMENT)
-    except (tokenize.TokenError, SyntaxError, ValueError):  # a notebook's `%matplotlib`, or code that does not run
-        pass
-    return len(code), comments, functions

@@ -95,7 +95,8 @@ def overfit(e: Evidence) -> Finding:
     if files := e.code_has(r"(?i)overfit|sanity"):
         text = Message("in the code; no curve of it is saved, so how it ended is not known")
         return found("unchecked", text, files=files)
-    if re.search(r"(?i)overfit\w* (on )?(a )?(few|one|single|several)|sanity|переобуч\w+ на (нескольк|одном)", e.prose):
+    said = r"(?i)overfit\w{0,4} (on )?(a )?(few|one|single|several)|sanity|переобуч\w{1,5} на (нескольк|одном)"
+    if re.search(said, e.prose):
         return found("unchecked", Message("only the text speaks of it"))
     return found("missing", Message("nothing overfits a few batches"))
 
@@ -110,7 +111,7 @@ def scalars(e: Evidence) -> Finding:
     lacking = [name for name, p in patterns.items() if not any(p.search(f"{one.name}/{tag}") for one, tag in curves)]
     cut = [one.name for one in e.events if one.is_cut]
     problems = [Message("no curve of: {names}", {"names": ", ".join(lacking)})] if lacking else []
-    problems += [Message("{n} event files end within a record", {"n": len(cut)})] if cut else []
+    problems += [Message("{n} event files cannot be read to their end", {"n": len(cut)})] if cut else []
     good = Message("{files} event files, {curves} curves", {"files": len(e.events), "curves": len(curves)})
     where = cut or [one.name for one in e.events]
     return found("invalid" if problems else "valid", *(problems or [good]), files=where)
@@ -186,7 +187,7 @@ def profile(e: Evidence) -> Finding:
 
 def metrics(e: Evidence) -> Finding:
     """A table of accuracy and macro-F1 of both models."""
-    have = {(one.model, one.metric): one.source for one in (*e.stated, *e.scores)}
+    have = {(one.model, one.metric): one.source for one in (*e.scores, *e.stated)}
     lacking = [
         f"{NAMES[metric]} ({NAMES[model]})" for model in MODELS for metric in METRICS if (model, metric) not in have
     ]
@@ -204,19 +205,18 @@ def confusion(e: Evidence) -> Finding:
             return found("unchecked", Message("only a picture: its rows could not be added up"), files=e.pictures)
         if unread := e.unread(r"(?i)confus"):
             return found("unchecked", *(why for _, why in unread[:3]), files=[name for name, _ in unread])
-        return found("missing", Message("no confusion matrix"))
+        return found("missing", Message("no file with a confusion matrix"))
     counted = [one for one in e.matrices if not one.is_normalised]
     names = [one.name for one in e.matrices]
     if not counted:
         return found("unchecked", Message("normalised: its rows could not be compared with the images"), files=names)
-    val = e.images.get("val")
-    images = sorted(val.values()) if val else []
-    wrong = [one for one in counted if val and not adds_up(one, images)]
-    if wrong:
-        values = {"matrix": round(wrong[0].total), "val": sum(images)}
+    held_out = [sorted(e.images[split].values()) for split in ("val", "test") if split in e.images]
+    wrong = [one for one in counted if not any(adds_up(one, images) for images in held_out)]
+    if held_out and wrong:
+        values = {"matrix": round(wrong[0].total), "val": sum(held_out[0])}
         text = Message("the rows add up to {matrix} images, val has {val}, or not class by class", values)
         return found("invalid", text, files=[one.name for one in wrong])
-    if val:
+    if held_out:
         return found("valid", Message("the rows are the images of val"), files=names)
     sums = {tuple(sorted(round(sum(row)) for row in one.rows)) for one in counted}
     if len(sums) > 1:
@@ -238,7 +238,7 @@ def observations(e: Evidence) -> Finding:
     words = {
         "convergence": r"(?i)converg|faster|epochs? to|сход|быстрее",
         "generalisation": r"(?i)generali[sz]|overfit|gap|обобща|переобуч",
-        "bottlenecks": r"(?i)bottleneck|slowest|memory.bound|compute.bound|узк\w+ мест|dataloader|загрузк",
+        "bottlenecks": r"(?i)bottleneck|slowest|memory.bound|compute.bound|узк\w{1,5} мест|dataloader|загрузк",
     }
     lacking = [name for name, pattern in words.items() if not re.search(pattern, e.prose)]
     if lacking:

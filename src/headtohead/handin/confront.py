@@ -23,7 +23,7 @@ def scores(e: Evidence) -> Iterable[Message]:
     """The README's scores against metric tables, matrices and event files; these against each other."""
     for model in MODELS:
         for metric in METRICS:
-            sources = {"README": of(e.stated, model, metric)[:1], "metric table": of(e.scores, model, metric)}
+            sources = {"README": of(e.stated, model, metric), "metric table": of(e.scores, model, metric)}
             sources["matrix"] = [
                 getattr(one, metric) for one in e.matrices if only(MODELS, one.name) == model and not one.is_normalised
             ]
@@ -82,8 +82,8 @@ def classes(e: Evidence) -> Iterable[Message]:
             values = {"file": one.name, "names": ", ".join(sorted(odd)[:5])}
             yield Message("{file} has classes that no folder has: {names}", values)
     train, val = (e.images.get(split) for split in ("train", "val"))
-    if train and val and (odd := sorted({*train} ^ {*val})):
-        yield Message("classes of train or val alone: {names}", {"names": ", ".join(odd[:5])})
+    if train and val and (odd := [*{*train} ^ {*val}]):
+        yield Message("classes of train or val alone: {names}", {"names": ", ".join(sorted(odd)[:5])})
 
 
 def curves(e: Evidence) -> Iterable[Message]:
@@ -103,19 +103,20 @@ def one_class(e: Evidence) -> Iterable[Message]:
             yield Message("{file}: one class is predicted for every image", {"file": one.name})
 
 
-def copies(hand_ins: Mapping[str, Evidence]) -> dict[str, list[Message]]:
-    """Event files and traces that several hand-ins have, byte by byte: hand-in -> what it shares with whom."""
-    owners: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for name, e in hand_ins.items():
-        for file, digest in e.digests.items():
-            owners[digest].append((name, file))
-    shared: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for same in owners.values():
-        for name, file in same:
-            for other in sorted({other for other, _ in same} - {name}):
-                shared[name, other].append(file)
-    found: dict[str, list[Message]] = defaultdict(list)
-    for (name, other), files in shared.items():
-        values = {"n": len(files), "other": other, "file": files[0]}
-        found[name].append(Message("{n} event files or traces are those of {other}, byte by byte: {file}", values))
-    return dict(found)
+def copies(digests: Mapping[str, Mapping[str, str]]) -> dict[str, Message]:
+    """Event files and traces that several hand-ins have, byte by byte: hand-in -> what it shares with whom.
+
+    `digests` has for each hand-in its event files and traces with their SHA-256.
+    """
+    owners: dict[str, dict[str, str]] = defaultdict(dict)  # digest -> hand-in -> its file
+    for name, files in digests.items():
+        for file, digest in files.items():
+            owners[digest].setdefault(name, file)
+    shared = [same for same in owners.values() if len(same) > 1]
+    found = {}
+    for name in digests:
+        if mine := [same for same in shared if name in same]:
+            others = sorted({other for same in mine for other in same} - {name})
+            values = {"n": len(mine), "others": ", ".join(others[:5]), "file": mine[0][name]}
+            found[name] = Message("{n} event files or traces are those of {others}, byte by byte: {file}", values)
+    return found

@@ -4,7 +4,6 @@ The records are taken apart here, their content is read by TensorBoard's own pro
 believes the length that a record gives of itself, however large, and its checksums in pure Python take a second per MB.
 """
 
-import hashlib
 import struct
 from dataclasses import dataclass, field
 
@@ -14,6 +13,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 LIMIT = 64_000_000  # bytes of one file
 MAX_POINTS = 100_000  # of one curve
+MAX_RECORDS = 500_000
+MAX_TAGS = 10_000
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,9 @@ class EventFile:
     """What an event file holds."""
 
     name: str
-    digest: str  # SHA-256 of the file
     scalars: dict[str, list[float]] = field(default_factory=dict)  # in the order of the file, by tag
     histograms: frozenset[str] = frozenset()  # tags
-    is_cut: bool = False  # whether the last record is not whole
+    is_cut: bool = False  # whether it could not be read to its end
 
     def last_and_best(self, tag: str) -> tuple[float, float]:
         """The last and the largest value of a curve, a share also where it is logged in per cent."""
@@ -37,8 +37,9 @@ def read_events(name: str, content: bytes) -> EventFile:
     """The event file in `content`, up to the first record that is not whole."""
     scalars: dict[str, list[float]] = {}
     histograms: set[str] = set()
-    at = 0
-    while at < len(content):
+    at = records = 0
+    while at < len(content) and records < MAX_RECORDS:
+        records += 1
         # A record: the length of its data in 8 bytes, their checksum in 4, the data, their checksum in 4.
         end = at + 12 + int.from_bytes(content[at : at + 8], "little")
         if end + 4 > len(content):
@@ -48,13 +49,15 @@ def read_events(name: str, content: bytes) -> EventFile:
         except DecodeError:
             break
         for value in event.summary.value:
-            number = scalar(value)
-            if number is not None and len(curve := scalars.setdefault(value.tag, [])) < MAX_POINTS:
-                curve.append(number)
+            if value.tag not in scalars and len(scalars) + len(histograms) >= MAX_TAGS:
+                continue
+            if (number := scalar(value)) is not None:
+                if len(curve := scalars.setdefault(value.tag, [])) < MAX_POINTS:
+                    curve.append(number)
             elif value.HasField("histo") or value.metadata.plugin_data.plugin_name == "histograms":
                 histograms.add(value.tag)
         at = end + 4
-    return EventFile(name, hashlib.sha256(content).hexdigest(), scalars, frozenset(histograms), at < len(content))
+    return EventFile(name, scalars, frozenset(histograms), is_cut=at < len(content) or not content)
 
 
 def scalar(value: Summary.Value) -> float | None:

@@ -5,6 +5,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -28,11 +29,13 @@ from headtohead.handin.traces import LIMIT as MAX_TRACE
 from headtohead.handin.traces import Trace, read_trace
 
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
-SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "val"}
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 IS_MATRIX = re.compile(r"confus|матриц|(^|[_\-/])cm([_\-.]|$)", re.IGNORECASE)
 IS_SCORES = re.compile(r"metric|result|score|summary|compar|report|метрик", re.IGNORECASE)
 MAX_CODE = 2_000_000  # bytes of a source file
-MAX_JSON = 4_000_000  # bytes of a JSON file that may hold scores
+MAX_ALL_CODE = 30_000_000  # bytes of all of them
+MAX_TEXT = 200_000  # characters of the README: a long one has 20,000
+MAX_JSON = 1_000_000  # bytes of a JSON file that may hold scores
 
 
 @dataclass
@@ -52,7 +55,9 @@ class Evidence:
     scores: list[Score] = field(default_factory=list)  # of metric tables in files
     stated: list[Score] = field(default_factory=list)  # of the README
     checks: dict[str, bool] = field(default_factory=dict)  # headtohead's sanity checks, by code: whether it passed
-    images: dict[str, Counter[str]] = field(default_factory=dict)  # split ("" for none) -> class -> images
+    images: dict[str, Counter[str]] = field(
+        default_factory=dict
+    )  # split -> class -> images; `test` if there is no `val`
     leaked: list[str] = field(default_factory=list)  # images of `val` that are in `train` too
     digests: dict[str, str] = field(default_factory=dict)  # artefacts by file -> SHA-256
 
@@ -61,12 +66,16 @@ class Evidence:
         """The class names, as the images' folders give them; [] without images."""
         return sorted(set().union(*self.images.values()))
 
+    @cached_property
+    def _statements(self) -> dict[str, str]:
+        """The code without comments; without this folder, which names all that is looked for."""
+        others = {name: code for name, code in self.code.items() if "headtohead/handin/" not in name}
+        return {name: re.sub(r"#.*", "", code) for name, code in others.items()}
+
     def code_has(self, pattern: str) -> list[str]:
         """The files whose code, without comments, matches."""
-        found = re.compile(pattern)
-        others = {name: code for name, code in self.code.items() if "headtohead/handin/" not in name}  # names it all
-        names = [name for name, code in others.items() if found.search(re.sub(r"(?m)#.*$", "", code))]
-        return sorted(names, key=lambda name: bool(re.match(r"tests?/|benchmarks?/|docs/", name)))
+        names = [name for name, code in self._statements.items() if re.search(pattern, code)]
+        return sorted(names, key=lambda name: bool(re.match(r"tests?/|benchmarks?/|docs/|recipes/", name)))
 
     def unread(self, pattern: str) -> list[tuple[str, Message]]:
         """The files that could not be read whose names match, with the reasons."""
@@ -80,12 +89,14 @@ def collect(repository: Repository) -> Evidence:
     readme.sort(key=lambda f: (f.name.count("/"), PurePosixPath(f.name).name.lower() != "readme.md", f.name))
     if readme and not readme[0].name.count("/") > 1:
         found.readme = readme[0].name
-        found.text = re.sub(r"<!--.*?(-->|$)", "", repository.text(found.readme), flags=re.DOTALL)
+        found.text = re.sub(r"<!--.*?(-->|$)", "", repository.text(found.readme)[:MAX_TEXT], flags=re.DOTALL)
     found.prose = found.text
     for file in repository.files:
         read_one(found, file)
+    found.prose = found.prose[:MAX_TEXT]
     for table in markdown_tables(found.text):
-        found.stated += scores(table, found.readme)
+        known = {(one.model, one.metric) for one in found.stated}  # the first table with a score has the headline
+        found.stated += [one for one in scores(table, found.readme) if (one.model, one.metric) not in known]
     found.stated = found.stated or [*prose_scores(found.text, found.readme)]
     find_images(found)
     return found
@@ -98,8 +109,9 @@ def read_one(found: Evidence, file: File) -> None:
     if "tfevents" in path.name:
         if (content := repository.read(name, MAX_EVENTS)) is not None:
             found.events.append(read_events(name, content))
-            found.digests[name] = found.events[-1].digest
-    elif ending == ".py" and file.size <= MAX_CODE:
+            if found.events[-1].scalars or found.events[-1].histograms:
+                found.digests[name] = hashlib.sha256(content).hexdigest()
+    elif ending == ".py" and file.size <= min(MAX_CODE, MAX_ALL_CODE - sum(map(len, found.code.values()))):
         found.code[name] = repository.text(name)
     elif ending == ".ipynb":
         code, prose = cells(repository.json(name))
@@ -134,7 +146,7 @@ def read_json_file(found: Evidence, file: File) -> None:
     if content is None:
         return
     try:
-        trace = read_trace(file.name, content)
+        trace = read_trace(file.name, found.repository.unpacked(content))
     except ValueError:
         found.repository.unread[file.name] = Message("a trace that unpacks to more than is read")
         return
@@ -186,6 +198,7 @@ def listed_images(found: Evidence, content: Any) -> None:
         if isinstance(label, int) and 0 <= label < len(classes):
             images[str(sample.get("split"))][str(classes[label])] += 1
             by_digest[str(sample.get("digest"))].add(str(sample.get("split")))
+    by_digest.pop("None", None)
     found.leaked += [digest for digest, splits in by_digest.items() if "val" in splits and len(splits) > 1]
     if not found.images:
         found.images = dict(images)
@@ -198,24 +211,21 @@ def find_images(found: Evidence) -> None:
     for split, cls, file in image_files(found.repository.files):
         images[split][cls] += 1
         by_size[file.size].append((split, file.name))
-    if not images:
-        return
-    found.images = dict(images)  # before what a run folder says
+    if images and "val" not in images and "test" in images:
+        images["val"] = images.pop("test")
+    found.images = dict(images) or found.images  # before what a run folder says
     for same in by_size.values():
-        if len({split for split, _ in same}) > 1:
-            digests: dict[str, set[str]] = defaultdict(set)
-            read = [(split, name, found.repository.read(name)) for split, name in same[:200]]
-            for split, _, content in read:
-                digests[hashlib.sha256(content or b"").hexdigest()].add(split)
-            found.leaked += [
-                name
-                for split, name, content in read
-                if split == "val" and content and "train" in digests[hashlib.sha256(content).hexdigest()]
-            ]
+        by_digest: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for split, name in same[:200] if len({split for split, _ in same}) > 1 else ():
+            if content := found.repository.read(name):
+                by_digest[hashlib.sha256(content).hexdigest()].append((split, name))
+        for copies in by_digest.values():
+            if any(split == "train" for split, _ in copies):
+                found.leaked += [name for split, name in copies if split != "train"]
 
 
 def image_files(files: list[File]) -> Iterator[tuple[str, str, File]]:
-    """Split, class and file of every image that lies in `train/CLASS/` or `val/CLASS/`."""
+    """Split, class and file of every image that lies in `train/CLASS/`, `val/CLASS/` or `test/CLASS/`."""
     for file in files:
         parts = PurePosixPath(file.name).parts
         if len(parts) > 2 and file.name.lower().endswith(IMAGES) and (split := SPLITS.get(parts[-3].lower())):

@@ -22,13 +22,8 @@ class Finding:
     files: tuple[str, ...] = ()
 
     def to_json(self) -> Json:
-        """The finding, its messages in English and as texts with values."""
-        return {
-            "status": self.status,
-            "says": [str(message) for message in self.messages],
-            "messages": [message.to_json() for message in self.messages],
-            "files": [*self.files],
-        }
+        """The finding, its messages in English."""
+        return {"status": self.status, "says": [*map(str, self.messages)], "files": [*self.files]}
 
 
 def found(status: Status, *messages: Message, files: list[str] | tuple[str, ...] = ()) -> Finding:
@@ -65,6 +60,6 @@ def no_events(e: Evidence) -> Finding:
     """No event file: missing, unless one could not be read."""
     if unread := e.unread("tfevents"):
         return found("unchecked", *(why for _, why in unread[:3]), files=[name for name, _ in unread])
-    if re.search(r"https?://\S*(tensorboard|wandb|comet|drive\.google|disk\.yandex)", e.text):
+    if re.search(r"https?://\S{0,300}(tensorboard|wandb|comet|drive\.google|disk\.yandex)", e.text):
         return found("unchecked", Message("only a link; links are not opened"))
     return found("missing", Message("no event file"))

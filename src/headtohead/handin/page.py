@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rich.box import SIMPLE as BOX
 from rich.table import Table
 from rich.text import Text
 
@@ -15,7 +16,8 @@ from headtohead.report.page.dress import dress
 from headtohead.report.templates import render
 
 STYLES = {"valid": "green", "unchecked": "yellow", "invalid": "red", "missing": "red"}
-MARKS = {"valid": "yes", "unchecked": "there", "invalid": "wrong", "missing": "no"}
+MARKS = {"valid": "yes", "unchecked": "there", "invalid": "wrong", "missing": "missing"}
+MOST_UNREAD = 20  # files named on the terminal
 
 
 def points(checked: Checked, part: str) -> str:
@@ -27,7 +29,9 @@ def points(checked: Checked, part: str) -> str:
 def terminal(hand_ins: Sequence[Checked]) -> Iterator[Table | Text]:
     """What is printed: of one hand-in each line, of many a row each."""
     if len(hand_ins) > 1:
-        table = Table("hand-in", *(f"{part}, of {most:g}" for part, most in POINTS.items()), "not there or wrong")
+        table = Table(
+            "hand-in", *(f"{part}, of {most:g}" for part, most in POINTS.items()), "missing or wrong", box=BOX
+        )
         for one in hand_ins:
             lacking = [name for name, finding in one.findings.items() if finding.status in ("missing", "invalid")]
             lacking += [f"{len(one.contradictions)} contradictions"] * bool(one.contradictions)
@@ -35,17 +39,17 @@ def terminal(hand_ins: Sequence[Checked]) -> Iterator[Table | Text]:
         yield table
         return
     for one in hand_ins:
-        table = Table("line", "", "what was found", "where")
+        table = Table("line", "", "what was found", box=BOX)
         for line in LINES:
             finding = one.findings[line.name]
-            said, where = ("\n".join(map(printable, texts)) for texts in (finding.messages, finding.files[:2]))
-            mark = Text(MARKS[finding.status], STYLES[finding.status])
-            table.add_row(Text(str(line.title)), mark, Text(said), Text(where, "dim", overflow="fold"))
+            said = Text("\n").join(Text(printable(text)) for text in (*finding.messages, *finding.files[:1]))
+            table.add_row(str(line.title), Text(MARKS[finding.status], STYLES[finding.status]), said)
         yield table
         yield from (Text(f"contradiction: {printable(text)}", "red") for text in one.contradictions)
-        yield from (
-            Text(f"not read: {printable(name)}: {printable(why)}", "yellow") for name, why in one.unread.items()
-        )
+        for name, why in [*one.unread.items()][:MOST_UNREAD]:
+            yield Text(f"not read: {printable(name)}: {printable(why)}", "yellow")
+        if len(one.unread) > MOST_UNREAD:
+            yield Text(f"not read: {len(one.unread) - MOST_UNREAD} others; `--json` names them", "yellow")
         for part, most in POINTS.items():
             yield Text(f"{part}: {points(one, part)} of {most:g} points")
         numbers = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in one.evidence.items())

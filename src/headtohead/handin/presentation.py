@@ -1,16 +1,46 @@
 """How a hand-in is presented: code, README, conclusions, saved artefacts, no litter."""
 
 import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
 
 from headtohead.core.messages import Message
-from headtohead.handin.evidence import Evidence
+from headtohead.handin.evidence import Evidence, image_files
 from headtohead.handin.finding import Finding, found, no_events
-from headtohead.handin.litter import litter
+from headtohead.handin.repository import MAX_BYTES, holds
 
 WORDS = (200, 1600)  # of the conclusions: one to two pages of Markdown
 CONCLUSIONS = re.compile(
-    r"(?im)^(#+)\s.*(conclusion|findings|вывод|заключени|observation|discussion|analysis|анализ).*$"
+    r"(?im)^(#{1,6})[ \t].*(conclusion|findings|вывод|заключени|observation|discussion|analysis|анализ).*$"
 )
+COMMAND = re.compile(
+    r"(?im)^[ \t]*(\$ |!|%)?(python3?|pip3?|uv|conda|make|jupyter|headtohead|bash|sh|docker|poetry|torchrun) \S"
+    r"|`(python3?|make|jupyter|headtohead|pip) [^`\n]{1,500}`"
+)
+LITTER = {
+    "cache": Message("caches, {n} in all"),
+    "link": Message("symbolic links, {n} in all; none was followed"),
+    "large": Message("files over 50 MB, {n} in all"),
+    "secret": Message("passwords or keys, {n} in all: withdraw them, they are public now"),
+    "data": Message("the data set: {n} images or archives"),
+}
+MAX_FILE = 50_000_000  # bytes: of a checkpoint, and of anything else
+MAX_IMAGES = 50  # a few examples are no data set
+CACHE = re.compile(
+    r"\.pyc$|(^|/)(\.DS_Store|Thumbs\.db|desktop\.ini|\.idea/|\.pytest_cache/|\.mypy_cache/|\.ruff_cache/)|\.egg-info/"
+)
+SECRET_FILE = re.compile(
+    r"(^|/)(\.env(\.(?!example|sample|template|dist)\w+)?|id_(rsa|ed25519|ecdsa)|kaggle\.json|\.netrc|\.pypirc|[^/]*\.pem"
+    r"|credentials(\.json)?)$"
+)
+SECRET = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY|\bhf_[A-Za-z0-9]{30,}|\bghp_[A-Za-z0-9]{36}|\bgithub_pat_\w{30,}"
+    r"|\bAKIA[0-9A-Z]{16}\b|\bsk-[A-Za-z0-9_-]{32,}|\bxox[bap]-[\w-]{20,}"
+)
+TEXTS = (".py", ".ipynb", ".md", ".txt", ".toml", ".yaml", ".yml", ".json", ".cfg", ".ini", ".sh")
+PHOTOS = (".jpg", ".jpeg", ".webp", ".bmp")
+ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".rar", ".7z")
 
 
 def code(e: Evidence) -> Finding:
@@ -26,11 +56,7 @@ def readme(e: Evidence) -> Finding:
     """A README that says how to run, whose links lead somewhere."""
     if not e.text.strip():
         return found("missing", Message("no README"))
-    run = (
-        r"(?im)^\s*(\$ |!|%)?(python3?|pip3?|uv|conda|make|jupyter|headtohead|bash|sh|docker|poetry|torchrun) \S"
-        r"|`(python3?|make|jupyter|headtohead|pip) [^`]+`"
-    )
-    problems = [Message("no command that runs it")] * (not re.search(run, e.text))
+    problems = [Message("no command that runs it")] * (not COMMAND.search(e.text))
     if broken := broken_links(e):
         problems += [Message("links to files that are not here: {names}", {"names": ", ".join(broken[:3])})]
     return found("invalid" if problems else "valid", *problems, files=[e.readme])
@@ -38,16 +64,15 @@ def readme(e: Evidence) -> Finding:
 
 def broken_links(e: Evidence) -> list[str]:
     """Relative links of the README that lead to no file or folder of the hand-in."""
-    here = e.readme.rpartition("/")[0]
-    names = {file.name for file in e.repository.files}
-    names |= {name.rsplit("/", depth)[0] for name in names for depth in range(1, name.count("/") + 1)}
+    names = [file.name for file in e.repository.files]
+    here = e.readme.split("/")[:-1]
     wrong = []
-    for target in re.findall(r"\]\(\s*<?([^)\s>#]+)", e.text[:1_000_000]):
-        if not re.match(r"[a-z][a-z+.-]*:|//|/|#", target):
-            parts: list[str] = here.split("/") if here else []
+    for target in re.findall(r"\]\(\s{0,9}<?([^)\s>#?]{1,500})", e.text):
+        if not re.match(r"[a-z][a-z+.-]*:|/", target):
+            parts = [*here]
             for part in target.replace("%20", " ").split("/"):
                 parts = parts[:-1] if part == ".." else parts if part in (".", "") else [*parts, part]
-            wrong += [target] if parts and "/".join(parts) not in names else []
+            wrong += [target] if parts and not holds(names, "/".join(parts)) else []
     return [*dict.fromkeys(wrong)]
 
 
@@ -61,8 +86,8 @@ def conclusions(e: Evidence) -> Finding:
         rest = e.text[match.end() :]
         after = re.search(rf"(?m)^#{{1,{len(match[1])}}}\s", rest)
         section = rest[: after.start() if after else None]
-        prose = re.sub(r"(?s)```.*?```|\]\([^)]*\)", " ", re.sub(r"(?m)^\s*\|.*$", "", section))
-        sizes.append(len(re.findall(r"\w*[^\W\d_]\w*", prose)))
+        prose = re.sub(r"(?s)```.*?```|\]\([^)]{0,500}\)", " ", re.sub(r"(?m)^[ \t]*\|.*$", "", section))
+        sizes.append(sum(any(map(str.isalpha, word)) for word in prose.split()))
     words = {"words": max(sizes), "least": WORDS[0], "most": WORDS[1]}
     fits = WORDS[0] <= words["words"] <= WORDS[1]
     text = Message("{words} words; one to two pages are {least} to {most}", words)
@@ -88,6 +113,33 @@ def requirements(e: Evidence) -> Finding:
 
 
 def clean(e: Evidence) -> Finding:
-    """No caches, data, large checkpoints, secrets, or links."""
-    problems = litter(e.repository)
-    return Finding("invalid" if problems else "valid", tuple(problems.values()), tuple(problems)[:5])
+    """No caches, data, large files, secrets, or links: of each kind the first, with the number of all."""
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for kind, name in litter(e):
+        kinds[kind].append(name)
+    kinds = {kind: names for kind, names in kinds.items() if kind != "data" or is_data(names)}
+    problems = [replace(LITTER[kind], values={"n": len(names)}) for kind, names in kinds.items()]
+    return found("invalid" if problems else "valid", *problems, files=[names[0] for names in kinds.values()])
+
+
+def litter(e: Evidence) -> Iterator[tuple[str, str]]:
+    """What may not belong there: its kind in `LITTER`, file or folder."""
+    repository = e.repository
+    yield from (("cache", name) for name in repository.closed)
+    yield from (("link", name) for name in repository.links)
+    images = {file.name for _, _, file in image_files(repository.files)}
+    for file in repository.files:
+        if CACHE.search(file.name):
+            yield "cache", file.name
+        if file.size > MAX_FILE:
+            yield "large", file.name
+        is_text = file.name.endswith(TEXTS) and file.size <= MAX_BYTES
+        if SECRET_FILE.search(file.name) or (is_text and SECRET.search(repository.text(file.name))):
+            yield "secret", file.name
+        if file.name in images or file.name.lower().endswith((*PHOTOS, *ARCHIVES)):
+            yield "data", file.name
+
+
+def is_data(names: list[str]) -> bool:
+    """Whether images and archives are a data set: many images, or an archive."""
+    return len(names) > MAX_IMAGES or any(name.lower().endswith(ARCHIVES) for name in names)

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,10 +16,14 @@ METRICS = {
 }
 # Scores of other images than `val`, other models, and what is no score.
 NOT_ON_VAL = re.compile(
-    r"train(?!ed)|tune|обуч(?!ен)|loss|random|случайн|alone|gap|minus|difference|разниц|минус", re.IGNORECASE
+    r"train(?!ed)|tune|обуч(?!ен)|loss|random|случайн|alone|gap|minus|difference|разниц|минус"
+    r"|weighted|micro|взвеш|top-?[35]",
+    re.IGNORECASE,
 )
 NUMBER = re.compile(r"(?<![\w.,])[+-]?\d+(?:[.,]\d+)?(?:e-?\d+)?(?![\w.])")
+IS_STEP = re.compile(r"epoch|step|iteration|iter|эпоха|шаг", re.IGNORECASE)  # the column of a log
 MAX_CLASSES = 2000
+MAX_ROWS, MAX_COLUMNS, MAX_CELL = 1000, 100, 100  # of a table of scores, in rows, cells, characters
 
 
 class Score(NamedTuple):
@@ -89,30 +93,27 @@ def share(text: str) -> float | None:
     return round(value, 6) if 0 <= value <= 1 else None
 
 
-def scores(rows: Iterable[Sequence[str]], source: str) -> Iterator[Score]:
-    """The scores of a table, be the models its rows or its columns: the first of each model and metric.
+def scores(rows: Sequence[Sequence[str]], source: str) -> Iterator[Score]:
+    """The scores of a table, be the models its rows or its columns; none of a log, with a row for each epoch.
 
     >>> table = [["", "CNN", "ViT-Tiny"], ["accuracy", "0.70", "0.89"], ["train accuracy", "0.97", "0.93"]]
     >>> [(score.model, score.metric, score.value) for score in scores(table, "README.md")]
     [('cnn', 'accuracy', 0.7), ('vit', 'accuracy', 0.89)]
     """
-    header: Sequence[str] = ()
-    found: set[tuple[str, str]] = set()
-    for number, row in enumerate(rows):
-        if number == 0:
-            header = row
-            continue
+    header, *body = ([cell.strip()[:MAX_CELL] for cell in row[:MAX_COLUMNS]] for row in rows[:MAX_ROWS] or [()])
+    if len(body) > 4 and any(map(IS_STEP.fullmatch, header)):
+        return
+    for row in body:
         texts = " ".join(cell for cell in row if share(cell) is None)
         for cell, title in zip(row, header, strict=False):
             value = share(cell)
-            words = f"{title} {texts}"
+            if value is None or NOT_ON_VAL.search(f"{title} {texts}"):
+                continue
             # A column's title decides before the other cells of the row.
             model = only(MODELS, title) or only(MODELS, texts) or only(MODELS, source)
             metric = only(METRICS, title) or only(METRICS, texts)
-            if value is None or NOT_ON_VAL.search(words) or not (model and metric) or (model, metric) in found:
-                continue
-            found.add((model, metric))
-            yield Score(model, metric, value, source)
+            if model and metric:
+                yield Score(model, metric, value, source)
 
 
 def prose_scores(text: str, source: str) -> Iterator[Score]:
@@ -141,14 +142,10 @@ def prose_scores(text: str, source: str) -> Iterator[Score]:
 def json_scores(content: Any, source: str, path: str = "", depth: int = 0) -> Iterator[Score]:
     """The scores of nested JSON, by the words on the way to each number."""
     if isinstance(content, dict | list) and depth < 8:
-        items = content.items() if isinstance(content, dict) else enumerate(content)
+        items = [*content.items()] if isinstance(content, dict) else [("", inner) for inner in content]
+        label = " ".join(text[:MAX_CELL] for key, text in items[:5] if key and isinstance(text, str))
         for key, inner in items:
-            label = (
-                " ".join(value for value in content.values() if isinstance(value, str))
-                if isinstance(content, dict)
-                else ""
-            )
-            yield from json_scores(inner, source, f"{path} {label} {key}", depth + 1)
+            yield from json_scores(inner, source, f"{path} {label} {key[:MAX_CELL]}", depth + 1)
     elif isinstance(content, int | float) and not isinstance(content, bool) and not NOT_ON_VAL.search(path):
         model, metric = only(MODELS, f"{path} {source}"), only(METRICS, path)
         if model and metric and 0 <= content <= 100:
@@ -160,7 +157,7 @@ def markdown_tables(text: str) -> Iterator[list[list[str]]]:
     rows: list[list[str]] = []
     for line in (*text.splitlines(), ""):
         if line.strip().startswith("|") and line.count("|") > 2:
-            plain = re.sub(r"!?\[((?:[^\[\]]|\[[^\]]*\])*)\]\([^)]*\)", r"\1", line[:5000])
+            plain = re.sub(r"\]\([^)]{0,500}\)|[\[\]!]", "", line[:5000])
             cells = [cell.strip() for cell in plain.strip().strip("|").split("|")]
             if not all(re.fullmatch(r":?-+:?", cell) for cell in cells):
                 rows.append(cells)

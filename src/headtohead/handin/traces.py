@@ -9,13 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 LIMIT = 64_000_000  # bytes of the file
-MAX_UNPACKED = 1_000_000_000
-PIECE = 1_000_000
-HEAD = 65_536  # the key of the events stands within
-STEP = re.compile(rb'"name"\s*:\s*"ProfilerStep#(\d+)"')
-OPTIMIZER = re.compile(rb'"name"\s*:\s*"Optimizer\.step#')
-BACKWARD = re.compile(rb'"name"\s*:\s*"(?:autograd::engine::evaluate_function|\w+Backward\d*\b|backward")')
-LONGEST = 200  # bytes of a match
+LONGEST = 1_000_000  # bytes of an event
+EVENT = re.compile(
+    rb'"name"\s{0,9}:\s{0,9}"(?:ProfilerStep#(\d+)|(Optimizer\.step#)'
+    rb'|(autograd::engine::evaluate_function|\w{1,200}Backward\d*\b|backward"))'
+)
 
 
 @dataclass(frozen=True)
@@ -34,45 +32,25 @@ class Trace:
         return self.steps > 0 and self.optimizer_steps >= 0.9 * self.steps and self.backward >= 0.9 * self.steps
 
 
-def pieces(content: bytes) -> Iterator[bytes]:
-    """The content piece by piece, unpacked if it is gzipped. EOFError after the last piece of a file cut short."""
-    if content[:2] != b"\x1f\x8b":
-        yield from (content[at : at + PIECE] for at in range(0, len(content), PIECE))
-        return
-    unpack = zlib.decompressobj(wbits=31)
-    for at in range(0, len(content), HEAD):
-        packed = content[at : at + HEAD]
-        while packed and not unpack.eof:
-            if piece := unpack.decompress(packed, PIECE):
-                yield piece
-            packed = unpack.unconsumed_tail
-    if not unpack.eof:
-        raise EOFError
-
-
-def read_trace(name: str, content: bytes) -> Trace | None:
-    """The trace in `content`; None if it is no Chrome trace. ValueError if it unpacks to more than is read."""
+def read_trace(name: str, pieces: Iterator[bytes]) -> Trace | None:
+    """The trace in `pieces`, the content of a file; None if it is no Chrome trace."""
     steps: set[bytes] = set()
-    optimizer = backward = read = 0
+    optimizer = backward = 0
     kept, last, is_whole = b"", b"", True
-    stream = pieces(content)
-    while True:
-        try:
-            piece = next(stream, b"")
-        except (EOFError, zlib.error):  # cut short, or damaged
-            piece, is_whole = b"", False
-        if not read and b'"traceEvents"' not in piece[:HEAD]:
-            return None
-        read += len(piece)
-        if read > MAX_UNPACKED:
-            raise ValueError(name)
-        # A match that reaches over the end of a piece is found with the next one: the last bytes are kept for it.
-        text = kept + piece
-        end = max(len(text) - LONGEST, 0) if piece else len(text)
-        steps |= {match[1] for match in STEP.finditer(text) if match.start() < end}
-        optimizer += sum(match.start() < end for match in OPTIMIZER.finditer(text))
-        backward += sum(match.start() < end for match in BACKWARD.finditer(text))
-        if not piece:
-            break
-        kept, last = text[end:], piece.rstrip()[-1:] or last
+    try:
+        for piece in pieces:
+            if not last and b'"traceEvents"' not in piece:
+                return None
+            # Events end with `}`: up to the last one of the piece no event is cut, the rest waits for the next piece.
+            text = kept + piece
+            end = text.rfind(b"}") + 1
+            for step, is_optimizer, is_backward in EVENT.findall(text, 0, end):
+                steps |= {step} if step else set()
+                optimizer += bool(is_optimizer)
+                backward += bool(is_backward)
+            kept, last = text[end:][-LONGEST:], piece.rstrip()[-1:] or last or b" "
+    except (EOFError, OSError, zlib.error):  # cut short, or damaged
+        is_whole = False
+    if not last:
+        return None
     return Trace(name, len(steps) or optimizer, optimizer, backward, is_whole and last in (b"}", b"]"))
