@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,7 @@ def record(path: Path, steps: int, *, training: bool = True) -> None:
     profiler.export_chrome_trace(str(path))
 
 
-def table(path: Path, rows: list[list[int]], labels: tuple[str, ...] = CLASSES) -> None:
+def table(path: Path, rows: Sequence[Sequence[float]], labels: tuple[str, ...] = CLASSES) -> None:
     """A confusion matrix as CSV."""
     with path.open("w", newline="") as stream:
         csv.writer(stream).writerows([["", *labels], *([name, *row] for name, row in zip(labels, rows, strict=True))])

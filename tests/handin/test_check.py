@@ -80,6 +80,63 @@ def test_committed_images_are_counted_and_are_litter(tmp_path: Path, traces: Pat
     assert one.contradictions == []
 
 
+# What honest hand-ins have too, in which nothing may be found.
+VARIANTS: dict[str, Defect] = {
+    "log of epochs": lambda f, t: (f / "metrics_cnn.csv").write_text(
+        "epoch,loss,accuracy\n" + "".join(f"{epoch},1,0.{epoch}\n" for epoch in range(1, 9))
+    ),
+    "scores of each seed": lambda f, t: (f / "results.csv").write_text(
+        "model,seed,accuracy,f1\ncnn,0,0.78,0.78\ncnn,1,0.82,0.82\nvit,0,0.9,0.9\n"
+    ),
+    "classification report": lambda f, t: (f / "cnn_report.csv").write_text(
+        ",precision,recall,f1-score,support\ncat,.9,.8,.85,20\naccuracy,.8,.8,.8,.8\nmacro avg,.8,.8,.8,100\n"
+        "weighted avg,.7,.7,.7,100\n"
+    ),
+    "curve of train accuracies as JSON": lambda f, t: (f / "vit_metrics.json").write_text(
+        '{"history": {"train_accuracy": [0.5, 0.99], "val_accuracy": [0.7, 0.9]}}'
+    ),
+    "normalised matrix as well": lambda f, t: invented.table(
+        f / "confusion_cnn_share.csv", [[cell / 20 for cell in row] for row in invented.CNN]
+    ),
+    "one matrix without names": lambda f, t: (f / "confusion_cnn.csv").write_text(
+        "\n".join(",".join(f"{cell:.2e}" for cell in row) for row in invented.CNN)
+    ),
+    "README in Russian": lambda f, t: (f / "README.md").write_text(
+        "# Коты\n\n```\npython train.py\n```\n\n|  | Точность | macro F1 |\n|---|---|---|\n| Свёрточная сеть | 80,0 % | 0,80 |\n"
+        "| ViT-Tiny | 90 | 90 |\n\n## Выводы\n\nViT сходится быстрее и лучше обобщает, шаг CNN 12 мс, ViT 48 мс. Узкое место: "
+        "загрузка. " + "Мы смотрели на ошибки. " * 60
+    ),
+    "scores in sentences": lambda f, t: replace(
+        f / "README.md", "| CNN | 0.80 | 0.80 |\n| ViT-Tiny, linear probe | 90 % | 90 % |",
+        "\nThe CNN has an accuracy of 80 % and macro-F1 0.80. ViT-Tiny: accuracy 0.90, F1 90.0 %.",
+    ),
+    "key that is an example": lambda f, t: (f / ".env.example").write_text("HF_TOKEN=hf_your_token\n"),
+    "few pictures": lambda f, t: [(f / f"{i}.jpg").write_bytes(b"x") for i in range(9)],
+    "curves in per cent": lambda f, t: (shutil.rmtree(f / "runs" / "cnn"), invented.log(f / "runs" / "cnn", 80.0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_nothing_is_found_in_a_sound_hand_in(name: str, tmp_path: Path, traces: Path) -> None:
+    folder = invented.sound(tmp_path / "anna", traces)
+    VARIANTS[name](folder, traces)
+    one = checked(folder)
+    assert one.is_complete, (one.to_json()["lines"], [*map(str, one.contradictions)])
+    assert one.unread == {}
+
+
+def test_train_val_and_test(tmp_path: Path, traces: Path) -> None:
+    folder = invented.sound(tmp_path / "anna", traces)
+    invented.images(folder)
+    shutil.copytree(folder / "data" / "val", folder / "data" / "test", copy_function=lambda a, b: Path(b).write_text(a))
+    one = checked(folder)
+    assert {line for line, finding in one.findings.items() if finding.status not in ("valid", "unchecked")} == {"clean"}
+    assert one.findings["confusion"].status == "valid"
+    assert str(one.findings["split"].messages[0]) == "train: 500 images, val: 100, no file in both"
+    (folder / "data" / "val").rename(folder / "data" / "more")
+    assert "val: 100" in str(checked(folder).findings["split"].messages[0])
+
+
 # What is done to a sound hand-in, lines that are then missing or invalid, and what the page must say of it.
 DEFECTS: dict[str, tuple[Defect, set[str], str]] = {
     "trace of inference": (

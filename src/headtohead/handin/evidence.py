@@ -32,8 +32,8 @@ IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 IS_MATRIX = re.compile(r"confus|матриц|(^|[_\-/])cm([_\-.]|$)", re.IGNORECASE)
 IS_SCORES = re.compile(r"metric|result|score|summary|compar|report|метрик", re.IGNORECASE)
-MAX_CODE = 2_000_000  # bytes of a source file
-MAX_ALL_CODE = 30_000_000  # bytes of all of them
+MAX_CODE = 10_000_000  # characters of all code
+MAX_TABLE = 4_000_000  # bytes
 MAX_TEXT = 200_000  # characters of the README: a long one has 20,000
 MAX_JSON = 1_000_000  # bytes of a JSON file that may hold scores
 
@@ -44,6 +44,7 @@ class Evidence:
 
     repository: Repository
     code: dict[str, str] = field(default_factory=dict)  # Python by file; of notebooks the code cells
+    code_size: int = 0  # characters, also of what was too much
     readme: str = ""  # the name of the README
     text: str = ""  # its content
     prose: str = ""  # README and the text cells of notebooks
@@ -65,6 +66,14 @@ class Evidence:
     def classes(self) -> list[str]:
         """The class names, as the images' folders give them; [] without images."""
         return sorted(set().union(*self.images.values()))
+
+    def add_code(self, name: str, text: str) -> None:
+        """Keep the code of a file, unless there is too much already."""
+        self.code_size += len(text)
+        if self.code_size > MAX_CODE:
+            self.repository.unread[name] = Message("more code than is read")
+        else:
+            self.code[name] = text
 
     @cached_property
     def _statements(self) -> dict[str, str]:
@@ -111,12 +120,12 @@ def read_one(found: Evidence, file: File) -> None:
             found.events.append(read_events(name, content))
             if found.events[-1].scalars or found.events[-1].histograms:
                 found.digests[name] = hashlib.sha256(content).hexdigest()
-    elif ending == ".py" and file.size <= min(MAX_CODE, MAX_ALL_CODE - sum(map(len, found.code.values()))):
-        found.code[name] = repository.text(name)
+    elif ending == ".py":
+        found.add_code(name, repository.text(name))
     elif ending == ".ipynb":
         code, prose = cells(repository.json(name))
-        found.code[name] = code
-        found.prose += f"\n{prose}"
+        found.add_code(name, code)
+        found.prose += f"\n{prose[:MAX_TEXT]}"
     elif ending in (".png", ".svg", ".pdf", ".jpg"):
         found.pictures += [name] if IS_MATRIX.search(name) else []
     elif path.name == "settings.toml":
@@ -159,7 +168,7 @@ def read_json_file(found: Evidence, file: File) -> None:
 
 def read_table(found: Evidence, name: str) -> None:
     """A metrics table or a confusion matrix."""
-    text = found.repository.text(name)
+    text = found.repository.text(name, MAX_TABLE)
     tables = [*markdown_tables(text)] if name.lower().endswith(".md") else [csv_rows(text)]
     for rows in tables:
         if IS_MATRIX.search(name) and (one := matrix(rows, name)):
@@ -182,7 +191,7 @@ def cells(content: Any) -> tuple[str, str]:
         if isinstance(source, list):
             source = "".join(part for part in source if isinstance(part, str))
         if isinstance(source, str):
-            by_type[str(cell.get("cell_type"))].append(source[:MAX_CODE])
+            by_type[str(cell.get("cell_type"))].append(source)
     return "\n".join(by_type["code"]), "\n\n".join(by_type["markdown"])
 
 

@@ -35,8 +35,8 @@ SECRET_FILE = re.compile(
     r"|credentials(\.json)?)$"
 )
 SECRET = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY|\bhf_[A-Za-z0-9]{30,}|\bghp_[A-Za-z0-9]{36}|\bgithub_pat_\w{30,}"
-    r"|\bAKIA[0-9A-Z]{16}\b|\bsk-[A-Za-z0-9_-]{32,}|\bxox[bap]-[\w-]{20,}"
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY|hf_[A-Za-z0-9]{30,}|ghp_[A-Za-z0-9]{36}|github_pat_\w{30,}"
+    r"|AKIA[0-9A-Z]{16}\b|sk-(?<!\wsk-)[A-Za-z0-9_-]{32,}|xox[bap]-[\w-]{20,}"
 )
 TEXTS = (".py", ".ipynb", ".md", ".txt", ".toml", ".yaml", ".yml", ".json", ".cfg", ".ini", ".sh")
 PHOTOS = (".jpg", ".jpeg", ".webp", ".bmp")

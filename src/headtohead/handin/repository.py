@@ -118,9 +118,9 @@ class Repository:
                 raise ValueError("unpacks to more than is read")
             yield piece
 
-    def text(self, name: str) -> str:
+    def text(self, name: str, limit: int = MAX_BYTES) -> str:
         """A text file; "" if it cannot be read."""
-        return (self.read(name) or b"").decode("utf-8-sig", errors="replace")
+        return (self.read(name, limit) or b"").decode("utf-8-sig", errors="replace")
 
     def json(self, name: str) -> Any:
         """A JSON file; None if it cannot be read, or is none."""

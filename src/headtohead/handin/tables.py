@@ -22,7 +22,7 @@ NOT_ON_VAL = re.compile(
 )
 NUMBER = re.compile(r"(?<![\w.,])[+-]?\d+(?:[.,]\d+)?(?:e-?\d+)?(?![\w.])")
 IS_STEP = re.compile(r"epoch|step|iteration|iter|эпоха|шаг", re.IGNORECASE)  # the column of a log
-MAX_CLASSES = 2000
+MAX_CLASSES = 1000
 MAX_ROWS, MAX_COLUMNS, MAX_CELL = 1000, 100, 100  # of a table of scores, in rows, cells, characters
 
 
