@@ -48,5 +48,5 @@ LINES = (
     Line(Message("conclusions of 1-2 pages in the README"), presentation.conclusions),
     Line(Message("event files in runs/"), presentation.logs),
     Line(Message("the libraries named"), presentation.requirements),
-    Line(Message("no litter"), presentation.clean),
+    Line(Message("a repository without litter"), presentation.clean),
 )

@@ -34,7 +34,7 @@ def terminal(hand_ins: Sequence[Checked]) -> Iterator[Table | Text]:
         )
         for one in hand_ins:
             lacking = [name for name, finding in one.findings.items() if finding.status in ("missing", "invalid")]
-            lacking += [f"{len(one.contradictions)} contradictions"] * bool(one.contradictions)
+            lacking += [f"contradictions: {len(one.contradictions)}"] * bool(one.contradictions)
             table.add_row(Text(printable(one.name)), *(points(one, part) for part in POINTS), ", ".join(lacking))
         yield table
         return
