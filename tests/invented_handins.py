@@ -57,6 +57,25 @@ The probe converges faster than the CNN. It generalises better, the CNN overfits
 dataloader; a step takes 12 ms, one of the ViT 48 ms. {more}
 """
 
+RUSSIAN = (
+    """# Коты
+
+```
+python train.py
+```
+
+|  | Точность | macro F1 |
+|---|---|---|
+| Свёрточная сеть | 80,0 % | 0,80 |
+| ViT-Tiny | 90 | 90 |
+
+## Выводы
+
+ViT сходится быстрее и лучше обобщает, шаг CNN 12 мс, ViT 48 мс. Узкое место: загрузка.
+"""
+    + "Мы смотрели на ошибки. " * 60
+)
+
 
 def log(folder: Path, best: float, *, seed: int = 0, val_is_train: bool = False) -> None:
     """An event file as a student's loop writes it."""

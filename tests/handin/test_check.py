@@ -101,11 +101,7 @@ VARIANTS: dict[str, Defect] = {
     "one matrix without names": lambda f, t: (f / "confusion_cnn.csv").write_text(
         "\n".join(",".join(f"{cell:.2e}" for cell in row) for row in invented.CNN)
     ),
-    "README in Russian": lambda f, t: (f / "README.md").write_text(
-        "# Коты\n\n```\npython train.py\n```\n\n|  | Точность | macro F1 |\n|---|---|---|\n| Свёрточная сеть | 80,0 % | 0,80 |\n"
-        "| ViT-Tiny | 90 | 90 |\n\n## Выводы\n\nViT сходится быстрее и лучше обобщает, шаг CNN 12 мс, ViT 48 мс. Узкое место: "
-        "загрузка. " + "Мы смотрели на ошибки. " * 60
-    ),
+    "README in Russian": lambda f, t: (f / "README.md").write_text(invented.RUSSIAN),
     "scores in sentences": lambda f, t: replace(
         f / "README.md", "| CNN | 0.80 | 0.80 |\n| ViT-Tiny, linear probe | 90 % | 90 % |",
         "\nThe CNN has an accuracy of 80 % and macro-F1 0.80. ViT-Tiny: accuracy 0.90, F1 90.0 %.",
@@ -225,9 +221,11 @@ def test_two_with_the_same_event_files(tmp_path: Path, traces: Path) -> None:
     for number, folder in enumerate(folders):  # the profiler's bytes are never the same twice
         (folder / "trace.json").write_bytes((traces / "training.json").read_bytes() + b"\n" * number)
     anna, boris, vera = check_all(folders)
-    assert ["2 event files or traces are those of vera" in str(text) for text in anna.contradictions] == [True]
+    assert [str(text).partition(",")[0] for text in anna.contradictions] == [
+        f"2 event files or traces are those of {folders[2]}"
+    ]
     assert boris.contradictions == []
-    assert "are those of anna" in str(vera.contradictions[0])
+    assert f"are those of {folders[0]}" in str(vera.contradictions[0])
 
 
 def test_a_notebook_alone(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def check(
 ) -> None:
     """Look for what each line of the assignment asks, and whether it agrees with the rest. Nothing is executed.
 
-    Exit code 0 if no line is missing or wrong and nothing contradicts anything, 1 otherwise, 2 for a mistake in the
+    Exit code 0 if no line is missing or invalid and nothing contradicts anything, 1 otherwise, 2 for a mistake in the
     command. What is there but could not be checked counts as there; the reason is given.
     """
     from headtohead.handin import page

@@ -65,23 +65,12 @@ def check_all(roots: Sequence[Path]) -> list[Checked]:
         raise BadData("A folder is given twice.", fix="give each hand-in once")
     hand_ins: dict[str, Checked] = {}
     digests: dict[str, dict[str, str]] = {}
-    for name, root in track(zip(names(roots), roots, strict=True), "hand-ins", len(roots)):
-        evidence = collect(Repository(root))
+    for root in track(roots, "hand-ins", len(roots)):
+        evidence, name = collect(Repository(root)), str(root)
         hand_ins[name], digests[name] = check(name, evidence), evidence.digests
     for name, message in copies(digests).items():
         hand_ins[name].contradictions.append(message)
     return [*hand_ins.values()]
-
-
-def names(roots: Sequence[Path]) -> list[str]:
-    """A name of each hand-in: that of its folder, with as many folders above it as tell all apart.
-
-    >>> names([Path("/a/anna/repo"), Path("/a/boris/repo")])
-    ['anna/repo', 'boris/repo']
-    """
-    parts = [root.resolve().parts for root in roots]
-    depth = next(d for d in range(1, 1 + max(map(len, parts))) if len({p[-d:] for p in parts}) == len(parts))
-    return [Path(*p[-depth:]).as_posix() for p in parts]
 
 
 def check(name: str, e: Evidence) -> Checked:

@@ -176,10 +176,8 @@ def profile(e: Evidence) -> Finding:
     traced = {only(MODELS, one.name) for one in e.traces}
     if {"cnn", "vit"} <= traced:
         return found("valid", Message("a trace of each"), files=[one.name for one in e.traces])
-    costs = re.compile(
-        r"\bms\b|\bмс\b|memory|памят|throughput|flops|images/s|img/s|latency|parameters|параметр", re.IGNORECASE
-    )
-    paragraphs = [text[:5000] for text in re.split(r"\n\s*\n", e.prose) if costs.search(text[:5000])]
+    costs = r"(?i)\bms\b|\bмс\b|memory|памят|throughput|flops|images/s|img/s|latency|parameters|параметр"
+    paragraphs = [text for text in re.split(r"\n\s*\n", e.prose) if re.search(costs, text)]
     if all(any(pattern.search(text) for text in paragraphs) for pattern in MODELS.values()):
         return found("unchecked", Message("the text names time or memory of both; no trace of each confirms it"))
     return found("missing", Message("nothing compares what both models cost"))

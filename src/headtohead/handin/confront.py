@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 
 from headtohead.core.files import Json
 from headtohead.core.messages import Message
@@ -29,18 +30,11 @@ def scores(e: Evidence) -> Iterable[Message]:
             ]
             sources["event file"] = logged(e, model, metric)
             present = [(source, values) for source, values in sources.items() if values]
-            for number, (source, values) in enumerate(present):
-                for other, others in present[number + 1 :]:
-                    if not any(agree(value, others, other) for value in values):
-                        gaps = {
-                            "model": NAMES[model],
-                            "metric": NAMES[metric],
-                            "source": source,
-                            "value": values[0],
-                            "other": other,
-                            "said": ", ".join(f"{one:.3f}" for one in others[:4]),
-                        }
-                        yield Message("{model}, {metric}: {value:.3f} in the {source}, {said} in the {other}", gaps)
+            for (source, values), (other, others) in combinations(present, 2):
+                if not any(agree(value, others, other) for value in values):
+                    gaps: Json = {"model": NAMES[model], "metric": NAMES[metric], "source": source, "value": values[0]}
+                    gaps |= {"other": other, "said": ", ".join(f"{one:.3f}" for one in others[:4])}
+                    yield Message("{model}, {metric}: {value:.3f} in the {source}, {said} in the {other}", gaps)
 
 
 def of(scores: Iterable[Score], model: str, metric: str) -> list[float]:

@@ -11,7 +11,6 @@ from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-LIMIT = 64_000_000  # bytes of one file
 MAX_POINTS = 100_000  # of one curve
 MAX_RECORDS = 500_000
 MAX_TAGS = 10_000

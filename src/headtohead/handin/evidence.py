@@ -10,28 +10,17 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from headtohead.core.messages import Message
-from headtohead.handin.events import LIMIT as MAX_EVENTS
+from headtohead.handin import tables
 from headtohead.handin.events import EventFile, read_events
 from headtohead.handin.repository import File, Repository
-from headtohead.handin.tables import (
-    MODELS,
-    Matrix,
-    Score,
-    csv_rows,
-    json_scores,
-    markdown_tables,
-    matrix,
-    only,
-    prose_scores,
-    scores,
-)
-from headtohead.handin.traces import LIMIT as MAX_TRACE
+from headtohead.handin.tables import MODELS, Matrix, Score, markdown_tables, only
 from headtohead.handin.traces import Trace, read_trace
 
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 IS_MATRIX = re.compile(r"confus|матриц|(^|[_\-/])cm([_\-.]|$)", re.IGNORECASE)
 IS_SCORES = re.compile(r"metric|result|score|summary|compar|report|метрик", re.IGNORECASE)
+MAX_ARTEFACT = 64_000_000  # bytes of an event file or a trace
 MAX_CODE = 10_000_000  # characters of all code
 MAX_TABLE = 4_000_000  # bytes
 MAX_TEXT = 200_000  # characters of the README: a long one has 20,000
@@ -56,9 +45,7 @@ class Evidence:
     scores: list[Score] = field(default_factory=list)  # of metric tables in files
     stated: list[Score] = field(default_factory=list)  # of the README
     checks: dict[str, bool] = field(default_factory=dict)  # headtohead's sanity checks, by code: whether it passed
-    images: dict[str, Counter[str]] = field(
-        default_factory=dict
-    )  # split -> class -> images; `test` if there is no `val`
+    images: dict[str, Counter[str]] = field(default_factory=dict)  # split -> class -> images
     leaked: list[str] = field(default_factory=list)  # images of `val` that are in `train` too
     digests: dict[str, str] = field(default_factory=dict)  # artefacts by file -> SHA-256
 
@@ -102,11 +89,10 @@ def collect(repository: Repository) -> Evidence:
     found.prose = found.text
     for file in repository.files:
         read_one(found, file)
-    found.prose = found.prose[:MAX_TEXT]
     for table in markdown_tables(found.text):
         known = {(one.model, one.metric) for one in found.stated}  # the first table with a score has the headline
-        found.stated += [one for one in scores(table, found.readme) if (one.model, one.metric) not in known]
-    found.stated = found.stated or [*prose_scores(found.text, found.readme)]
+        found.stated += [one for one in tables.scores(table, found.readme) if (one.model, one.metric) not in known]
+    found.stated = found.stated or [*tables.prose_scores(found.text, found.readme)]
     find_images(found)
     return found
 
@@ -116,7 +102,7 @@ def read_one(found: Evidence, file: File) -> None:
     name, path, repository = file.name, PurePosixPath(file.name), found.repository
     ending = path.suffix.lower()
     if "tfevents" in path.name:
-        if (content := repository.read(name, MAX_EVENTS)) is not None:
+        if (content := repository.read(name, MAX_ARTEFACT)) is not None:
             found.events.append(read_events(name, content))
             if found.events[-1].scalars or found.events[-1].histograms:
                 found.digests[name] = hashlib.sha256(content).hexdigest()
@@ -125,11 +111,11 @@ def read_one(found: Evidence, file: File) -> None:
     elif ending == ".ipynb":
         code, prose = cells(repository.json(name))
         found.add_code(name, code)
-        found.prose += f"\n{prose[:MAX_TEXT]}"
+        found.prose = f"{found.prose}\n\n{prose}"[:MAX_TEXT]
     elif ending in (".png", ".svg", ".pdf", ".jpg"):
         found.pictures += [name] if IS_MATRIX.search(name) else []
     elif path.name == "settings.toml":
-        found.settings += repository.text(name)
+        found.settings = (found.settings + repository.text(name))[:MAX_TEXT]
     elif path.name == "data.json":
         listed_images(found, repository.json(name))
     elif path.name == "checks.json":
@@ -151,7 +137,7 @@ def is_table(name: str) -> bool:
 def read_json_file(found: Evidence, file: File) -> None:
     """A trace, or a table of scores."""
     is_score_file = is_table(file.name) and file.size <= MAX_JSON
-    content = found.repository.read(file.name, MAX_TRACE) if file.size > 200 or is_score_file else None
+    content = found.repository.read(file.name, MAX_ARTEFACT) if file.size > 200 or is_score_file else None
     if content is None:
         return
     try:
@@ -163,18 +149,17 @@ def read_json_file(found: Evidence, file: File) -> None:
         found.traces.append(trace)
         found.digests[file.name] = hashlib.sha256(content).hexdigest()
     elif is_score_file and file.name.endswith(".json"):
-        found.scores += json_scores(found.repository.json(file.name), file.name)
+        found.scores += tables.json_scores(found.repository.json(file.name), file.name)
 
 
 def read_table(found: Evidence, name: str) -> None:
     """A metrics table or a confusion matrix."""
     text = found.repository.text(name, MAX_TABLE)
-    tables = [*markdown_tables(text)] if name.lower().endswith(".md") else [csv_rows(text)]
-    for rows in tables:
-        if IS_MATRIX.search(name) and (one := matrix(rows, name)):
+    for rows in markdown_tables(text) if name.lower().endswith(".md") else [tables.csv_rows(text)]:
+        if IS_MATRIX.search(name) and (one := tables.matrix(rows, name)):
             found.matrices.append(one)
         elif IS_SCORES.search(name):
-            found.scores += scores(rows, name)
+            found.scores += tables.scores(rows, name)
 
 
 def cells(content: Any) -> tuple[str, str]:
@@ -220,7 +205,7 @@ def find_images(found: Evidence) -> None:
     for split, cls, file in image_files(found.repository.files):
         images[split][cls] += 1
         by_size[file.size].append((split, file.name))
-    if images and "val" not in images and "test" in images:
+    if "val" not in images and "test" in images:  # `test` is what they call it
         images["val"] = images.pop("test")
     found.images = dict(images) or found.images  # before what a run folder says
     for same in by_size.values():

@@ -16,7 +16,6 @@ from headtohead.report.page.dress import dress
 from headtohead.report.templates import render
 
 STYLES = {"valid": "green", "unchecked": "yellow", "invalid": "red", "missing": "red"}
-MARKS = {"valid": "yes", "unchecked": "there", "invalid": "wrong", "missing": "missing"}
 MOST_UNREAD = 20  # files named on the terminal
 
 
@@ -30,7 +29,7 @@ def terminal(hand_ins: Sequence[Checked]) -> Iterator[Table | Text]:
     """What is printed: of one hand-in each line, of many a row each."""
     if len(hand_ins) > 1:
         table = Table(
-            "hand-in", *(f"{part}, of {most:g}" for part, most in POINTS.items()), "missing or wrong", box=BOX
+            "hand-in", *(f"{part}, of {most:g}" for part, most in POINTS.items()), "missing or invalid", box=BOX
         )
         for one in hand_ins:
             lacking = [name for name, finding in one.findings.items() if finding.status in ("missing", "invalid")]
@@ -43,7 +42,7 @@ def terminal(hand_ins: Sequence[Checked]) -> Iterator[Table | Text]:
         for line in LINES:
             finding = one.findings[line.name]
             said = Text("\n").join(Text(printable(text)) for text in (*finding.messages, *finding.files[:1]))
-            table.add_row(str(line.title), Text(MARKS[finding.status], STYLES[finding.status]), said)
+            table.add_row(str(line.title), Text(finding.status, STYLES[finding.status]), said)
         yield table
         yield from (Text(f"contradiction: {printable(text)}", "red") for text in one.contradictions)
         for name, why in [*one.unread.items()][:MOST_UNREAD]:
@@ -75,19 +74,6 @@ def save_csv(hand_ins: Sequence[Checked], path: Path) -> None:
 
 
 def save_page(hand_ins: Sequence[Checked], path: Path) -> None:
-    """A page of all hand-ins: a table, then each with its lines."""
-    write_text(path, html(hand_ins))
-
-
-def html(hand_ins: Sequence[Checked]) -> str:
-    """The page in HTML; everything from the hand-ins is escaped."""
-    return render(
-        "hand_in.html",
-        "html",
-        LANGUAGES,
-        **dress("page.js"),
-        hand_ins=hand_ins,
-        lines=LINES,
-        points=points,
-        most=POINTS,
-    )
+    """A page of all hand-ins: a table, then each with its lines. Everything from the hand-ins is escaped."""
+    shown = {"hand_ins": hand_ins, "lines": LINES, "points": points, "most": POINTS}
+    write_text(path, render("hand_in.html", "html", LANGUAGES, **dress("page.js"), **shown))

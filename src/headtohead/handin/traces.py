@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-LIMIT = 64_000_000  # bytes of the file
 LONGEST = 1_000_000  # bytes of an event
 EVENT = re.compile(
     rb'"name"\s{0,9}:\s{0,9}"(?:ProfilerStep#(\d+)|(Optimizer\.step#)'
