@@ -106,6 +106,11 @@ VARIANTS: dict[str, Defect] = {
         f / "README.md", "| CNN | 0.80 | 0.80 |\n| ViT-Tiny, linear probe | 90 % | 90 % |",
         "\nThe CNN has an accuracy of 80 % and macro-F1 0.80. ViT-Tiny: accuracy 0.90, F1 90.0 %.",
     ),
+    "names that say nothing": lambda f, t: [
+        (f / "metrics.json").unlink(),
+        *((f / f"confusion_{name}.csv").rename(f / f"confusion_{i}.csv") for i, name in enumerate(("cnn", "vit"))),
+        *((f / "runs" / name).rename(f / "runs" / f"Nov25_{i}") for i, name in enumerate(("cnn", "vit"))),
+    ],
     "key that is an example": lambda f, t: (f / ".env.example").write_text("HF_TOKEN=hf_your_token\n"),
     "few pictures": lambda f, t: [(f / f"{i}.jpg").write_bytes(b"x") for i in range(9)],
     "curves in per cent": lambda f, t: (shutil.rmtree(f / "runs" / "cnn"), invented.log(f / "runs" / "cnn", 80.0)),

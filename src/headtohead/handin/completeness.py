@@ -18,9 +18,8 @@ def classes(e: Evidence) -> Finding:
     if not e.images:
         if e.matrices:
             number = max(len(one.rows) for one in e.matrices)
-            text = Message(
-                "the matrix has {classes} classes; the images are not here to be counted", {"classes": number}
-            )
+            values = {"classes": number}
+            text = Message("the matrix has {classes} classes; the images are not here to be counted", values)
             return found("invalid" if number < MIN_CLASSES else "unchecked", text)
         return found("unchecked", Message("neither images nor a list of them are here, so they could not be counted"))
     counts = {cls: sum(split[cls] for split in e.images.values()) for cls in e.classes}
@@ -68,6 +67,8 @@ def with_result(e: Evidence, model: str, files: list[str]) -> Finding:
     if results:
         return found("valid", files=[*files[:2], *sorted(results)])
     values = {"model": NAMES[model]}
+    if any(score.model == model for score in e.stated):
+        return found("unchecked", Message("{model}: its result stands in the README alone", values), files=files)
     text = Message("{model}: in the code, but no event file, table or matrix is named after it", values)
     return found("missing", text, files=files)
 
@@ -76,9 +77,8 @@ def seeds(e: Evidence) -> Finding:
     """A seed is set."""
     if re.search(r"^seeds?\s*=", e.settings, re.MULTILINE):
         return found("valid", Message("the seeds stand in settings.toml"))
-    return in_code(
-        e, {"seed": r"manual_seed\(|seed_everything\(|set_(all_)?seeds?\(|fix_seed|random\.seed\(|Generator\("}
-    )
+    sets = r"manual_seed\(|seed_everything\(|set_(all_)?seeds?\(|fix_seed|random\.seed\(|Generator\("
+    return in_code(e, {"seed": sets})
 
 
 def overfit(e: Evidence) -> Finding:
