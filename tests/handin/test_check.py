@@ -260,7 +260,7 @@ def test_hostile_files_are_survived_and_named(tmp_path: Path, traces: Path, monk
     (folder / "bad.py").write_text("(" * 100_000)
     (folder / "\x1b[31m<script>.py").write_text("# x")
     (folder / "data.json").write_text('{"samples": [1, {"label": 10000000}], "classes": 3}')
-    (folder / "checks.json").write_text("[1]")
+    (folder / "checks.json").write_text('{"results": 1.5}')
     one = checked(folder)
     said = {name: str(why) for name, why in one.unread.items()}
     assert said == {

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
+from headtohead.core.files import Json
 from headtohead.core.messages import Message
 from headtohead.handin import tables
 from headtohead.handin.events import EventFile, read_events
@@ -119,9 +120,8 @@ def read_one(found: Evidence, file: File) -> None:
     elif path.name == "data.json":
         listed_images(found, repository.json(name))
     elif path.name == "checks.json":
-        content = repository.json(name)
-        for row in content.get("results", []) if isinstance(content, dict) else []:
-            if isinstance(row, dict) and isinstance(row.get("code"), str):
+        for row in entries(repository.json(name), "results"):
+            if isinstance(row.get("code"), str):
                 found.checks[row["code"]] = found.checks.get(row["code"], True) and row.get("passed") is True
     elif name.lower().endswith((".json", ".json.gz")):
         read_json_file(found, file)
@@ -162,6 +162,12 @@ def read_table(found: Evidence, name: str) -> None:
             found.scores += tables.scores(rows, name)
 
 
+def entries(content: Any, key: str) -> list[Json]:
+    """The entries of a list in a stranger's JSON, without those that are no dict."""
+    inner = content.get(key) if isinstance(content, dict) else None
+    return [one for one in inner if isinstance(one, dict)] if isinstance(inner, list) else []
+
+
 def cells(content: Any) -> tuple[str, str]:
     """The code and the text of a notebook.
 
@@ -170,9 +176,8 @@ def cells(content: Any) -> tuple[str, str]:
     ('a = 1\\nb', '# x')
     """
     by_type: dict[str, list[str]] = defaultdict(list)
-    entries = content.get("cells") if isinstance(content, dict) else None
-    for cell in entries if isinstance(entries, list) else []:
-        source = cell.get("source") if isinstance(cell, dict) else None
+    for cell in entries(content, "cells"):
+        source = cell.get("source")
         if isinstance(source, list):
             source = "".join(part for part in source if isinstance(part, str))
         if isinstance(source, str):
@@ -182,13 +187,13 @@ def cells(content: Any) -> tuple[str, str]:
 
 def listed_images(found: Evidence, content: Any) -> None:
     """The images that `data.json` of a run folder lists: split, class, and SHA-256."""
-    samples, classes = (content.get(key) if isinstance(content, dict) else None for key in ("samples", "classes"))
-    if not isinstance(samples, list) or not isinstance(classes, list):
+    classes = content.get("classes") if isinstance(content, dict) else None
+    if not isinstance(classes, list):
         return
     images: dict[str, Counter[str]] = defaultdict(Counter)
     by_digest: dict[str, set[str]] = defaultdict(set)
-    for sample in samples:
-        label = sample.get("label") if isinstance(sample, dict) else None
+    for sample in entries(content, "samples"):
+        label = sample.get("label")
         if isinstance(label, int) and 0 <= label < len(classes):
             images[str(sample.get("split"))][str(classes[label])] += 1
             by_digest[str(sample.get("digest"))].add(str(sample.get("split")))
