@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE as BOX
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from headtohead.core.files import write_csv, write_json, write_text
@@ -28,13 +28,15 @@ def points(checked: Checked, part: str) -> str:
 def terminal(hand_ins: Sequence[Checked]) -> Iterator[Table | Text]:
     """What is printed: of one hand-in each line, of many a row each."""
     if len(hand_ins) > 1:
-        table = Table(
-            "hand-in", *(f"{part}, of {most:g}" for part, most in POINTS.items()), "missing or invalid", box=BOX
-        )
-        for one in hand_ins:
+        first = Column("hand-in", min_width=12, overflow="fold")
+        table = Table(first, *(f"{part}, of {most:g}" for part, most in POINTS.items()), "missing or invalid", box=BOX)
+        names = [Path(one.name).name for one in hand_ins]
+        if len({*names}) < len(names):
+            names = [one.name for one in hand_ins]
+        for name, one in zip(names, hand_ins, strict=True):
             lacking = [name for name, finding in one.findings.items() if finding.status in ("missing", "invalid")]
             lacking += [f"contradictions: {len(one.contradictions)}"] * bool(one.contradictions)
-            table.add_row(Text(printable(one.name)), *(points(one, part) for part in POINTS), ", ".join(lacking))
+            table.add_row(Text(printable(name)), *(points(one, part) for part in POINTS), ", ".join(lacking))
         yield table
         return
     for one in hand_ins:
