@@ -226,11 +226,9 @@ def test_two_with_the_same_event_files(tmp_path: Path, traces: Path) -> None:
     for number, folder in enumerate(folders):  # the profiler's bytes are never the same twice
         (folder / "trace.json").write_bytes((traces / "training.json").read_bytes() + b"\n" * number)
     anna, boris, vera = check_all(folders)
-    assert [str(text).partition(",")[0] for text in anna.contradictions] == [
-        f"2 event files or traces are those of {folders[2]}"
-    ]
+    assert ["2 event files or traces are those of vera" in str(text) for text in anna.contradictions] == [True]
     assert boris.contradictions == []
-    assert f"are those of {folders[0]}" in str(vera.contradictions[0])
+    assert "are those of anna" in str(vera.contradictions[0])
 
 
 def test_a_notebook_alone(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A hand-in checked: its lines, its contradictions, the points that follow, and evidence for those that do not."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -65,12 +66,23 @@ def check_all(roots: Sequence[Path]) -> list[Checked]:
         raise BadData("A folder is given twice.", fix="give each hand-in once")
     hand_ins: dict[str, Checked] = {}
     digests: dict[str, dict[str, str]] = {}
-    for root in track(roots, "hand-ins", len(roots)):
-        evidence, name = collect(Repository(root)), str(root)
+    for name, root in track(zip(names(roots), roots, strict=True), "hand-ins", len(roots)):
+        evidence = collect(Repository(root))
         hand_ins[name], digests[name] = check(name, evidence), evidence.digests
     for name, message in copies(digests).items():
         hand_ins[name].contradictions.append(message)
     return [*hand_ins.values()]
+
+
+def names(roots: Sequence[Path]) -> list[str]:
+    """A name of each hand-in: its path below the folder that all have in common.
+
+    >>> names([Path("/a/anna/repo"), Path("/a/boris/repo")]), names([Path("/a/anna")])
+    (['anna/repo', 'boris/repo'], ['anna'])
+    """
+    parts = [root.resolve().parts for root in roots]
+    above = len(os.path.commonprefix([one[:-1] for one in parts]))  # noqa: RUF071  # of tuples it compares whole parts
+    return ["/".join(one[above:]) for one in parts]
 
 
 def check(name: str, e: Evidence) -> Checked:
