@@ -30,13 +30,10 @@ def terminal(hand_ins: Sequence[Checked]) -> Iterator[Table | Text]:
     if len(hand_ins) > 1:
         first = Column("hand-in", min_width=12, overflow="fold")
         table = Table(first, *(f"{part}, of {most:g}" for part, most in POINTS.items()), "missing or invalid", box=BOX)
-        names = [Path(one.name).name for one in hand_ins]
-        if len({*names}) < len(names):
-            names = [one.name for one in hand_ins]
-        for name, one in zip(names, hand_ins, strict=True):
+        for one in hand_ins:
             lacking = [name for name, finding in one.findings.items() if finding.status in ("missing", "invalid")]
             lacking += [f"contradictions: {len(one.contradictions)}"] * bool(one.contradictions)
-            table.add_row(Text(printable(name)), *(points(one, part) for part in POINTS), ", ".join(lacking))
+            table.add_row(Text(printable(one.name)), *(points(one, part) for part in POINTS), ", ".join(lacking))
         yield table
         return
     for one in hand_ins:
