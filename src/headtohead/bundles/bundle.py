@@ -1,6 +1,5 @@
 """A trained net with everything that its predictions depend on, made from a run."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,7 +38,7 @@ class Bundle:
     short_side: int  # px; images are first shrunk to it, as they were for the training; 0: they are not
     bf16: bool  # whether the body computes under bf16 autocast
     head_bf16: bool  # whether the head does
-    seen: NDArray[np.float16]  # (M, D), features of training images
+    seen: NDArray[np.float16]  # (M, D), `unit_rows` of features of training images
     far: float  # cosine distance to the nearest of them beyond which an image is unlike anything seen
 
     @torch.no_grad()
@@ -148,12 +147,18 @@ def bundle_of(job: Job, name: str) -> Bundle:
     weights = load_weights(bundled_training(job, name).best)[0]
     parts = PARTS[kind_of(name)](job, name, weights)
     chosen = {split: evenly(len(job.samples(split)), MAX_SEEN) for split in ("train", "tune")}
-    seen, tune = (parts.features(split, images).astype(np.float16) for split, images in chosen.items())
+    seen, tune = (unit_rows(parts.features(split, images)) for split, images in chosen.items())
     far = float(np.quantile(nearest_distances(seen, tune), FAR))
     return Bundle(
         parts.body, parts.head, job.index.classes, parts.preprocess, parts.short_side, job.bf16, parts.head_bf16,
         seen, far,
     )  # fmt: skip
+
+
+def unit_rows(features: NDArray[Any]) -> NDArray[np.float16]:
+    """Rows (B, D) of length 1, of which nothing but cosine distances is computed."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return (features / np.maximum(lengths, 1e-12)).astype(np.float16)
 
 
 def evenly(number: int, most: int) -> NDArray[np.int64]:

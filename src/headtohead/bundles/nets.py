@@ -43,7 +43,8 @@ class HeadedNet(nn.Module):
 
 def _built(name: str, build: Callable[..., nn.Module], pretrained: bool, kwargs: dict[str, Any]) -> nn.Module:
     """The net that `build` makes of the arguments in a config.json, by timm's way of loading its weights."""
-    return build_model_with_cfg(build, name, pretrained, kwargs_filter=("in_chans", "global_pool", "img_size"), **kwargs)
+    not_ours: Any = ("in_chans", "global_pool", "img_size")  # timm would pass them
+    return build_model_with_cfg(build, name, pretrained, kwargs_filter=not_ours, **kwargs)
 
 
 @register_model
@@ -81,7 +82,7 @@ def backbone_net(backbone: str, frozen: FrozenBackbone, head: nn.Linear, side: i
     """
     if not backbone.startswith(TORCHVISION):
         overlay = {"input_size": (3, side, side)}
-        own = timm.create_model(backbone, num_classes=head.out_features, pretrained_cfg_overlay=overlay)
+        own: Any = timm.create_model(backbone, num_classes=head.out_features, pretrained_cfg_overlay=overlay)
         own, classifier = own.to(head.weight.device).eval(), own.get_classifier()
         if isinstance(classifier, nn.Linear) and classifier.in_features == head.in_features:
             classifier.load_state_dict(head.state_dict())

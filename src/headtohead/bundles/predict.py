@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from headtohead.bundles.bundle import Bundle
+from headtohead.bundles.bundle import Bundle, unit_rows
 from headtohead.core.executor import num_cores, torch_threads
 from headtohead.core.prefetch import prefetch
 from headtohead.core.progress import track
@@ -65,8 +64,7 @@ def predict_pixels(bundle: Bundle, images: Sequence[Pixels]) -> list[tuple[str, 
     views = plain_views(images, len(images), bundle.preprocess)
     features, logits = bundle.outputs(normalise(views.to(bundle.device), bundle.preprocess))
     rows = torch.softmax(logits, dim=1).cpu().numpy()
-    distances = nearest_distances(bundle.seen, features.cpu().numpy().astype(np.float16))
-    return [
-        (bundle.classes[row.argmax()], dict(zip(bundle.classes, row.tolist(), strict=True)), bool(distance > bundle.far))
-        for row, distance in zip(rows, distances, strict=True)
-    ]
+    distances = nearest_distances(bundle.seen, unit_rows(features.cpu().numpy()))
+    probabilities = [dict(zip(bundle.classes, row, strict=True)) for row in rows.tolist()]
+    best = [bundle.classes[i] for i in rows.argmax(axis=1)]
+    return [*zip(best, probabilities, (distances > bundle.far).tolist(), strict=True)]

@@ -26,6 +26,7 @@ from headtohead.cli.arguments import (
     opened,
     prepare,
 )
+from headtohead.cli.bundles import add_commands
 from headtohead.cli.data import data_app
 from headtohead.cli.help import ALL, DATA, EXAMPLE, STAGES, START, TOOLS, Formatter
 from headtohead.cli.tools import cache_app, explain_app, init, weights_app
@@ -172,6 +173,7 @@ def report(
 
 
 app.command(init, group=START)
+add_commands(app)
 for tool in (data_app, explain_app, weights_app, cache_app):
     tool.group = DATA if tool is data_app else TOOLS
     app.command(tool)

@@ -161,7 +161,7 @@ def load_timm(weights: WeightsFile, state: dict[str, torch.Tensor]) -> tuple[nn.
     return body, body.num_features, Preprocess(size, data["interpolation"], data["crop_pct"], mean, std)
 
 
-def unfuse_attention(body: nn.Module, bf16: bool, device: torch.device | str) -> None:
+def unfuse_attention(body: Any, bf16: bool, device: torch.device | str) -> None:
     """Compute attention in separate steps where that is faster: bf16 on a CPU, see benchmarks/README.md."""
     if bf16 and torch.device(device).type == "cpu":
         for module in body.modules():

@@ -35,6 +35,13 @@ class WeightsFile:
     notice: str = ""  # if the built-in weights stand in: for which weights, and why these are unavailable
     config: dict[str, Any] = field(default_factory=dict)  # overrides timm's own: preprocessing
 
+    @property
+    def licence(self) -> str:
+        """The licence of the weights, as timm names it: `apache-2.0`. "" if it is not known."""
+        if self.name.startswith(TORCHVISION):
+            return ""
+        return str((architecture(self.name) | self.config).get("license") or "").replace("unknown", "")
+
     def sha256(self) -> str:
         """SHA-256 of the file's bytes."""
         with self.path.open("rb") as stream:
