@@ -121,9 +121,9 @@ def image_features(
 def evaluated_job(run: RunDir, device: str) -> Job:
     """The job of an evaluated run, in the precision of its nets. RunFolderMismatch if it is not evaluated."""
     run.require_this_format()
-    if not (run.data.exists() and run.comparison.exists()):
-        what = "This run has no results yet."
-        raise RunFolderMismatch(what, where=str(run.path), fix="finish it with `headtohead run`")
+    if not (run.settings.exists() and run.comparison.exists()):
+        what = "This run has no results yet." if run.settings.exists() else "This is not a run folder."
+        raise RunFolderMismatch(what, where=str(run.path), fix="give the folder of a finished `headtohead run`")
     job = Job.of(replace(run.read_settings(), device=device), run)
     return replace(job, bf16=read_json(run.environment)["precision"] != "fp32")
 

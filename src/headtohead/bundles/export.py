@@ -68,9 +68,15 @@ def save_graph(net: nn.Module, bundle: Bundle, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch about its own exporter
         program: Any = torch.onnx.export(
-            PixelsToProbabilities(net, bundle.preprocess, bundle.short_side).eval(), (images,), dynamo=True, dynamic_shapes={"images": dynamic},
-            input_names=["images"], output_names=["probabilities"], opset_version=OPSET, verbose=False,
-        )  # fmt: skip
+            PixelsToProbabilities(net, bundle.preprocess, bundle.short_side).eval(),
+            (images,),
+            dynamo=True,
+            dynamic_shapes={"images": dynamic},
+            input_names=["images"],
+            output_names=["probabilities"],
+            opset_version=OPSET,
+            verbose=False,
+        )
         program.model.metadata_props["classes"] = json.dumps(bundle.classes)
         program.save(str(path))
 

@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headtohead.bundles.predict import Prediction
-from headtohead.core.files import write_csv
+from headtohead.core.errors import BadData
+from headtohead.core.files import disk_failed, write_csv
 
 
 def write_table(path: Path, found: Sequence[Prediction]) -> None:
-    """Write a row for each file: `file`, `class`, `unlike` (yes or no), `error`, and the probability of every class."""
+    """Write a row for each file: `file`, `class`, `unlike` (yes or no), `error`, and the probability of every class.
+
+    Raises BadData if the file cannot be written.
+    """
     classes = next((one.probabilities for one in found if one.probabilities), {})
     header = ["file", "class", "unlike", "error", *classes]
     rows = [
@@ -16,7 +20,11 @@ def write_table(path: Path, found: Sequence[Prediction]) -> None:
         + [f"{one.probabilities[cls]:.6g}" if one.probabilities else "" for cls in classes]
         for one in found
     ]
-    write_csv(path, header, rows)
+    try:
+        write_csv(path, header, rows)
+    except OSError as error:
+        what = f"The table cannot be written: {error.strerror}"
+        raise disk_failed(error) or BadData(what, where=str(path), fix="choose another name with --csv") from error
 
 
 def summary(found: Sequence[Prediction]) -> str:
