@@ -12,7 +12,8 @@ SRC = Path(__file__).parents[1] / "src" / "headtohead"
 # Room -> the rooms right below it. What a room may import: itself, and all that can be reached downwards.
 BELOW = {
     "__main__": ("cli",),
-    "cli": ("pipeline",),
+    "cli": ("pipeline", "bundles"),
+    "bundles": ("contenders", "report"),
     "pipeline": ("stages",),
     "stages": ("contenders", "report"),
     "contenders": ("checks", "profiling", "probe", "evaluation"),
