@@ -14,11 +14,14 @@ $(READY): pyproject.toml
 run: $(READY)
 	$(BIN)/headtohead run $(ARGS)
 
+# A test runs on one thread, so two processes share two cores.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

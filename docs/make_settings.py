@@ -20,8 +20,9 @@ Each is a key of the settings file and a flag: `cnn.epochs` is `epochs` under `[
 `headtohead init` writes a file with all of them. Flags win over the file, the file over the run folder's own settings.
 
 A run folder keeps its settings; others are refused with the list of differing keys, but for `weights`, `fallback`,
-`on_failed_check`, `checks.muted`, `processes`, `data.folder`, `data.workers` and `report.thumbnails`, which do not
-change the results: weights are known by their fingerprint, images by their SHA-256, so that a folder may be renamed.
+`on_failed_check`, `checks.muted`, `processes`, `engine`, `scheduler`, `workers`, `data.folder`, `data.workers` and
+`report.thumbnails`, which do not change the results:
+weights are known by their fingerprint, images by their SHA-256, so that a folder may be renamed.
 
 This page is made by `python docs/make_settings.py`; a test holds it.
 

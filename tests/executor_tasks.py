@@ -100,3 +100,32 @@ def press_ctrl_c(started: str, ignored: str) -> None:
     write_number(ignored)
     os.kill(os.getppid(), signal.SIGINT)
     time.sleep(10 * PATIENCE_S)
+
+
+def note(name: str, log: str, out: str = "", started: str = "", after: str = "") -> str:
+    """Add a line to `log`, once the file `after` exists, then write `out`. First `started` gets the process."""
+    if started:
+        write_number(started)
+    if after:
+        wait_for(after)
+    with Path(log).open("a") as stream:
+        stream.write(f"{name}\n")
+    if out:
+        Path(out).write_text("")
+    return name
+
+
+def kill_worker() -> None:
+    """As if the system had killed this process, for want of memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def go_on_until_stopped(started: str, stopped: str) -> None:
+    """Advance for longer than any test waits; write `stopped` when an exception ends that."""
+    write_number(started)
+    try:
+        for _ in range(int(100 * PATIENCE_S)):
+            executor.advance(0)
+            time.sleep(0.02)
+    finally:
+        write_number(stopped)

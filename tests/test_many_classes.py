@@ -22,7 +22,8 @@ def test_very_many_small_classes(tiny_weights: Path, tmp_path: Path, capsys: pyt
     figures = [*run.figures.glob("confusion-*.png")]
     assert len(figures) == 4
     for figure in figures:
-        assert max(Image.open(figure).size) < 4000
+        with Image.open(figure) as image:
+            assert max(image.size) < 4000
     shown = capsys.readouterr().err
     for work in ("opening images", "sanity checks", "panel of heads", "intervals of the scores"):
         assert work in shown

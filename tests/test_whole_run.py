@@ -42,7 +42,7 @@ QUICK = Profile(steps=5, batch_size=2)  # fewer steps than settings allow: torch
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir() if path.is_file()}
+    return {path.name for path in folder.iterdir() if path.is_file() and path.name != ".lock"}  # of other tests
 
 
 def folders(folder: Path) -> set[str]:
@@ -57,8 +57,12 @@ def test_it_leaves_the_files_of_the_picture_and_no_others(small_run: RunDir) -> 
     assert names(small_run.path / "probe") == PROBE | features
     assert names(small_run.path / "untrained") == UNTRAINED | features
     trainings = {"seed-0", "seed-1", "refit-0", "refit-1"}
-    assert folders(small_run.path / "cnn") == trainings | {"search-tensorboard", "evaluation-tensorboard"}
-    assert folders(small_run.path / "probe") == trainings | {"evaluation-tensorboard"}
+    assert folders(small_run.path / "cnn") == trainings | {
+        "search-tensorboard",
+        "check-tensorboard",
+        "evaluation-tensorboard",
+    }
+    assert folders(small_run.path / "probe") == trainings | {"check-tensorboard", "evaluation-tensorboard"}
     assert folders(small_run.path / "untrained") == trainings
     for contender in ("cnn", "probe", "untrained"):
         for training in trainings:
@@ -213,7 +217,11 @@ def test_a_quick_run_has_neither_search_nor_refit_nor_what_follows_the_report(
     assert names(run.path) == TOP - {"untrained.json", "splits.json"}
     assert folders(run.path) == FOLDERS - {"untrained", "budget"}
     trainings = {"seed-0", "seed-1"}
-    assert folders(run.path / "cnn") == folders(run.path / "probe") == trainings | {"evaluation-tensorboard"}
+    assert (
+        folders(run.path / "cnn")
+        == folders(run.path / "probe")
+        == trainings | {"check-tensorboard", "evaluation-tensorboard"}
+    )
     search = json.loads(run.search("cnn").read_text())
     assert (search["trials"], search["passes"], search["table"]) == (0, 0, [])
     assert search["best"]["recipe"] == {name: values[0] for name, values in search["space"].items()}

@@ -19,7 +19,7 @@ def attack(lane: Lane, untouched: Untouched, kills: int, seed: int) -> tuple[int
         status = -9
         while status == -9:
             # Mostly short, so that most moments are right after a start; some long enough for the longest step.
-            after = rng.uniform(0, 2) if rng.random() < 0.75 else rng.uniform(2, 8)
+            after = rng.uniform(0, 1.2) if rng.random() < 0.75 else rng.uniform(1.2, 5)
             status = lane.do(kill_after=after if killed < kills else None)
             killed += status == -9
             assert "Traceback" not in lane.printed(), lane.printed()

@@ -109,9 +109,9 @@ def results(run: RunDir, like: dict[str, str] | None = None) -> dict[str, str]:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Every file but TensorBoard's, which are never read again, and the list of checksums."""
-    found = [path for path in folder.rglob("*") if path.is_file() and "tfevents" not in path.name and path.name != LIST]
-    return sorted(found)
+    """Every file but TensorBoard's, which are never read again, the lock, and the list of checksums."""
+    found = [path for path in folder.rglob("[!.]*") if path.is_file() and path.name != LIST]
+    return sorted(path for path in found if "tfevents" not in path.name)
 
 
 def damage(path: Path, kind: str, seed: int) -> None:

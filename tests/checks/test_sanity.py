@@ -14,8 +14,8 @@ from headtohead.audit.leaks import Duplicates, Placed
 from headtohead.checks.backbone import structure
 from headtohead.checks.context import CheckContext
 from headtohead.checks.learning import sign_test
-from headtohead.checks.result import CheckResult, judged, not_judged
-from headtohead.checks.sanity import CHECKS, mute, run_check
+from headtohead.checks.result import CheckResult, judged, mute, not_judged
+from headtohead.checks.sanity import CHECKS, run_check
 from headtohead.checks.trials import num_arrangements, permutation_p
 from headtohead.contenders import contenders_of
 from headtohead.contenders.base import Job, mixed_sample
@@ -81,14 +81,12 @@ def test_the_json_has_text_and_values_beside_the_english_sentence(cnn: CheckCont
 
 
 def test_muted_issues_and_tips_are_ignored_and_nothing_else() -> None:
-    issue = dataclasses.replace(judged(False, 1.0, Message("0"), Message("e"), Message("a")), code="HH001")
-    assert not issue.passed
-    assert mute(issue, ()).outcome == "issue"
-    assert mute(issue, ("HH001",)).outcome == "ignored"
-    assert mute(issue, ("HH001",)).passed
-    assert mute(issue, ("HH002",)).outcome == "issue"
-    skipped = dataclasses.replace(not_judged("skipped", Message("why")), code="HH001")
-    assert mute(skipped, ("HH001",)).outcome == "skipped"
+    issue = dataclasses.replace(judged(False, 1.0, Message("0"), Message("e"), Message("a")), code="HH001").to_json()
+    assert mute(issue, ()) == mute(issue, ("HH002",)) == issue
+    assert (mute(issue, ("HH001",))["outcome"], mute(issue, ("HH001",))["passed"]) == ("ignored", True)
+    assert mute(mute(issue, ("HH001",)), ()) == issue
+    skipped = dataclasses.replace(not_judged("skipped", Message("why")), code="HH001").to_json()
+    assert mute(skipped, ("HH001",)) == skipped
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -9,6 +9,7 @@ import pytest
 
 from headtohead.cli.app import STAGE_COMMANDS, app, main
 from headtohead.settings.rules import problems
+from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Budget, Settings
 from headtohead.settings.toml import flatten
 
@@ -34,7 +35,8 @@ def test_every_setting_is_documented() -> None:
 def test_all_commands_of_the_app_are_the_documented_ones() -> None:
     names = {name for name in app if not name.startswith("-")}
     stages = {"check", "search", "train", "profile", "evaluate", "budget", "report"}
-    assert names == stages | {"run", "data", "weights", "cache", "init", "explain", "bundle", "predict", "export"}
+    more = {"run", "features", "compare", "data", "weights", "cache", "init", "explain", "bundle", "predict", "export"}
+    assert names == stages | more
     from headtohead.pipeline import STAGES
 
     # An error names the command of a stage that is missing; stages without one run along with later commands.
@@ -245,3 +247,22 @@ def test_weights_path_and_verify(capsys: pytest.CaptureFixture[str], tiny_weight
     assert capsys.readouterr().out.strip() == str(tiny_weights / f"{BACKBONE}.safetensors")
     main(["weights", "verify", "--backbone", BACKBONE, "--weights", str(tiny_weights)])
     assert "fingerprint: " in capsys.readouterr().out
+
+
+def test_explain_keeps_to_the_settings_of_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of the same data gives its settings only as long as `explain` has none."""
+
+    class Opened(Exception):
+        pass
+
+    def opened(settings: Settings, run: RunDir) -> None:
+        raise Opened(settings.seeds, run.path.name)
+
+    monkeypatch.setattr("headtohead.cli.tools.opened", opened)
+    run, own = (RunDir(tmp_path / name) for name in ("run", "run-explain"))
+    run.adopt(Settings(seeds=(5,)))
+    for seeds in ((5,), (7,)):
+        with pytest.raises(Opened) as called:
+            main(["explain", "bgr", str(run.path)])
+        assert called.value.args == (seeds, "run-explain")
+        own.adopt(Settings(seeds=(7,)))

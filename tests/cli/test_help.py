@@ -25,7 +25,18 @@ def test_commands_stand_in_groups_in_the_order_of_a_run(capsys: pytest.CaptureFi
     text = shown(capsys, "--help")
     assert re.findall(r"─ (\w+) ─", text) == ["Start", "Stages", "Data", "Tools"]
     names = re.findall(r"^│ ([a-z]+) ", text, re.MULTILINE)
-    assert names[:9] == ["run", "init", "check", "search", "train", "profile", "evaluate", "budget", "report"]
+    assert names[:10] == [
+        "run",
+        "compare",
+        "init",
+        "check",
+        "search",
+        "train",
+        "profile",
+        "evaluate",
+        "budget",
+        "report",
+    ]
     assert "headtohead run path/to/images" in text
 
 

@@ -1,5 +1,8 @@
 """A run folder is held by one process, until it ends, however it does."""
 
+import errno
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from headtohead.cli.app import main
-from headtohead.core.errors import RunFolderBusy, RunFolderMismatch
+from headtohead.core.errors import DiskFailed, RunFolderBusy, RunFolderMismatch
 from headtohead.core.lock import held
+from headtohead.settings.rundir import RunDir
 
 HOLD = """
 import sys, time
@@ -63,6 +67,28 @@ def test_every_command_that_writes_is_refused_with_code_2(
     assert f"Process {process.pid}" in message
     assert "--out" in message
     assert not (tmp_path / "run" / "settings.toml").exists()
+
+
+def test_nothing_is_repaired_in_a_finished_run_that_another_process_holds(small_run: RunDir, tmp_path: Path) -> None:
+    run = RunDir(Path(shutil.copytree(small_run.path, tmp_path / "run")))
+    run.metrics.write_text("changed")
+    with another_process_in(run.path), pytest.raises(SystemExit):
+        main(["run", str(run.path)])
+    assert run.metrics.read_text() == "changed"
+    assert run.is_finished
+
+
+@pytest.mark.parametrize(("number", "words"), [(errno.ENOSPC, "is full"), (errno.EROFS, "is read-only")])
+def test_a_disk_that_refuses_the_lock_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("headtohead.core.lock.FileLock.acquire", refuse)
+    with pytest.raises(DiskFailed, match=words) as error:
+        held(tmp_path / "run").__enter__()
+    assert str(tmp_path) in error.value.where
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

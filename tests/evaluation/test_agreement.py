@@ -50,13 +50,16 @@ def panel() -> Panel:
     """A correctly trained panel."""
     grids = {"adamw": ((1e-3, 1e-2, 1e-1), (0.0,))}
     (x, y), (x_tune, y_tune), (x_val, y_val) = TRAIN, TUNE, VAL
-    fits = fit_panel((OneView(x), y), (OneView(x_tune), y_tune), num_classes=5, plan=PLAN, grids=grids, batch_size=32)
+    fits = fit_panel(
+        (OneView(x), y), (OneView(x_tune), y_tune),
+        headline_pooling="cls", num_classes=5, plan=PLAN, grids=grids, batch_size=32,
+    )  # fmt: skip
     val = {
         v.name: predictions(y_val, predict_variant(v, fit.arrays, OneView(x_val), (OneView(x), y)))
         for v, fit in fits.items()
     }
     tune = {v.name: fit.tune_right[None] for v, fit in fits.items()}
-    return Panel(to_json(fits, ("cls",), len(y), len(y_tune)), tune, val)
+    return Panel(to_json(fits, "cls", len(y), len(y_tune)), tune, val)
 
 
 def headline(plan: Plan = PLAN, y: np.ndarray = TRAIN[1], scale: float = 1.0) -> Headline:

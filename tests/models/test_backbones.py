@@ -19,6 +19,7 @@ from headtohead.models.backbones import (
     LinearProbe,
     build_head,
     load_backbone,
+    offered,
     state_hash,
     untrained_like,
 )
@@ -262,3 +263,65 @@ def test_features_of_a_photo_are_timms(shared_weights: Path, shared_data: Path) 
     with Image.open(file) as image, torch.no_grad():
         expected = model(transform(image.convert("RGB"))[None])
     assert nn.functional.cosine_similarity(backbone.net(x), expected).item() > 0.999
+
+
+@pytest.mark.parametrize("pooling", ["token", "avg"])
+def test_a_net_of_dinov3_without_classifier_has_its_class_token_first(pooling: str, tmp_path: Path) -> None:
+    """timm's own forward pass pools both ways, as a net built for each."""
+    name = "vit_tiny_patch16_dinov3_qkvb.eupe_lvd1689m"
+    backbone = pretrained(name, tmp_path).with_pooling({"token": "cls", "avg": "mean"}[pooling])
+    assert backbone.net.poolings == ("cls", "mean")
+    body = timm.create_model(name, num_classes=0, global_pool=pooling).eval()
+    body.load_state_dict(load_file(tmp_path / "w.safetensors"))
+    x = torch.randn(2, 3, 256, 256)
+    with torch.no_grad():
+        torch.testing.assert_close(backbone.net(x), body(x), rtol=0, atol=1e-5)
+    assert backbone.weights.licence == "fair-noncommercial-research-license"
+
+
+def test_every_pooling_is_put_out_by_one_net(tmp_path: Path) -> None:
+    backbone, x = pretrained(BACKBONE, tmp_path), torch.randn(2, 3, 160, 160)
+    assert offered(backbone.net.poolings) == ("cls", "mean", "both")
+    parts = {name: backbone.with_pooling(name) for name in ("cls", "mean", "both")}
+    assert {name: one.output_size for name, one in parts.items()} == {"cls": 64, "mean": 64, "both": 128}
+    cls, mean, both = (parts[name].net(x) for name in ("cls", "mean", "both"))
+    assert torch.equal(both, torch.cat([cls, mean], dim=1))
+    assert not torch.equal(cls, mean)
+    assert untrained_like(parts["both"], 0).net(x).shape == (2, 128)
+    assert backbone.net.pooling == "cls"  # the original is as it was
+    with pytest.raises(BadSettings, match=r"resnet10t\.c3_in1k has no pooling `mean`, only pooled"):
+        pretrained("resnet10t.c3_in1k", tmp_path).with_pooling("mean")
+
+
+@pytest.mark.parametrize("name", [BACKBONE, "resnet10t.c3_in1k", "torchvision/mobilenet_v3_small"])
+def test_a_backbone_takes_images_of_another_side(name: str, tmp_path: Path) -> None:
+    """As timm's own net of that size with the same weights, whose position embeddings timm interpolates."""
+    backbone = pretrained(name, tmp_path)
+    small, x = load_backbone(backbone.weights.with_side(96)), torch.randn(2, 3, 96, 96)
+    assert small.preprocess.size == 96
+    assert small.net(x).shape == untrained_like(small, 0).net(x).shape == (2, backbone.num_features)
+    if name == BACKBONE:
+        file, size = str(tmp_path / "w.safetensors"), {"img_size": 96, "num_classes": 1000}
+        body = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": file}, **size).eval()
+        body.reset_classifier(0)
+        with torch.no_grad():
+            torch.testing.assert_close(small.net(x), body(x), rtol=0, atol=1e-5)
+        assert small.fingerprint != backbone.fingerprint  # so features are cached apart
+
+
+@pytest.mark.parametrize(("name", "side"), [(BACKBONE, 100), ("levit_128s.fb_dist_in1k", 96)])
+def test_a_side_that_a_net_cannot_take_is_refused(name: str, side: int, tmp_path: Path) -> None:
+    state = timm.create_model(name).state_dict()
+    save_file({key: tensor.contiguous() for key, tensor in state.items()}, tmp_path / "w.safetensors")
+    with pytest.raises(BadSettings, match=rf"{name} cannot take images of {side} px"):
+        load_backbone(WeightsFile(name, tmp_path / "w.safetensors", "given").with_side(side))
+
+
+def test_the_licence_is_that_of_the_weights() -> None:
+    licences = {"builtin": "apache-2.0", "torchvision/resnet18": ""}
+    files = {
+        "builtin": find_weights("builtin"),
+        "torchvision/resnet18": WeightsFile("torchvision/resnet18", Path(), ""),
+    }
+    assert {name: file.licence for name, file in files.items()} == licences
+    assert WeightsFile("convnextv2_atto.fcmae", Path(), "").licence == "cc-by-nc-4.0"

@@ -65,6 +65,20 @@ def test_logistic_regression_is_scikit_learn_s_at_every_strength(standardised: b
             np.testing.assert_allclose(centred / scale, reference.coef_ - reference.coef_.mean(0), atol=2e-3)
 
 
+def test_logistic_regression_of_many_classes_is_scikit_learn_s_and_soon_there() -> None:
+    rng, classes = np.random.default_rng(0), 60
+    means, y = rng.normal(size=(classes, 24)), np.repeat(np.arange(classes), 3)
+    x, tune = ((means[y] + rng.normal(size=(len(y), 24))) * np.geomspace(1, 0.1, 24) for _ in range(2))
+    x, tune = (torch.tensor(points, dtype=torch.float32) for points in (x, tune))
+    moments = Moments.of(x, y, classes)
+    fit = fit_logreg(Task(x[None], y, tune, y, classes, moments, False, PLAN, GRIDS, 64))
+    assert all(row["converged"] for row in fit.table)
+    assert sum(row["iterations"] for row in fit.table) < 330  # 354 with the curvature of few classes
+    for row in fit.table[::3]:
+        reference = LogisticRegression(C=row["C"], solver="newton-cg", tol=1e-9, max_iter=5000).fit(x.double(), y)
+        assert row["tune_loss"] == pytest.approx(log_loss(y, reference.predict_proba(tune.double())), rel=1e-3)
+
+
 @pytest.mark.parametrize("standardised", [False, True])
 def test_ridge_is_scikit_learn_s_at_every_strength(standardised: bool) -> None:
     task = make_task(standardised)

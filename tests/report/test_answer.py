@@ -11,6 +11,7 @@ import pytest
 
 from headtohead import pipeline
 from headtohead.cli.app import main
+from headtohead.core.files import read_json, write_json
 from headtohead.evaluation.agreement import alarm
 from headtohead.report import cases
 from headtohead.report.answer import answer
@@ -26,7 +27,7 @@ LEAKS = {"num_leaked": 20, "contenders": {"cnn": {"accuracy": SCORE}, "probe": {
 
 def lines(r: Results, start: str) -> list[str]:
     """What follows a word at the beginning of a line."""
-    text = answer(r, RUN, 372.4).splitlines()
+    text = answer(r, RUN, {"seconds": 372.4}).splitlines()
     return [line.strip().removeprefix(start).strip() for line in text if line.strip().startswith(start)]
 
 
@@ -38,7 +39,7 @@ def failing(r: Results) -> Results:
 
 
 def test_time_and_checks_stand_first_and_the_places_last() -> None:
-    first, *_, report, logs = answer(made_up.results(), RUN, 372.4).splitlines()
+    first, *_, report, logs = answer(made_up.results(), RUN, {"seconds": 372.4}).splitlines()
     assert first == "pets: done in 6.21\xa0min · Sanity checks passed: 16 of 16"
     assert report.split() == ["report", str(RUN.page)]
     assert logs.strip() == f"logs      tensorboard --logdir {RUN.path}"
@@ -56,7 +57,7 @@ def test_time_and_checks_stand_first_and_the_places_last() -> None:
 )
 def test_the_first_step_follows_the_verdict(low: float, high: float, headline: str, step: str) -> None:
     r = made_up.results((low, high))
-    assert headline in answer(r, RUN, 1.0)
+    assert headline in answer(r, RUN, {"seconds": 1.0})
     assert lines(r, "do first")[0].startswith(step)
 
 
@@ -100,7 +101,7 @@ def test_other_cautions_leave_the_first_step_to_the_verdict() -> None:
 
 def test_names_are_printable_and_nothing_is_markdown() -> None:
     r = made_up.results(comparison={"leaks": LEAKS}, data={"name": "\x1b[31m\udcff"})
-    text = answer(r, RunDir(Path("a run/\x07")), 1.0)
+    text = answer(r, RunDir(Path("a run/\x07")), {"seconds": 1.0})
     assert r"\x1b[31m\xff: done" in text
     assert r"tensorboard --logdir 'a run/\x07'" in text
     assert not any(mark in text for mark in ("\x1b", "\x07", "\udcff", "**", "`"))
@@ -119,6 +120,54 @@ def test_a_run_ends_with_its_answer(small_run: RunDir, tmp_path: Path, capsys: p
     run.finished.unlink()
     main(["run", str(run.path)])
     assert capsys.readouterr().err.rstrip().splitlines()[-1].startswith("  logs")
+
+
+def test_a_finished_run_that_mutes_a_check_tells_of_it(
+    small_run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDir(Path(copytree(small_run.path, tmp_path / "out")))
+    before = read_json(run.checks)
+    wrong = next(entry for entry in before["results"] if entry["outcome"] == "issue")
+    main(["run", str(run.path), "--checks.muted", wrong["code"]])
+    now = read_json(run.checks)
+    assert not any(entry["code"] == wrong["code"] and not entry["passed"] for entry in now["results"])
+    assert (now["judged"], now["judged_passed"] > before["judged_passed"]) == (before["judged"], True)
+    assert f"{wrong['check']} failed" in small_run.report("en").read_text().replace("`", "")
+    assert f"{wrong['check']} failed" not in run.report("en").read_text().replace("`", "")
+    assert run.is_finished
+    assert run.is_settled(run.read_settings())
+    monkeypatch.setattr("headtohead.report.render.write_reports", lambda _: None)
+    main(["report", str(run.path), "--checks.muted", "HH001"])
+    assert read_json(run.checks) == before
+
+
+def test_a_run_whose_times_are_not_all_known_is_done_all_the_same(
+    small_run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for room in ("pipeline", "report.render"):
+        monkeypatch.setattr(f"headtohead.{room}.write_reports", lambda _: None)
+    run = RunDir(Path(copytree(small_run.path, tmp_path / "out")))
+    for path in (run.finished, run.report("ru")):
+        path.unlink()
+    write_json(run.timings, {name: s for name, s in read_json(run.timings).items() if name not in ("data", "report")})
+    main(["report", str(run.path)])
+    assert "report" in read_json(run.timings)
+    main(["run", str(run.path)])
+    assert read_json(run.finished) == {"seconds": None}
+    assert ": done · " in capsys.readouterr().err
+
+
+def test_the_report_of_a_folder_that_was_changed_by_hand_says_what_is_deleted(
+    small_run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunDir(Path(copytree(small_run.path, tmp_path / "out")))
+    run.metrics.write_text("mine")
+    with pytest.raises(SystemExit) as stop:
+        main(["report", str(run.path)])
+    printed = " ".join(capsys.readouterr().err.split())
+    assert stop.value.code == 2
+    assert "metrics.csv is damaged, or was changed by hand: metrics.csv, comparison.json deleted" in printed
+    assert "`headtohead run` makes all of it again" in printed
 
 
 def test_the_first_report_comes_with_the_answer_if_more_follows(

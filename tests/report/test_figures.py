@@ -14,7 +14,7 @@ from headtohead.core.files import read_json
 from headtohead.evaluation.errors import Mistake
 from headtohead.report import figures
 from headtohead.report.figures import costs, scores, style
-from headtohead.report.figures.mistakes import mistakes
+from headtohead.report.figures.mistakes import OneSided, mistakes, one_sided
 from headtohead.report.figures.run import drawings
 from headtohead.report.language import LANGUAGES, language
 from headtohead.report.results import Results
@@ -159,6 +159,17 @@ def test_mistakes_are_captioned_with_both_classes() -> None:
         r"a\$b" + "\n→ " + "c" * 17 + "…\n91\xa0%", "d\n→ e\n50\xa0%", "",
     ]  # fmt: skip
     assert all(axis.images for axis in drawn.figure.axes[:2])
+
+
+def test_images_right_by_one_model_alone_stand_in_a_group_for_each() -> None:
+    image, found = np.zeros((9, 9, 3), np.uint8), [Mistake(0, "a", "b", 0.91), Mistake(4, "d", "e", 0.5)]
+    groups = [OneSided("probe", "CNN", found, [image] * 2), OneSided("CNN", "probe", found[:1], [image])]
+    drawn = one_sided(groups, EN)
+    assert [part.get_suptitle() for part in drawn.figure.subfigs] == [
+        "Only probe is right; CNN says:", "Only CNN is right; probe says:",
+    ]  # fmt: skip
+    assert [len(axis.images) for axis in drawn.figure.axes] == [1, 1, 1, 0]
+    assert drawn.description.endswith("Only CNN is right; probe says: a taken for b (91.0\xa0%).")
 
 
 def test_contenders_differ_in_colour_and_in_shape() -> None:

@@ -26,6 +26,7 @@ TEMPLATES = Path(cases.__file__).parent / "templates"
 ROW = {"variant": "logreg-cls-raw", "difference": 0.04, "low": 0.01, "high": 0.07}
 LATE = {"best_epoch": 54, "num_epochs": 55, "tune_accuracy": 0.7, "seconds": 30.0}
 PROOF = {"hash_before": "9777b23a42594074", "hash_after": "9777b23a42594074"}
+POOLINGS = ("cls", "mean", "both", "pooled")
 RECIPE = {"side": 64, "pooling": 4, "learning_rate": 0.003, "weight_decay": 0.05, "min_crop": 0.5, "smoothing": 0.1}
 NEARNESS = [{"contenders": {name: made_up.row(0.7 + 0.1 * k) for name in cases.PAIR}} for k in range(3)]
 PAIR = {"a": "cat/a|b.png", "b": "dog/<i>.png", "where": "across classes"}
@@ -82,6 +83,7 @@ def caution_values() -> dict[str, list[dict[str, Any]]]:
         "contradictions": [{"pairs": n, "first": PAIR} for n in (1, 2, 5, 21)],
         "shortcut": [shortcuts()[-1]],
         "stand_in": [{"notice": ""}, {"notice": "no network"}],
+        "non_commercial": [{"name": "convnextv2_atto.fcmae", "licence": "cc-by-nc-4.0"}],
         "floor": [{"who": name, "pixels": 0.31} for name in ("cnn", "probe")],
         "quick": [{}],
         "fixed_recipe": [{}],
@@ -148,6 +150,7 @@ def sayings() -> list[tuple[str, str, tuple[Any, ...]]]:
         *(("search", (one,)) for one in (r, fixed)),
         *(("recipe", (RECIPE | {"pooling": pooling, "flip": pooling > 1},)) for pooling in (4, 1)),
         ("head", ({"optimizer": "sgd", "learning_rate": 0.002, "weight_decay": 0.0},)),
+        *(("pooling", ({"pooling": name, "poolings": [{}] * (3 if name != "pooled" else 1)},)) for name in POOLINGS),
     ]
     data = [
         (name, (one,))
@@ -162,8 +165,25 @@ def sayings() -> list[tuple[str, str, tuple[Any, ...]]]:
         "profile": profile_sayings(),
         "shortcuts": [("say", (case,)) for case in shortcuts()],
     }
+    files["sets"] = sets_sayings()
     files["shortcuts"] += [("fix_groups", (shortcuts()[-1],)), ("nearness", (NEARNESS,))]
     return [(file, macro, values) for file, of in files.items() for macro, values in of]
+
+
+def sets_sayings() -> list[tuple[str, tuple[Any, ...]]]:
+    """One data set, and several with three contenders; too few for ranks, and enough."""
+    pair = {"wins": ["a", "b"], "ties": ["c"], "losses": [], "ahead": {"sets": 3, "of": 3, "p": 0.25}}
+    over = {"ranks": {"cnn": 3.0, "probe": 1.5, "probe-2": 1.5}, "friedman_p": 0.04}
+    return [
+        *(("compared", (n,)) for n in (1, 3, 21)),
+        ("outcome", (pair,)),
+        *(
+            ("pair", (pair | {"mean": mean}, 0.95))
+            for mean in (made_up.row(0.1) | {"low": None, "high": None}, made_up.row(0.1))
+        ),
+        ("intervals", (0.95,)),
+        *(("ranks", (over | {"critical_difference": distance}, 0.95)) for distance in (None, 1.2, 2.3)),
+    ]
 
 
 def explain_sayings() -> list[tuple[str, tuple[Any, ...]]]:

@@ -5,22 +5,33 @@ from pathlib import Path
 
 import pytest
 
+from headtohead.cli.app import main
 from headtohead.core.checksums import LIST, read_list
 from headtohead.core.errors import RunFolderMismatch
+from headtohead.core.files import write_text
 from headtohead.settings.repair import made_with, repair
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Settings
 
+MORE = ("groups-name.csv", "explain/bgr.json")
+
+
+def names(run: RunDir) -> set[str]:
+    return {path.relative_to(run.path).as_posix() for path in run.path.rglob("*")}
+
 
 @pytest.fixture
 def run(small_run: RunDir, tmp_path: Path) -> RunDir:
-    """A copy of a finished run."""
-    return RunDir(Path(shutil.copytree(small_run.path, tmp_path / "out")))
+    """A copy of a finished run, with files that some runs have as well."""
+    copy = RunDir(Path(shutil.copytree(small_run.path, tmp_path / "out")))
+    for name in MORE:
+        write_text(copy.path / name, "content")
+    return copy
 
 
 def test_every_file_of_a_run_is_in_the_table_and_in_the_list(small_run: RunDir) -> None:
     paths = (path for path in small_run.path.rglob("*") if path.is_file() and "tfevents" not in path.name)
-    names = {path.relative_to(small_run.path).as_posix() for path in paths} - {LIST}
+    names = {path.relative_to(small_run.path).as_posix() for path in paths} - {LIST, ".lock"}
     assert names <= read_list(small_run.checksums).keys()
     for name in names - {"settings.toml"}:
         made_with(name)
@@ -49,15 +60,18 @@ def test_a_sound_folder_stays_as_it_is_and_its_list_is_tidied(run: RunDir, small
         ("untrained/sweep.json", {"untrained/sweep.json", "untrained.json", "finished.json"}),
         ("figures/label-budget.png", {"figures/label-budget.png", "budget/budget.json", "finished.json"}),
         ("report.ru.md", {"report.ru.md", "finished.json"}),
+        ("checks.json", {"checks.json", "profile/cost.json", "comparison.json", "finished.json"}),
+        ("groups-name.csv", {"groups-name.csv", "shortcuts.json", "finished.json"}),
+        ("explain/bgr.json", {"explain/bgr.json"}),
         ("cnn/seed-0/last.pt", {"cnn/seed-0/last.pt"}),
         ("probe/features-val.npy", {"probe/features-val.npy"}),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("damage", ["lost", "changed", "not in the list"])
 def test_what_goes_with_a_file(
-    run: RunDir, small_run: RunDir, name: str, gone: set[str], damage: str, capsys: pytest.CaptureFixture[str]
+    run: RunDir, name: str, gone: set[str], damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = run.path / name
+    path, before = run.path / name, names(run)
     if damage == "lost":
         path.unlink()
     elif damage == "changed":
@@ -66,10 +80,31 @@ def test_what_goes_with_a_file(
         kept = {other: known for other, known in read_list(run.checksums).items() if other != name}
         run.checksums.write_text("".join(f"{known.written}  {other}\n" for other, known in kept.items()))
     repair(run.path)
-    before, after = ({p.relative_to(r.path).as_posix() for p in r.path.rglob("*")} for r in (small_run, run))
-    assert before - after == gone
-    is_said = f"{name} is {'lost' if damage == 'lost' else 'damaged'}" in capsys.readouterr().err.replace("\n", " ")
+    assert before - names(run) == gone
+    printed = capsys.readouterr().err.replace("\n", " ")
+    is_said = f"{name} is {'lost' if damage == 'lost' else 'damaged'}" in printed
     assert is_said or (damage == "lost" and gone == {name})
+    for other in gone - {name, "finished.json"}:  # what is deleted is named
+        assert other in printed
+
+
+def test_a_lost_folder_takes_with_it_what_its_files_do(run: RunDir) -> None:
+    """`..` leads nowhere from a folder that is not there."""
+    shutil.rmtree(run.path / "cnn" / "seed-0")
+    shutil.rmtree(run.path / "profile")
+    repair(run.path)
+    assert not run.scores("cnn").exists()
+    assert not run.comparison.exists()
+    assert not run.is_finished
+    assert run.scores("probe").exists()
+
+
+def test_a_damaged_index_of_an_unfinished_run_is_made_again_or_refused(run: RunDir, small_settings: Settings) -> None:
+    intact = run.data.read_bytes()
+    run.finished.unlink()
+    run.data.write_bytes(intact[: len(intact) // 2])
+    main(["check", str(run.path)])
+    assert run.data.read_bytes() == intact
 
 
 def test_files_that_are_not_ours_are_left_alone(run: RunDir) -> None:

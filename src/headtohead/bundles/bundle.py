@@ -80,8 +80,8 @@ def cnn_parts(job: Job, name: str, weights: Tensors) -> Parts:
 
 def probe_parts(job: Job, name: str, weights: Tensors) -> Parts:
     """The frozen backbone and the trained head, which computes in float32 always."""
-    backbone = job.backbone(name)
-    head = probe.new_head(job, weights["weight"].shape[1], 0)
+    backbone = probe.pooled_backbone(job, name)
+    head = probe.new_head(job, backbone.output_size, 0)
     head.load_state_dict(weights)
     features = lambda split, images: probe.features(job, name, split)[0, images].cpu().numpy()  # noqa: E731
     return Parts(backbone.net, head, backbone.preprocess, 0, False, features)

@@ -62,14 +62,14 @@ def headtohead_cnn(pretrained: bool = False, **kwargs: Any) -> nn.Module:
 def headtohead_net(pretrained: bool = False, **kwargs: Any) -> nn.Module:
     """A backbone of timm or torchvision without its classifier, frozen, and a linear head."""
 
-    def build(num_classes: int, backbone: str, num_features: int, side: int, bf16: bool) -> nn.Module:
+    def build(num_classes: int, backbone: str, num_features: int, side: int, bf16: bool, pooling: str) -> nn.Module:
         backbone = canonical(backbone)  # no name that timm would look up elsewhere
         if backbone.startswith(TORCHVISION):
             body = new_torchvision(backbone)
             without_classifier(body, backbone)
         else:
             body = timm.create_model(backbone, num_classes=0, pretrained_cfg_overlay={"input_size": (3, side, side)})
-        return HeadedNet(FrozenBackbone(body, bf16=bf16), nn.Linear(num_features, num_classes))
+        return HeadedNet(FrozenBackbone(body, bf16=bf16, pooling=pooling), nn.Linear(num_features, num_classes))
 
     return _built("headtohead_net", build, pretrained, kwargs)
 
@@ -91,5 +91,6 @@ def backbone_net(backbone: str, frozen: FrozenBackbone, head: nn.Linear, side: i
             # No tensor is still the new one, and the features are pooled in the same way.
             if torch.allclose(own(x), head(frozen(x)), rtol=0.1 if frozen.bf16 else 1e-3, atol=1e-3):
                 return own, {"architecture": backbone.partition(".")[0]}
-    arguments = {"backbone": backbone, "num_features": head.in_features, "side": side, "bf16": frozen.bf16}
+    arguments = {"backbone": backbone, "num_features": head.in_features, "side": side}
+    arguments |= {"bf16": frozen.bf16, "pooling": frozen.pooling}
     return HeadedNet(frozen, head), {"architecture": "headtohead_net", "model_args": arguments}

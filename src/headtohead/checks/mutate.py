@@ -229,5 +229,5 @@ def another_file(backbone: Backbone) -> Backbone:
     for block, state in zip(blocks, [states[-1], *states[:-1]], strict=True):
         if {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in block.state_dict().items()}:
             block.load_state_dict(state)
-    net = FrozenBackbone(body, bf16=backbone.net.bf16)
+    net = FrozenBackbone(body, bf16=backbone.net.bf16, pooling=backbone.net.pooling)
     return replace(backbone, net=net, fingerprint=state_hash(body.state_dict()))

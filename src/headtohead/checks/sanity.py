@@ -5,7 +5,7 @@ must catch; docs/bugs.md shows that they do. A code is never given to another ch
 """
 
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import torch
 
@@ -41,20 +41,9 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def run_check(code: str, context: CheckContext, muted: Collection[str] = ()) -> CheckResult:
-    """Run one check; the state of torch's random generator is restored afterwards.
-
-    An issue or a tip of a check whose code is `muted` becomes `ignored`.
-    """
+def run_check(code: str, context: CheckContext) -> CheckResult:
+    """Run one check; the state of torch's random generator is restored afterwards."""
     check = CHECKS[code]
     with torch.random.fork_rng():
         torch.manual_seed(context.plan.seed)  # for dropout
-        result = dataclasses.replace(check(context), code=code, check=check.__name__, contender=context.contender)
-    return mute(result, muted)
-
-
-def mute(result: CheckResult, muted: Collection[str]) -> CheckResult:
-    """The result, as `ignored` if it is an issue or a tip of a muted check."""
-    if result.code in muted and result.outcome in ("issue", "tip"):
-        return dataclasses.replace(result, outcome="ignored")
-    return result
+        return dataclasses.replace(check(context), code=code, check=check.__name__, contender=context.contender)

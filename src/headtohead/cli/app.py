@@ -6,6 +6,7 @@ torch is imported only inside commands, so that `--help` and error messages appe
 import sys
 import webbrowser
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ from headtohead.cli.arguments import (
 )
 from headtohead.cli.bundles import add_commands
 from headtohead.cli.data import data_app
+from headtohead.cli.features import features
 from headtohead.cli.help import ALL, DATA, EXAMPLE, STAGES, START, TOOLS, Formatter
+from headtohead.cli.sets import compare
 from headtohead.cli.tools import cache_app, explain_app, init, weights_app
 from headtohead.core.errors import RunFolderMismatch, UserError
 from headtohead.core.files import disk_failed, read_json
@@ -94,16 +97,18 @@ def stages(data: Path | None, out: Path | None, flags: Settings, upto: str, *, o
 def show_finished(settings: Settings, run: RunDir) -> bool:
     """Print the answer of a run that was finished before. Its folder may be one that cannot be written.
 
-    False, and nothing is printed, if a file was lost or damaged, so that the run has to go on.
+    False, and nothing is printed, if a file was lost or damaged, or the report is to show other things, so that the run
+    has to go on.
     """
-    from headtohead.dataset.changes import require_same_images, warn_of_changes
-    from headtohead.images.folder import locate
+    from headtohead.dataset.changes import warn_of_changes
 
-    has_other_folder = has_moved(settings, run)
-    if has_other_folder:
+    own, has_other_folder = run.own_settings(), has_moved(settings, run)
+    if run.is_settled(settings):
         run.require_this_format()
-        require_same_images(run, locate(settings.data.folder)[0])
-    run.adopt(settings)
+    else:
+        with opened(settings, run, reads_images=False):
+            if own and (own.checks, own.report) != (settings.checks, settings.report):
+                run.finished.unlink(missing_ok=True)
     if not run.is_finished:
         return False
     say("This run is finished.")
@@ -118,7 +123,7 @@ def show_answer(run: RunDir) -> None:
     from headtohead.report.answer import answer
     from headtohead.report.results import read_results
 
-    say(answer(read_results(run), run, read_json(run.finished)["seconds"]))
+    say(answer(read_results(run), run, read_json(run.finished)))
 
 
 def stage_command(upto: str) -> Callable[..., None]:
@@ -161,19 +166,24 @@ def report(
     if not run.comparison.exists():
         what = "`report` needs the results of `evaluate`."
         raise RunFolderMismatch(what, where=str(run.path), fix="run `headtohead evaluate` first")
+    from headtohead.checks.result import write_checks
     from headtohead.dataset.index import read_index
     from headtohead.report.render import write_reports
 
     with opened(chosen, run, reads_images=False):
         read_index(run)  # refuses a damaged data.json
-        write_reports(run)
+        write_checks(run, read_json(run.checks)["results"], chosen.checks.muted)
+        with nullcontext() if run.report("ru").exists() else run.timed("report"):
+            write_reports(run)
     say(f"{run.page}, {run.report('en')}, {run.report('ru')}")
     if open and not webbrowser.open(run.page.absolute().as_uri()):
         say("No browser was found: open the first file in one.")
 
 
+app.command(compare, group=START, sort_key=1)
 app.command(init, group=START)
 add_commands(app)
+app.command(features, group=DATA)
 for tool in (data_app, explain_app, weights_app, cache_app):
     tool.group = DATA if tool is data_app else TOOLS
     app.command(tool)

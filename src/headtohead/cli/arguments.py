@@ -1,6 +1,7 @@
 """Arguments of the commands: data, run folder, settings file and flags, and the settings that follow from them."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from headtohead.core.checksums import is_sound
 from headtohead.core.errors import BadSettings
 from headtohead.core.lock import held
 from headtohead.models.names import is_path
+from headtohead.settings.contenders import SHORTLIST
 from headtohead.settings.rules import invalid, problems, validate
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import BUILTIN, BUILTIN_NAME, Settings
@@ -54,6 +56,11 @@ def run_folder(data: str, out: str) -> Path:
     return Path("runs") / (BUILTIN_NAME if data in ("", BUILTIN) else Path(data).expanduser().resolve().name)
 
 
+def explain_folder(run: RunDir, out: str) -> RunDir:
+    """The folder of `explain`: `out` if given, else one beside the run of the same data."""
+    return run if out else RunDir(Path(f"{run.path}-explain"))
+
+
 def fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Add the settings that the command line does not give: from `--settings`, then from those of the run folder.
 
@@ -63,8 +70,11 @@ def fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) 
     files = [Path(name) for name in given.get("--settings", [])]
     if "--out" in {argument.name for argument in arguments}:
         data = given.get("DATA", given.get("--data.folder", [""]))[0]
-        run = RunDir(run_folder(data, given.get("--out", [""])[0]))
-        files += [run.settings] if is_sound(run.settings) else []
+        out = given.get("--out", [""])[0]
+        folders = [RunDir(run_folder(data, out))]
+        if "BUG" in {argument.name for argument in arguments}:
+            folders.insert(0, explain_folder(folders[0], out))
+        files += [run.settings for run in folders if is_sound(run.settings)][:1]
     contents = [as_settings(given), *map(read_toml, files)]
     wrong: list[str] = []
     fitting: dict[str, Any] = {}
@@ -111,7 +121,8 @@ def as_settings(given: dict[str, list[Any]]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for key, default in flatten(DEFAULTS).items():
         section, _, name = key.rpartition(".")
-        short = name if section == "data" else key  # `data split` has the flags of `[data]` without prefix
+        # `data split` has the flags of `[data]` without prefix; `--workers` is not one of them.
+        short = name if section == "data" and not hasattr(DEFAULTS, name) else key
         for flag in (f"--{key}".replace("_", "-"), f"--{short}".replace("_", "-")):
             if flag in given:
                 values = split_at_commas(given[flag]) if key == "contenders" else given[flag]
@@ -133,7 +144,10 @@ def split_at_commas(values: Iterable[str]) -> tuple[str, ...]:
 def prepare(data: Path | None, out: Path | None, flags: Settings) -> tuple[Settings, RunDir]:
     """The validated settings and the run folder of a command line."""
     run = RunDir(run_folder(str(data or flags.data.folder), str(out or "")))
-    flags = dataclasses.replace(flags, contenders=split_at_commas(flags.contenders))
+    backbones = (SHORTLIST if name == "shortlist" else (name,) for name in flags.backbone)
+    flags = dataclasses.replace(
+        flags, contenders=split_at_commas(flags.contenders), backbone=tuple(itertools.chain(*backbones))
+    )
     if data is not None and not (data == run.path and run.settings.exists()):  # else it is the run folder
         flags = dataclasses.replace(flags, data=dataclasses.replace(flags.data, folder=str(data)))
     return validate(with_full_paths(flags)), run

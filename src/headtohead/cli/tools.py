@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, opened, prepare
+from headtohead.cli.arguments import DEFAULTS, DataOrRun, File, Flags, Out, explain_folder, opened, prepare
 from headtohead.core.errors import BadSettings
 from headtohead.core.progress import say
-from headtohead.settings.rundir import RunDir
 from headtohead.settings.toml import commented_toml
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def explain(
         fix = f"did you mean {close[0]}?" if close else "`headtohead explain` lists them"
         raise BadSettings(f"There is no bug `{bug}`.", fix=fix)
     chosen, run = prepare(data, out, flags)
-    run = run if out else RunDir(Path(f"{run.path}-explain"))  # beside the run of the same data
+    run = explain_folder(run, str(out or ""))
     chosen = dataclasses.replace(chosen, backbone=chosen.backbone[:1])
     with opened(chosen, run):
         from headtohead.core.executor import limit_threads

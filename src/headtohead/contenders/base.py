@@ -13,6 +13,7 @@ from torch import nn
 
 from headtohead.checks.context import CheckContext
 from headtohead.core.checksums import require_the_same
+from headtohead.core.cluster import Cluster
 from headtohead.core.device import choose_bf16, choose_device
 from headtohead.core.errors import BadSettings, RunFolderMismatch
 from headtohead.core.executor import Task, choose_processes, run_tasks
@@ -22,7 +23,7 @@ from headtohead.dataset.index import Index, labels, read_index
 from headtohead.images.decoded import DecodedImages, ImageFiles, decoded
 from headtohead.images.folder import Sample, locate
 from headtohead.images.transforms import Preprocess, generator
-from headtohead.models.backbones import Backbone, load_backbone
+from headtohead.models.backbones import Backbone, load_backbone, untrained_like
 from headtohead.models.cnn import CNNS
 from headtohead.models.weights import WeightsFile, builtin_weights, find_weights
 from headtohead.profiling.action import Setup
@@ -38,6 +39,7 @@ NUM_AUGMENTED = 48  # images of `tune` whose augmented views are compared with t
 NUM_PROFILED = 256  # images for the profiled steps
 SMALL_BATCH = 16  # an image takes no longer than in a batch of 64, and a trace of 50 steps a quarter of the time
 EVALUATION_BATCH = 256
+UNTRAINED = "untrained"  # the probe on random weights; its folder in the run
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Job:
         if settings.cnn.name not in CNNS:
             raise BadSettings(f"Unknown CNN `{settings.cnn.name}`.", fix=f"set cnn.name to one of: {', '.join(CNNS)}")
         root, name = locate(settings.data.folder)
+        run = RunDir(run.path.absolute())  # workers of a cluster may be in another folder
         device = choose_device(settings.device)
         return cls(settings, run, root, name, device, choose_bf16(settings.precision, device))
 
@@ -78,10 +81,20 @@ class Job:
         """Class numbers of the images of a split, (N,)."""
         return labels(self.samples(split))
 
+    @property
+    def cluster(self) -> Cluster | None:
+        """The Dask cluster that runs the tasks; None: processes of this machine do."""
+        settings, needed = self.settings, (str(self.run.path), str(self.root))
+        return Cluster(settings.scheduler, settings.workers, needed) if settings.engine == "dask" else None
+
+    @property
+    def processes(self) -> int:
+        """How many tasks run at once."""
+        return self.cluster.size() if self.cluster else choose_processes(self.settings.processes, self.device)
+
     def run_tasks(self, tasks: Sequence[Task], title: str) -> list[Any]:
-        """Run tasks in as many processes as the settings say."""
-        processes = choose_processes(self.settings.processes, self.device)
-        return run_tasks(tasks, title, processes, self.settings.threads)
+        """Run tasks in as many processes as the settings say, or on their cluster."""
+        return run_tasks(tasks, title, 1 if self.cluster else self.processes, self.settings.threads, self.cluster)
 
     @cached_property
     def weights(self) -> dict[str, WeightsFile]:
@@ -99,12 +112,16 @@ class Job:
                 weights[name] = builtin_weights(record["notice"])
             else:
                 weights[name] = find_weights(backbone, settings.weights, fallback=settings.fallback and not record)
-        return weights
+        return {name: file.with_side(settings.probe.side) for name, file in weights.items()}
 
     def backbone(self, contender: str = "probe") -> Backbone:
         """The frozen backbone of a probe, recorded in the run folder; RunFolderMismatch if the record differs."""
+        if contender == UNTRAINED and contender not in self.loaded:
+            self.loaded[contender] = untrained_like(self.backbone(), self.settings.seeds[0])
         if contender not in self.loaded:
             backbone = load_backbone(self.weights[contender], bf16=self.bf16, device=self.device)
+            if self.settings.probe.pooling not in ("auto", "tune"):
+                backbone = backbone.with_pooling(self.settings.probe.pooling)
             if not self.run.backbone(contender).exists():
                 require_the_same(self.run.backbone(contender), json_bytes(backbone.to_json()))
                 write_json(self.run.backbone(contender), backbone.to_json())

@@ -174,9 +174,8 @@ def search_cnn(job: Job, name: str) -> None:
         paths = {trial: job.run.trials(name) / f"round-{number}-trial-{trial}.json" for trial in trials}
         passes = plan[number].passes
         tasks = [
-            Task(try_recipe, (str(job.run.path), recipes[trial], passes, seed, str(path)), passes)
+            Task(try_recipe, (str(job.run.path), recipes[trial], passes, seed, str(path)), passes, path)
             for trial, path in paths.items()
-            if not path.exists()
         ]
         # The costliest first, so that no process works alone at the end.
         tasks.sort(key=lambda task: -task.arguments[1]["side"])

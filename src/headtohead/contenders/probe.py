@@ -1,7 +1,9 @@
 """The linear probe: a head on the features of a frozen pretrained backbone; and the panel of other heads beside it."""
 
 import copy
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,13 +31,15 @@ from headtohead.contenders.seeds import (
     write_search,
 )
 from headtohead.core.checksums import checked
+from headtohead.core.executor import Task
 from headtohead.core.files import read_json, write_atomically, write_json
 from headtohead.dataset.batches import FeatureBatches
 from headtohead.dataset.index import SPLITS
 from headtohead.evaluation.predictions import save_several
+from headtohead.images.decoded import ImageFiles
 from headtohead.images.transforms import Preprocess
-from headtohead.models.backbones import LinearProbe, build_head, published_statistics
-from headtohead.probe.features import Features, extract, read_features
+from headtohead.models.backbones import Backbone, LinearProbe, build_head, offered, published_statistics
+from headtohead.probe.features import SHARD, Features, extract, join_parts, read_features
 from headtohead.probe.panel import fit_panel, predict_variant, to_json, variants
 from headtohead.probe.solver import compared
 from headtohead.probe.sweep import sweep
@@ -59,27 +63,73 @@ def all_features(job: Job, name: str, split: str) -> Features:
     """Features of every pooling, computed if the run folder has none; what is trained on has augmented views too."""
     path = job.run.features(name, split)
     if not (path.exists() and path.with_suffix(".json").exists()):
+        label = split if name == "probe" else f"{split} for {name}"
         with job.run.timed(f"{name} features of {split}"):
-            backbone, files, min_area = job.backbone(name), job.files(split), job.settings.data.min_crop
-            augmented = split == "train" or (split == "tune" and job.settings.refits)
-            num_views = job.settings.probe.views if augmented else 0
-            label = split if name == "probe" else f"{split} for {name}"
-            extract(
-                backbone,
-                files,
-                path,
-                num_views=num_views,
-                min_area=min_area,
-                flip=job.settings.data.flip,
-                label=label,
-                device=job.device,
-            )
+            if job.cluster:
+                extract_on_cluster(job, name, split, f"features of {label}")
+            else:
+                extract_part(job, name, split, job.files(split), path, label=label)
     return read_features(path)
+
+
+def extract_part(
+    job: Job, name: str, split: str, files: ImageFiles, out: Path, *, label: str, shares_cores: bool = False
+) -> None:
+    """Write the features of `files`, some images of a split."""
+    augmented = split == "train" or (split == "tune" and job.settings.refits)
+    extract(
+        job.backbone(name),
+        files,
+        out,
+        num_views=job.settings.probe.views if augmented else 0,
+        min_area=job.settings.data.min_crop,
+        flip=job.settings.data.flip,
+        label=label,
+        device=job.device,
+        shares_cores=shares_cores,
+    )
+
+
+def extract_on_cluster(job: Job, name: str, split: str, title: str) -> None:
+    """Write the features of a split, computed by tasks of `SHARD` images."""
+    folder, n = job.run.feature_parts(name, split), len(job.samples(split))
+    job.backbone(name)  # recorded in the run folder before the workers read it
+    starts = range(0, n, SHARD)
+    parts = [folder / f"{start}.npy" for start in starts]
+    tasks = [
+        Task(extract_task, (str(job.run.path), name, split, start, str(part)), min(SHARD, n - start), part)
+        for start, part in zip(starts, parts, strict=True)
+    ]
+    job.run_tasks(tasks, title)
+    join_parts(parts, job.run.features(name, split))
+    shutil.rmtree(folder)
+
+
+def extract_task(run: str, name: str, split: str, start: int, out: str) -> None:
+    """Write the features of `SHARD` images of a split."""
+    job = open_job(run)
+    files = ImageFiles(job.root, job.samples(split)[start : start + SHARD])
+    extract_part(job, name, split, files, Path(out), label=split, shares_cores=True)
 
 
 def features(job: Job, name: str, split: str) -> torch.Tensor:
     """(V, N, D), the input of the contender's head."""
-    return all_features(job, name, split).headline.to(job.device)
+    known = all_features(job, name, split)
+    return known.of(pooling_of(job, name, known.poolings)).to(job.device)
+
+
+def pooling_of(job: Job, name: str, poolings: tuple[str, ...]) -> str:
+    """The pooling of the head: that of the settings, or as chosen on `tune`; before the choice the net's own."""
+    fixed, path = job.settings.probe.pooling, job.run.sweep(name)
+    if fixed == "tune" and path.exists():
+        return str(read_json(path)["pooling"])
+    return poolings[0] if fixed in ("auto", "tune") else fixed
+
+
+def pooled_backbone(job: Job, name: str) -> Backbone:
+    """The backbone that puts out the input of the contender's head."""
+    backbone = job.backbone(name)
+    return backbone.with_pooling(pooling_of(job, name, backbone.net.poolings))
 
 
 def new_head(job: Job, num_features: int, seed: int) -> nn.Linear:
@@ -89,8 +139,8 @@ def new_head(job: Job, num_features: int, seed: int) -> nn.Linear:
 
 def probe_context(job: Job, name: str, trained: int = NUM_TRAINED) -> CheckContext:
     """The probe as the sanity checks see it: the whole model on images, and the head on their features."""
-    backbone, seed = job.backbone(name), job.settings.seeds[0]
-    head = lambda: new_head(job, backbone.num_features, seed)  # noqa: E731
+    backbone, seed = pooled_backbone(job, name), job.settings.seeds[0]
+    head = lambda: new_head(job, backbone.output_size, seed)  # noqa: E731
     return CheckContext(
         name,
         build=lambda: LinearProbe(copy.deepcopy(backbone.net), head()),
@@ -105,15 +155,22 @@ def probe_context(job: Job, name: str, trained: int = NUM_TRAINED) -> CheckConte
 
 
 def choose_head(job: Job, name: str) -> None:
-    """Compute the features and choose the head's hyperparameters on `tune` with the first seed."""
+    """Compute the features; choose the head's hyperparameters, and pooling if so set, on `tune` with the first seed."""
     settings = job.settings
-    x, tune = features(job, name, "train"), FeatureBatches(features(job, name, "tune"), job.labels("tune"))
+    x, tune = all_features(job, name, "train"), all_features(job, name, "tune")
+    tried = offered(x.poolings) if settings.probe.pooling == "tune" else (pooling_of(job, name, x.poolings),)
     if not job.run.sweep(name).exists() or f"{name} sweep" not in job.run.read_timings():  # lost with a damaged file
         with job.run.timed(f"{name} sweep"):
             first, num_classes, grids = settings.seeds[0], len(job.index.classes), settings.probe.grids()
-            batches = FeatureBatches(x, job.labels("train"), batch_size=settings.training.batch_size, seed=first)
-            result = sweep(batches, tune, head_plan(job, first), num_classes, grids, "sweep on tune")
-        write_json(job.run.sweep(name), result.to_json())  # after its time, which is read from a run that has it
+            size, labels, results = settings.training.batch_size, job.labels("train"), {}
+            for pooling in tried:
+                batches = FeatureBatches(x.of(pooling).to(job.device), labels, batch_size=size, seed=first)
+                on = FeatureBatches(tune.of(pooling).to(job.device), job.labels("tune"))
+                results[pooling] = sweep(batches, on, head_plan(job, first), num_classes, grids, "sweep on tune")
+        chosen = min(results, key=lambda pooling: results[pooling].best["tune_loss"])
+        bests = [{"pooling": pooling} | result.best for pooling, result in results.items()]
+        content = results[chosen].to_json() | {"pooling": chosen, "poolings": bests}
+        write_json(job.run.sweep(name), content)  # after its time, which is read from a run that has it
 
 
 def search_probe(job: Job, name: str) -> None:
@@ -122,13 +179,14 @@ def search_probe(job: Job, name: str) -> None:
     choose_head(job, name)
     train_panel(job, name, all_features(job, name, "train"), all_features(job, name, "tune"))
     content = read_json(job.run.sweep(name))
-    # All points of the grid are trained in one pass over the same batches.
-    passes = settings.probe.epochs * len(job.samples("train"))
+    # All points of the grid are trained in one pass over the same batches, once for each pooling.
+    tried = len(content["poolings"])
+    passes = tried * settings.probe.epochs * len(job.samples("train"))
     costs = [read_json(job.run.features(name, split).with_suffix(".json")) for split in ("train", "tune")]
     seconds = {"features": sum(cost["seconds_from_scratch"] * cost["cores"] for cost in costs)}
     seconds |= {"sweep": job.run.read_timings()[f"{name} sweep"]}
     total = sum(seconds.values())
-    write_search(job, name, len(content["table"]), content["best"], passes=passes, seconds=total, parts=seconds)
+    write_search(job, name, tried * len(content["table"]), content["best"], passes=passes, seconds=total, parts=seconds)
 
 
 def train_probe(job: Job, name: str) -> None:
@@ -168,8 +226,15 @@ def train_panel(job: Job, contender: str, train: Features, tune: Features) -> No
         y_train, y_tune, num_classes = job.labels("train"), job.labels("tune"), len(job.index.classes)
         grids, size = job.settings.probe.grids(), job.settings.training.batch_size
         plan = head_plan(job, job.settings.seeds[0])
+        pooling = pooling_of(job, contender, train.poolings)
         fits = fit_panel(
-            (train, y_train), (tune, y_tune), num_classes=num_classes, plan=plan, grids=grids, batch_size=size
+            (train, y_train),
+            (tune, y_tune),
+            headline_pooling=pooling,
+            num_classes=num_classes,
+            plan=plan,
+            grids=grids,
+            batch_size=size,
         )
         arrays: dict[str, Any] = {
             f"{variant.name}/{key}": array for variant, fit in fits.items() for key, array in fit.arrays.items()
@@ -179,7 +244,7 @@ def train_panel(job: Job, contender: str, train: Features, tune: Features) -> No
         right = {"files": np.array([sample.file for sample in job.index.of("tune")])[files]}
         right |= {variant.name: fit.tune_right for variant, fit in fits.items()}
         write_atomically(job.run.panel_tune(contender), lambda temporary: np.savez(temporary, **right))
-        write_json(job.run.panel(contender), to_json(fits, train.poolings, len(y_train), len(y_tune)))
+        write_json(job.run.panel(contender), to_json(fits, pooling, len(y_train), len(y_tune)))
 
 
 def predict_panel(job: Job, contender: str, train: Features, val: Features) -> None:
@@ -189,7 +254,7 @@ def predict_panel(job: Job, contender: str, train: Features, val: Features) -> N
         return
     y_train, predictions = job.labels("train"), {}
     with np.load(checked(job.run.panel_heads(contender)), allow_pickle=False) as saved:
-        for variant in variants(train.poolings):
+        for variant in variants(train.poolings, pooling_of(job, contender, train.poolings)):
             keys = [key for key in saved.files if key.startswith(f"{variant.name}/")]
             arrays = {key.rpartition("/")[2]: saved[key] for key in keys}
             predictions[variant.name] = predict_variant(variant, arrays, val, (train, y_train))
@@ -201,11 +266,11 @@ def probe_profile_targets(job: Job, name: str) -> dict[str, ProfileTarget]:
 
     Their names are `vit` and `cached`; for the contender `probe-2`, `vit-2` and `cached-2`.
     """
-    backbone, seed = job.backbone(name), job.settings.seeds[0]
+    backbone, seed = pooled_backbone(job, name), job.settings.seeds[0]
     plan, size = head_plan(job, seed), profiled_batch_size(job)
     images = profiling_batches(job, backbone.preprocess, pretrained=True)
     cached = FeatureBatches(features(job, name, "train"), job.labels("train"), batch_size=size, seed=seed)
-    head = lambda: new_head(job, backbone.num_features, seed)  # noqa: E731
+    head = lambda: new_head(job, backbone.output_size, seed)  # noqa: E731
     build = lambda: LinearProbe(copy.deepcopy(backbone.net), head())  # noqa: E731
     display = title(job.settings, name)
     cached_title = f"{'probe' if name == 'probe' else display} on cached features"
@@ -226,7 +291,7 @@ def predict_probe(job: Job, name: str) -> None:
     """Save every seed's predictions for every split; the features of `val` are computed here, after every choice."""
     batches = {split: FeatureBatches(features(job, name, split), job.labels(split)) for split in SPLITS}
     predict_panel(job, name, all_features(job, name, "train"), all_features(job, name, "val"))
-    num_features = job.backbone(name).num_features
+    num_features = pooled_backbone(job, name).output_size
     predict_seeds(job, name, lambda seed: new_head(job, num_features, seed), batches)
 
 

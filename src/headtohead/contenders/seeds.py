@@ -77,8 +77,10 @@ def train_seeds(job: Job, contender: str, work: Callable[[str, str, int, bool], 
     for refit, split, num_epochs, title in steps:
         folder = job.run.refit if refit else job.run.seed
         passes = (num_epochs or chosen_epochs(job, contender)) * len(job.samples(split))
-        missing = [seed for seed in job.settings.seeds if not folder(contender, seed).best.exists()]
-        tasks = [Task(work, (str(job.run.path), contender, seed, refit), passes) for seed in missing]
+        tasks = [
+            Task(work, (str(job.run.path), contender, seed, refit), passes, folder(contender, seed).best)
+            for seed in job.settings.seeds
+        ]
         with job.run.timed(f"{contender} {title}"):
             job.run_tasks(tasks, f"{contender}: {title}")
 

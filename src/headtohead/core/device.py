@@ -56,13 +56,17 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def versions() -> dict[str, str]:
+    """Versions of the packages that the bits of a training depend on."""
+    packages = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow")
+    return {"headtohead": headtohead.__version__, **{name: version(name) for name in packages}}
+
+
 def environment(device: torch.device, bf16: bool) -> dict[str, Any]:
     """What the numbers of a run depend on besides its settings."""
-    packages = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow")
     return {
-        "headtohead": headtohead.__version__,
+        **versions(),
         "python": platform.python_version(),
-        **{name: version(name) for name in packages},
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "cores": os.cpu_count(),

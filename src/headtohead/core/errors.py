@@ -57,3 +57,7 @@ class TrainingDiverged(UserError):
 
 class WorkerKilled(UserError):
     """The system killed a worker process, usually for want of memory."""
+
+
+class ClusterLost(UserError):
+    """The scheduler of a cluster, or the connection to it, was lost."""

@@ -1,4 +1,4 @@
-"""Runs tasks: in this process, or in one process per core. Who runs a task changes none of its bits.
+"""Runs tasks: in this process, in one process per core, or on a cluster. Who runs a task changes none of its bits.
 
 A task is a top-level function of plain arguments that writes its result into a file. It computes with the same number
 of torch threads in this process as in another, because sums in another order round differently; and with one thread a
@@ -16,7 +16,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -25,17 +26,33 @@ from headtohead.core.device import make_deterministic
 from headtohead.core.errors import WorkerKilled
 from headtohead.core.progress import console, work_bar
 
+if TYPE_CHECKING:
+    from headtohead.core.cluster import Cluster
+
 MAX_PROCESSES = 61  # that Windows can wait for at once
 POLL_S = 0.2  # between two looks at the workers' progress
 
 
 @dataclass(frozen=True)
 class Task:
-    """`work(*arguments)`, which calls `advance` for `units` in all: image passes, for training."""
+    """`work(*arguments)`, which calls `advance` for `units` in all: image passes, for training.
+
+    `out` is the file that it writes last: where that exists, the task is done, and its result None.
+    """
 
     work: Callable[..., Any]
     arguments: tuple[Any, ...]
     units: int = 1
+    out: Path | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its file exists."""
+        return self.out is not None and self.out.exists()
+
+    def __call__(self) -> Any:
+        """Do the work, unless it is done."""
+        return None if self.is_done else self.work(*self.arguments)
 
 
 def num_cores() -> int:
@@ -57,7 +74,8 @@ def advance(units: int) -> None:
 
 
 @contextmanager
-def _advancing(target: Callable[[int], None]) -> Iterator[None]:
+def advancing(target: Callable[[int], None]) -> Iterator[None]:
+    """Let `target` get the units that the tasks inside advance by."""
     global _advance
     before, _advance = _advance, target
     try:
@@ -83,13 +101,17 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def run_tasks(tasks: Sequence[Task], title: str, processes: int, threads: int = 1) -> list[Any]:
+def run_tasks(
+    tasks: Sequence[Task], title: str, processes: int, threads: int = 1, cluster: "Cluster | None" = None
+) -> list[Any]:
     """Run all tasks and return their results in order; a bar advances by their units. The first error is raised.
 
     With several `processes` and tasks the pool's processes run them, each with `threads` torch threads; otherwise this
-    process, whose own number of threads is the caller's business.
+    process, whose own number of threads is the caller's business. A `cluster` runs even a single one.
     """
-    total = sum(task.units for task in tasks)
+    results: list[Any] = [None] * len(tasks)
+    missing = {number: task for number, task in enumerate(tasks) if not task.is_done}
+    total = sum(task.units for task in missing.values())
     with work_bar(title, total) as bar:
         done = 0
 
@@ -98,12 +120,17 @@ def run_tasks(tasks: Sequence[Task], title: str, processes: int, threads: int = 
             done += units
             bar(units)
 
-        if processes == 1 or len(tasks) <= 1:
-            with _advancing(show):
-                results = [task.work(*task.arguments) for task in tasks]
+        todo = [*missing.values()]
+        if cluster and todo:
+            found = cluster.run(todo, threads, show)
+        elif processes == 1 or len(todo) <= 1:
+            with advancing(show):
+                found = [task() for task in todo]
         else:
-            results = _run_in_pool(tasks, _pool(processes, threads), show)
+            found = _run_in_pool(todo, _pool(processes, threads), show)
         bar(max(0, total - done))  # training drops incomplete batches, so that its passes are a little fewer
+    for number, result in zip(missing, found, strict=True):
+        results[number] = result
     return results
 
 
@@ -112,8 +139,8 @@ def _run_in_pool(tasks: Sequence[Task], pool: "_Pool", show: Callable[[int], Non
     counter = pool.counter.get_obj()
     shown = counter.value
     try:
-        with _interrupt_later():  # `submit` starts the processes
-            futures: list[Future[Any]] = [pool.executor.submit(task.work, *task.arguments) for task in tasks]
+        with interrupt_later():  # `submit` starts the processes
+            futures: list[Future[Any]] = [pool.executor.submit(task) for task in tasks]
         pending = {*futures}
         while pending:
             finished, pending = wait(pending, POLL_S, FIRST_COMPLETED)
@@ -134,7 +161,7 @@ def _run_in_pool(tasks: Sequence[Task], pool: "_Pool", show: Callable[[int], Non
 
 
 @contextmanager
-def _interrupt_later() -> Iterator[None]:
+def interrupt_later() -> Iterator[None]:
     """Let Ctrl-C wait: until the end of the block, and in processes that are started in it for good.
 
     They inherit the mask. A worker imports torch, for seconds, before it can ignore the signal by itself.
@@ -160,13 +187,17 @@ def _pool(processes: int, threads: int) -> _Pool:
     """The pool, started once: a process takes seconds to import torch."""
     # Not forked: a fork of a process that has run OpenMP threads can hang in its first parallel loop.
     context = multiprocessing.get_context("spawn")
-    # Semaphores that a killed process left are deleted by a helper process, which need not tell.
-    quiet = "ignore:resource_tracker:UserWarning"
-    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), quiet]))
+    hush_resource_tracker()
     counter = context.Value("q", 0)
     executor = ProcessPoolExecutor(processes, context, _start_worker, (counter, threads))
     atexit.register(stop_workers)
     return _Pool(executor, counter)
+
+
+def hush_resource_tracker() -> None:
+    """Let the helper process that deletes the semaphores of killed processes do so silently."""
+    quiet = "ignore:resource_tracker:UserWarning"
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), quiet]))
 
 
 def stop_workers() -> None:

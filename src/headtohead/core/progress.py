@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from textwrap import TextWrapper
 from typing import TypeVar
 
@@ -19,7 +20,8 @@ from rich.progress import (
 from headtohead.core.printable import printable
 
 T = TypeVar("T")
-console = Console(stderr=True, highlight=False)
+# A bar that moves in a notebook needs ipywidgets; without them rich would warn, so that lines are printed there.
+console = Console(stderr=True, highlight=False, force_jupyter=None if find_spec("ipywidgets") else False)
 
 
 def bar() -> Progress:

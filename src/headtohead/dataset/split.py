@@ -59,8 +59,12 @@ def problems(splits: Mapping[str, Sequence[InspectedImage]], classes: Sequence[s
     return found + ([f"at least {MIN_IN_CUT} images are needed, but {' and '.join(few)}"] if few else [])
 
 
-def cut(units: Sequence[Unit], share: float, salt: str, decided: Sequence[bool | None]) -> list[bool]:
-    """Which units to cut off so that about `share` of every class is cut off. `decided`: fixed choices, else None."""
+def cut(units: Sequence[Unit], share: float, salt: str, decided: Sequence[bool | None], least: int) -> list[bool]:
+    """Which units to cut off so that about `share` of every class is cut off.
+
+    `decided`: fixed choices, else None. `least`: no class is cut off beyond its share if fewer of its images would
+    be left.
+    """
     sizes = [Counter(image.path.cls for image in unit) for unit in units]
     total = sum(sizes, Counter())
     target = {cls: size_of_cut(share, n) for cls, n in total.items()}
@@ -85,9 +89,10 @@ def cut(units: Sequence[Unit], share: float, salt: str, decided: Sequence[bool |
 
     def comes_nearer_to_shares(size: Mapping[str, int]) -> bool:
         errors = [(abs(missing[cls]), abs(missing[cls] - n)) for cls, n in size.items()]  # before, after
-        some_stay = all(target[cls] - missing[cls] + n < total[cls] for cls, n in size.items())
+        left = {cls: total[cls] - target[cls] + missing[cls] - n for cls, n in size.items()}
+        enough = all(n >= min(least, total[cls] - target[cls]) for cls, n in left.items())
         better = sum(after for _, after in errors) < sum(before for before, _ in errors)
-        return some_stay and better and all(after <= max(1, before) for before, after in errors)
+        return enough and better and all(after <= max(1, before) for before, after in errors)
 
     take_units(stays_within_shares)
     take_units(comes_nearer_to_shares)
@@ -132,7 +137,8 @@ def assign(
         decisions = kept if split in kept.values() else {}  # an earlier split into train and val decides no tune
         earlier = [{decisions[i.digest] for i in unit if i.digest in decisions} for unit in units.values()]
         decided = [splits == {split} if splits else None for splits in earlier]  # None: only new images
-        chosen = cut(list(units.values()), share, f"{split}:{seed}", decided)
+        least = images_needed(*([tune_share] if split == "val" else []))
+        chosen = cut(list(units.values()), share, f"{split}:{seed}", decided, least)
         is_cut = dict(zip(units, chosen, strict=True))
         sides = [split if s == "train" and is_cut[group] else s for group, s in zip(groups, sides, strict=True)]
     return {

@@ -31,3 +31,17 @@ def surest_mistakes(runs: Sequence[Predictions], count: int) -> list[Mistake]:
     predicted, surest = mean.argmax(axis=1), mean.max(axis=1)
     wrong = [int(i) for i in np.argsort(-surest, kind="stable") if predicted[i] != labels[i]]
     return [Mistake(i, classes[labels[i]], classes[predicted[i]], float(surest[i])) for i in wrong[:count]]
+
+
+def only_right(right: Sequence[Predictions], wrong: Sequence[Predictions], count: int) -> list[Mistake]:
+    """Up to `count` mistakes of one contender on images that another one classifies right, the surest first.
+
+    >>> labels, names = np.array([0, 1]), ("cat", "dog")
+    >>> one = Predictions(np.arange(2), labels, np.array([[0.6, 0.4], [0.9, 0.1]]), names)
+    >>> other = Predictions(np.arange(2), labels, np.array([[0.2, 0.8], [0.7, 0.3]]), names)
+    >>> [mistake.image for mistake in only_right([one], [other], 3)]
+    [0]
+    """
+    beyond = {mistake.image for mistake in surest_mistakes(right, len(right[0].labels))}
+    found = surest_mistakes(wrong, len(wrong[0].labels))
+    return [mistake for mistake in found if mistake.image not in beyond][:count]

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import NearestNeighbors
 
 from headtohead.core.files import Json
 from headtohead.evaluation.intervals import score_row
 from headtohead.evaluation.metrics import Floats
+from headtohead.evaluation.neighbours import nearest
 from headtohead.evaluation.predictions import Predictions
 
 THIRDS = ("near", "middle", "far")
@@ -49,5 +49,4 @@ def nearest_distances(train: NDArray[Any], val: NDArray[Any]) -> Floats:
     >>> nearest_distances(np.array([[1.0, 0.0]]), np.array([[2.0, 0.0], [0.0, 1.0]])).tolist()
     [0.0, 1.0]
     """
-    neighbours = NearestNeighbors(n_neighbors=1, metric="cosine").fit(train)
-    return np.asarray(neighbours.kneighbors(val)[0][:, 0], dtype=np.float64)
+    return np.asarray(nearest(train, val, 1)[0][:, 0], dtype=np.float64)

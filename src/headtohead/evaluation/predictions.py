@@ -112,7 +112,7 @@ def save_images(
 def load_predictions(path: Path) -> Predictions:
     """Read a file of `save_predictions`.
 
-    >>> load_predictions(Path("runs/clothing/cnn/seed-0/predictions-val.npz")).probabilities.sum(axis=1).round(3).max()
+    >>> load_predictions(Path("runs/clothing/cnn/refit-0/predictions-val.npz")).probabilities.sum(axis=1).round(3).max()
     np.float32(1.0)
     """
     return load_several(path)[ONE]
@@ -121,8 +121,9 @@ def load_predictions(path: Path) -> Predictions:
 def load_several(path: Path) -> dict[str, Predictions]:
     """Read a file of `save_several`: predictions by model. Arrays that do not have two dimensions are left out.
 
-    >>> list(load_several(Path("runs/clothing/baselines.npz")))
-    ['majority', 'pixels']
+    >>> models = load_several(Path("runs/clothing/cnn/refit-0/predictions-val.npz"))
+    >>> [int(model.right.sum()) for model in models.values()]
+    [193]
     """
     with np.load(checked(path), allow_pickle=False) as content:
         files, true, classes = (content[name] for name in SHARED)

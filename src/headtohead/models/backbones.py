@@ -10,10 +10,10 @@ from typing import Any
 import timm
 import torch
 from timm.data.config import resolve_model_data_config
-from timm.models import VisionTransformer, load_state_dict
+from timm.models import Eva, VisionTransformer, load_state_dict
 from torch import nn
 
-from headtohead.core.errors import WeightsNotFound
+from headtohead.core.errors import BadSettings, WeightsNotFound
 from headtohead.images.transforms import Preprocess
 from headtohead.models.torchvision_nets import load_torchvision, new_torchvision, torchvision_preprocess
 from headtohead.models.weights import WeightsFile, architecture
@@ -37,17 +37,20 @@ class FrozenBackbone(nn.Module):
     updates its statistics and dropout is active.
 
     `poolings` are the ways to pool an image into one vector, the net's own first: the class token ("cls") and the
-    mean of the patch tokens ("mean") of a ViT; "pooled" for any other net.
+    mean of the patch tokens ("mean") of a ViT; "pooled" for any other net. `pooling` is that of the output, one of
+    `offered(poolings)`; a net with "both" has 2 D features.
     """
 
-    def __init__(self, body: nn.Module, *, bf16: bool = False):
+    def __init__(self, body: nn.Module, *, bf16: bool = False, pooling: str = ""):
         super().__init__()
         self.body: Any = body.requires_grad_(False)
         self.bf16 = bf16
         self.poolings: tuple[str, ...] = ("pooled",)
         # Sub-classes are excluded: those with further tokens pool in their own ways.
-        if type(body) is VisionTransformer and body.has_class_token and body.global_pool in ("token", "avg"):
-            self.poolings = ("cls", "mean") if body.global_pool == "token" else ("mean", "cls")
+        if type(body) in (VisionTransformer, Eva) and self.body.cls_token is not None:
+            own: dict[str, tuple[str, ...]] = {"token": ("cls", "mean"), "avg": ("mean", "cls")}
+            self.poolings = own.get(str(self.body.global_pool), ("pooled",))
+        self.pooling = pooling or self.poolings[0]
         super().train(False)
 
     def train(self, mode: bool = True) -> "FrozenBackbone":
@@ -55,7 +58,7 @@ class FrozenBackbone(nn.Module):
         return self
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.pooled(x)[:, 0]
+        return pooled_as(self.pooling, self.pooled(x), self.poolings)
 
     @torch.no_grad()
     def pooled(self, x: torch.Tensor) -> torch.Tensor:
@@ -66,6 +69,24 @@ class FrozenBackbone(nn.Module):
             tokens = self.body.forward_features(x)
             kinds = [{"cls": "token", "mean": "avg"}[pooling] for pooling in self.poolings]
             return torch.stack([self.body.fc_norm(self.body.pool(tokens, kind)).float() for kind in kinds], dim=1)
+
+
+def offered(poolings: tuple[str, ...]) -> tuple[str, ...]:
+    """The poolings that a head can have, of a net with these: "both" is class token and mean side by side."""
+    return (*poolings, "both") if {"cls", "mean"} <= {*poolings} else poolings
+
+
+def pooled_as(pooling: str, values: torch.Tensor, poolings: tuple[str, ...]) -> torch.Tensor:
+    """The features of one pooling, (..., D) or for "both" (..., 2 D), of those of all `poolings`, (..., P, D).
+
+    >>> pooled_as("both", torch.tensor([[3.0], [1.0]]), ("mean", "cls"))
+    tensor([1., 3.])
+    """
+    if pooling != "both":
+        return values[..., poolings.index(pooling), :]
+    if poolings == ("cls", "mean"):  # already side by side: nothing is copied
+        return values.flatten(-2)
+    return values[..., [poolings.index("cls"), poolings.index("mean")], :].flatten(-2)
 
 
 class LinearProbe(nn.Module):
@@ -97,7 +118,7 @@ class Backbone:
     """A loaded backbone, with its preprocessing and the source of its weights."""
 
     net: FrozenBackbone
-    num_features: int
+    num_features: int  # of each pooling
     preprocess: Preprocess
     fingerprint: str  # state_hash of all its parameters and buffers
     weights: WeightsFile
@@ -106,10 +127,25 @@ class Backbone:
         """The hash of the net as it is now; equals `fingerprint` as long as the net is unchanged."""
         return state_hash(self.net.body.state_dict())
 
+    @property
+    def output_size(self) -> int:
+        """The number of features that the net puts out."""
+        return self.num_features * (2 if self.net.pooling == "both" else 1)
+
+    def with_pooling(self, pooling: str) -> "Backbone":
+        """The same net with another pooling. BadSettings if it does not offer that."""
+        if pooling not in offered(self.net.poolings):
+            what = f"{self.weights.name} has no pooling `{pooling}`, only {', '.join(offered(self.net.poolings))}."
+            raise BadSettings(what, where="probe.pooling", fix="set it to `auto`, or choose another --backbone")
+        net = copy.copy(self.net)  # shares the weights
+        net.pooling = pooling
+        return replace(self, net=net)
+
     def to_json(self) -> dict[str, Any]:
         """Content of `backbone.json`."""
         weights = self.weights
         content = {"name": weights.name, "source": weights.source, "notice": weights.notice}
+        content["licence"] = weights.licence
         content |= {"file": weights.path.name, "file_sha256": weights.sha256(), "fingerprint": self.fingerprint}
         return content | {"num_features": self.num_features, "preprocess": self.preprocess.to_json()}
 
@@ -138,7 +174,7 @@ def untrained_like(backbone: Backbone, seed: int) -> Backbone:
     drawn = new.state_dict()
     body: Any = copy.deepcopy(backbone.net.body)
     body.load_state_dict({key: drawn[key] for key in body.state_dict()})  # every tensor: nothing pretrained is left
-    net = FrozenBackbone(body, bf16=backbone.net.bf16)
+    net = FrozenBackbone(body, bf16=backbone.net.bf16, pooling=backbone.net.pooling)
     return replace(backbone, net=net, fingerprint=state_hash(body.state_dict()))
 
 
@@ -155,6 +191,8 @@ def load_timm(weights: WeightsFile, state: dict[str, torch.Tensor]) -> tuple[nn.
     config = weights.config | {"state_dict": state, "num_classes": num_classes, "custom_load": False}
     body: Any = timm.create_model(weights.name, pretrained=True, num_classes=num_classes, pretrained_cfg_overlay=config)
     body.reset_classifier(0)
+    if num_classes == 0 and type(body) is Eva and body.global_pool == "avg" and body.cls_token is not None:
+        body.global_pool = "token"  # no classifier says how to pool: as DINOv3's own linear evaluation does
     body.pretrained_cfg.pop("state_dict")  # else the net would hold its weights twice
     data = resolve_model_data_config(body)
     size, mean, std = data["input_size"][-1], tuple(data["mean"]), tuple(data["std"])
@@ -167,6 +205,24 @@ def unfuse_attention(body: Any, bf16: bool, device: torch.device | str) -> None:
         for module in body.modules():
             if hasattr(module, "fused_attn"):
                 module.fused_attn = False
+
+
+def require_side(weights: WeightsFile, body: Any) -> None:
+    """Raise BadSettings unless the net takes images of `weights.side` px, and looks at all of them."""
+    patch = getattr(getattr(body, "patch_embed", None), "patch_size", (1, 1))
+    problem = f"a patch has {patch[0]} px" if weights.side % patch[0] else ""
+    try:
+        FrozenBackbone(body).pooled(torch.zeros(1, 3, weights.side, weights.side))
+    except Exception as error:  # each net has its own way to refuse a size
+        problem = problem or str(error).partition("\n")[0]
+    if problem:
+        raise wrong_side(weights, problem)
+
+
+def wrong_side(weights: WeightsFile, problem: str) -> BadSettings:
+    """The error for a net that does not take images of `weights.side` px."""
+    what = f"{weights.name} cannot take images of {weights.side} px: {problem}"
+    return BadSettings(what, where="probe.side", fix="choose another side, or 0 for that of the weights")
 
 
 def load_backbone(weights: WeightsFile, *, bf16: bool = False, device: torch.device | str = "cpu") -> Backbone:
@@ -185,9 +241,14 @@ def load_backbone(weights: WeightsFile, *, bf16: bool = False, device: torch.dev
         body: Any
         if weights.name.startswith(TORCHVISION):
             body, num_features, preprocess = load_torchvision(weights.name, state)
+            preprocess = replace(preprocess, size=weights.side or preprocess.size)
         else:
             body, num_features, preprocess = load_timm(weights, state)
+        if weights.side:
+            require_side(weights, body)
     except RuntimeError as error:
+        if weights.side and "size mismatch" in str(error):
+            raise wrong_side(weights, "its weights are made for one size") from error
         raise WeightsNotFound(
             f"The weights do not fit {weights.name}: {error}",
             where=str(weights.path),

@@ -5,7 +5,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -34,6 +34,11 @@ class WeightsFile:
     source: str  # "given", "hub cache", "hub" or "built-in"; torchvision's own server counts as a hub
     notice: str = ""  # if the built-in weights stand in: for which weights, and why these are unavailable
     config: dict[str, Any] = field(default_factory=dict)  # overrides timm's own: preprocessing
+    side: int = 0  # of the input, px; 0: that of the weights
+
+    def with_side(self, side: int) -> "WeightsFile":
+        """The same weights for images of another side; the position embeddings of a ViT are then interpolated."""
+        return replace(self, config=self.config | {"input_size": (3, side, side)}, side=side) if side else self
 
     @property
     def licence(self) -> str:

@@ -7,7 +7,7 @@ function of the image and k alone, so more views can be added later, and a lost 
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from headtohead.core.array_store import Array, Store
 from headtohead.core.cache import FEATURES, bound, cache_folder
 from headtohead.core.checksums import checked
-from headtohead.core.executor import num_cores, torch_threads
+from headtohead.core.executor import advance, num_cores, torch_threads
 from headtohead.core.files import json_bytes, read_json, write_atomically, write_json
 from headtohead.core.prefetch import prefetch
 from headtohead.core.progress import bar, say
@@ -30,8 +30,8 @@ from headtohead.dataset.batches import CROP
 from headtohead.images.decode import DECODING, Pixels, codecs
 from headtohead.images.decoded import ImageFiles
 from headtohead.images.transforms import Preprocess, normalise, plain_views, random_views
-from headtohead.models.backbones import Backbone
-from headtohead.probe.throughput import Batching, Measurement, measure
+from headtohead.models.backbones import Backbone, pooled_as
+from headtohead.probe.throughput import Measurement, batching_of_one, measure
 
 VIEWS = 1  # version of `view`, part of the cache key: raise it with every change of the pixels
 SHARD = 256  # images per file of the cache: what a killed run loses at most
@@ -46,17 +46,7 @@ class Features:
 
     def of(self, pooling: str) -> torch.Tensor:
         """(V, N, D) of one pooling; "both": class token and mean of the patch tokens side by side, (V, N, 2 D)."""
-        values = torch.from_numpy(self.values)
-        if pooling == "both":
-            if self.poolings == ("cls", "mean"):  # already side by side: nothing is copied
-                return values.flatten(2)
-            return values[:, :, [self.poolings.index("cls"), self.poolings.index("mean")]].flatten(2)
-        return values[:, :, self.poolings.index(pooling)]
-
-    @property
-    def headline(self) -> torch.Tensor:
-        """(V, N, D), the input of the net's own classifier."""
-        return self.of(self.poolings[0])
+        return pooled_as(pooling, torch.from_numpy(self.values), self.poolings)
 
 
 @dataclass(frozen=True)
@@ -113,10 +103,12 @@ def extract(
     flip: bool = True,
     label: str,
     device: torch.device,
+    shares_cores: bool = False,
 ) -> None:
     """Write the features of `files`, the plain view and `num_views` others, to `out` (.npy), with their `Cost` (.json).
 
     Cached features are only copied. New ones are cached as they are computed, so a killed process loses few of them.
+    A process that shares the cores with others takes the batches of `batching_of_one`.
     """
     kind = f"{min_area:g}" if flip else f"{min_area:g}-unflipped"
     names = ["plain", *(f"{number}-{kind}" for number in range(1, 1 + num_views))]
@@ -126,8 +118,9 @@ def extract(
     cached = store.find(keys.values())
     missing = [(v, i) for (v, i), key in keys.items() if key not in cached]
     pending = sorted({i for _, i in missing})  # images with a missing view
-    measurement = cached_measurement(store, backbone, device) if missing else None
-    batching = measurement.chosen if measurement else Batching(1, 1)
+    measurement = cached_measurement(store, backbone, device) if missing and not shares_cores else None
+    batching = measurement.chosen if measurement else batching_of_one(device)
+    threads = torch.get_num_threads() if shares_cores else batching.torch_threads
     started = perf_counter()
 
     def compute(batch: list[int]) -> dict[tuple[int, int], Array]:
@@ -145,7 +138,7 @@ def extract(
 
     def write(temporary: Path) -> None:
         shape = (len(names), len(files), len(backbone.net.poolings), backbone.num_features)
-        with new_array(temporary, shape) as put, torch_threads(batching.torch_threads), bar() as progress:
+        with new_array(temporary, shape) as put, torch_threads(threads), bar() as progress:
             for position, key in keys.items():
                 if key in cached:
                     put(position, cached[key])
@@ -159,7 +152,8 @@ def extract(
                 for position, row in rows.items():
                     put(position, row)
                     shard[keys[position]] = row
-                progress.advance(task, len({i for _, i in rows}))
+                progress.advance(task, num_images := len({i for _, i in rows}))
+                advance(num_images)
                 if len(shard) >= SHARD * len(names):
                     save_shard(store, shard, perf_counter() - shard_started)
                     shard, shard_started = {}, perf_counter()
@@ -170,10 +164,29 @@ def extract(
         seconds_per_view = float(record["seconds"] / record["views"]) if record else 0.0
         from_scratch = (len(keys) - len(missing)) * seconds_per_view + (seconds if missing else 0.0)
         content = asdict(measurement) if measurement else {}
-        cores = num_cores() if device.type == "cpu" else 1
+        cores = num_cores() if device.type == "cpu" and not shares_cores else 1
         spent = round(seconds, 3), round(from_scratch, 3)
         cost = Cost(len(keys), len(missing), *spent, cores, backbone.net.poolings, content)
         write_json(out.with_suffix(".json"), asdict(cost))
+
+    write_atomically(out, write)
+
+
+def join_parts(parts: Sequence[Path], out: Path) -> None:
+    """Write what `extract` wrote for consecutive images as if it had done all of them at once."""
+    arrays = [np.load(checked(part), mmap_mode="r") for part in parts]
+    costs = [read_json(part.with_suffix(".json")) for part in parts]
+    num_views, _, num_poolings, num_features = arrays[0].shape
+
+    def write(temporary: Path) -> None:
+        with new_array(temporary, (num_views, sum(a.shape[1] for a in arrays), num_poolings, num_features)) as put:
+            start = 0
+            for array in arrays:
+                for v, i in np.ndindex(array.shape[:2]):
+                    put((v, start + i), array[v, i])
+                start += array.shape[1]
+        added = ("views", "computed", "seconds", "seconds_from_scratch")
+        write_json(out.with_suffix(".json"), costs[0] | {key: sum(cost[key] for cost in costs) for key in added})
 
     write_atomically(out, write)
 

@@ -7,7 +7,6 @@ grid fits features of any size.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -33,12 +32,11 @@ from headtohead.probe.solver import (
 # Strength divided by the mean variance of a feature, from strong to weak: each fit starts from the one before.
 LOGREG_PATH = tuple(10 ** (half / 2) for half in range(2, -17, -1))
 RIDGE_PATH = tuple(10 ** (half / 2) for half in range(6, -13, -1))
-PATIENCE = 2  # stop after this many increases of the loss on `tune` in a row: weaker penalties only cost more time
 
 MEMORY = 20  # past steps kept by L-BFGS
 TOLERANCE = 1e-5  # converged: norm of the gradient, relative to that of the zero head
 MAX_ITERATIONS = 300
-CURVATURE = 0.1  # typical p * (1 - p); used by `LogisticLoss`
+CURVATURE = 0.1  # typical p * (1 - p) of up to ten classes; used by `LogisticLoss`
 
 
 @dataclass(frozen=True)
@@ -75,13 +73,15 @@ class LogisticLoss:
     """Penalised mean cross-entropy on `train` as a function of one flat vector, for L-BFGS.
 
     The vector holds the weights along the principal axes, each divided by a suitable step size: one over the root of
-    the curvature along its axis, `CURVATURE * variance + strength`. This change of variables keeps the optimum and
-    needs few iterations even where the variances differ by orders of magnitude.
+    the curvature along its axis, p * (1 - p) * variance + strength, where p * (1 - p) is `CURVATURE`, or 1 / C with
+    more than ten classes. This change of variables keeps the optimum and needs few iterations even where the variances
+    differ by orders of magnitude.
     """
 
     def __init__(self, task: Task, basis: Basis, strength: float):
         self.task, self.basis, self.strength = task, basis, strength
-        self.step = np.append(1 / np.sqrt(CURVATURE * basis.variances + strength), 1 / np.sqrt(CURVATURE))
+        curvature = min(CURVATURE, 1 / task.num_classes)
+        self.step = np.append(1 / np.sqrt(curvature * basis.variances + strength), 1 / np.sqrt(curvature))
         self.norm = np.inf  # of the last gradient, for weights along the axes and intercepts
 
     def head(self, flat: Floats) -> tuple[Floats, Floats]:
@@ -117,7 +117,10 @@ class LogisticLoss:
 
 
 def fit_logreg(task: Task) -> Fit:
-    """Multinomial logistic regression for every strength of the path, each fit started from the previous optimum."""
+    """Multinomial logistic regression along the path, each fit started from the previous optimum.
+
+    The path ends behind the lowest loss on `tune`.
+    """
     basis = Basis.of(task)
     w, b = np.zeros((task.num_classes, len(basis.mean))), np.zeros(task.num_classes)
     table, heads, losses_of, predicted, initial_norm = [], [], [], [], 0.0
@@ -146,8 +149,8 @@ def fit_logreg(task: Task) -> Fit:
         row |= {"gradient_norm": loss.norm / initial_norm, "converged": loss.norm <= goal}
         table.append(row)
         heads.append(head)
-        losses = [row["tune_loss"] for row in table[-PATIENCE - 1 :]]
-        if len(losses) > PATIENCE and all(a < b for a, b in pairwise(losses)):
+        # The loss has one minimum along the path: behind it penalties only get weaker, and the fits longer.
+        if len(table) > 1 and row["tune_loss"] > table[-2]["tune_loss"]:
             break
     return best_fit(task, table, heads, losses_of, predicted)
 

@@ -16,7 +16,7 @@ from headtohead.core.prefetch import prefetch
 from headtohead.core.progress import track
 from headtohead.images.decoded import ImageFiles
 from headtohead.images.transforms import Preprocess, normalise, plain_views
-from headtohead.models.backbones import Backbone
+from headtohead.models.backbones import Backbone, pooled_as
 from headtohead.probe.features import SHARD, cached_measurement, feature_store, save_shard
 from headtohead.probe.throughput import Batching
 
@@ -42,7 +42,7 @@ def occlude(views: torch.Tensor, part: str, to: Preprocess) -> torch.Tensor:
 
 
 def occluded_features(backbone: Backbone, files: ImageFiles, device: torch.device) -> dict[str, NDArray[np.float32]]:
-    """The net's own features (N, D) of the plain views of `files` by the part that is left; cached ones are read."""
+    """What the net puts out (N, D) for the plain views of `files`, by the part that is left; cached rows are read."""
     digests = [sample.digest for sample in files.samples]
     keys = {(part, i): f"{digest}/{part}-{CENTRE_SIDE}" for part in PARTS for i, digest in enumerate(digests)}
     store = feature_store(backbone, device)
@@ -75,4 +75,6 @@ def occluded_features(backbone: Backbone, files: ImageFiles, device: torch.devic
                 shard, started = {}, perf_counter()
         if shard:
             save_shard(store, shard, perf_counter() - started)
-    return {part: np.stack([rows[keys[part, i]][0] for i in range(len(files))]) for part in PARTS}
+    pooled = {part: np.stack([rows[keys[part, i]] for i in range(len(files))]) for part in PARTS}
+    net = backbone.net
+    return {part: pooled_as(net.pooling, torch.from_numpy(x), net.poolings).numpy() for part, x in pooled.items()}

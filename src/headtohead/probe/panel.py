@@ -1,6 +1,5 @@
 """The panel: every head on every pooling, raw and standardised, each chosen on `tune` like the headline's head."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from headtohead.core.progress import track
+from headtohead.models.backbones import offered
 from headtohead.probe.features import Features
 from headtohead.probe.heads import HEADS
 from headtohead.probe.solver import Arrays, Fit, Floats, Labels, Moments, Task
@@ -29,12 +29,12 @@ class Variant:
         return f"{self.head}-{self.pooling}-{'standardised' if self.standardised else 'raw'}"
 
 
-def variants(poolings: Sequence[str]) -> list[Variant]:
-    """All variants except the headline's own: the sgd head on the first pooling, raw."""
-    shown = [*poolings, "both"] if {"cls", "mean"} <= {*poolings} else poolings
-    headline = Variant("sgd", poolings[0], False)
+def variants(poolings: tuple[str, ...], headline_pooling: str) -> list[Variant]:
+    """All variants except the headline's own: the sgd head on its pooling, raw."""
+    headline = Variant("sgd", headline_pooling, False)
     # Grouped by pooling, so that the features of each are read and summed once.
-    panel = [Variant(head, pooling, scaled) for pooling, head, scaled in product(shown, HEADS, (False, True))]
+    cells = product(offered(poolings), HEADS, (False, True))
+    panel = [Variant(head, pooling, scaled) for pooling, head, scaled in cells]
     return [variant for variant in panel if variant != headline]
 
 
@@ -42,6 +42,7 @@ def fit_panel(
     train: tuple[Features, Labels],
     tune: tuple[Features, Labels],
     *,
+    headline_pooling: str,
     num_classes: int,
     plan: Plan,
     grids: Grids,
@@ -50,7 +51,7 @@ def fit_panel(
     """Fit every variant. `sgd` is trained on all views, like the headline's head, the others on the plain one."""
     fits: dict[Variant, Fit] = {}
     task, pooling = None, ""
-    panel = variants(train[0].poolings)
+    panel = variants(train[0].poolings, headline_pooling)
     # NumPy's threads wait for torch's at every small product: with two of them the panel took 15 times as long.
     with threadpool_limits(1, user_api="blas"):
         for variant in track(panel, "panel of heads", len(panel)):
@@ -69,11 +70,11 @@ def predict_variant(variant: Variant, arrays: Arrays, x: Features, train: tuple[
     return HEADS[variant.head].predict(arrays, x.of(variant.pooling)[0], plain, train[1])
 
 
-def to_json(fits: dict[Variant, Fit], poolings: Sequence[str], num_train: int, num_tune: int) -> dict[str, Any]:
+def to_json(fits: dict[Variant, Fit], headline_pooling: str, num_train: int, num_tune: int) -> dict[str, Any]:
     """The content of `panel.json`: the grid and the choice of every variant."""
     rows = [
         {"name": variant.name, **asdict(variant), "best": fit.best, "at_edge": fit.at_edge, "table": fit.table}
         for variant, fit in fits.items()
     ]
-    header = {"chosen_by": "lowest tune loss", "headline_pooling": poolings[0]}
+    header = {"chosen_by": "lowest tune loss", "headline_pooling": headline_pooling}
     return header | {"num_train": num_train, "num_tune": num_tune, "variants": rows}

@@ -46,6 +46,12 @@ def candidates(device: torch.device) -> list[Batching]:
     return [Batching(cores, 8), Batching(cores, 4), Batching(cores, 16), Batching(1, 8 * cores)]
 
 
+def batching_of_one(device: torch.device) -> Batching:
+    """The batching of one process among others: the batches that all candidates agree with; not measured."""
+    first = candidates(device)[0]
+    return first if device.type != "cpu" else replace(first, threads=1)
+
+
 @dataclass(frozen=True)
 class Measurement:
     """The rates of all candidates with the bits of the first one, and the choice among them."""

@@ -2,14 +2,15 @@
 
 import shlex
 
+from headtohead.core.files import Json
 from headtohead.report.cases import cautions, gate, leader, steps
 from headtohead.report.results import Results
 from headtohead.report.templates import render
 from headtohead.settings.rundir import RunDir
 
 
-def answer(results: Results, run: RunDir, seconds: float | None = None) -> str:
-    """The text to print; `seconds` is the duration of the run, None while it goes on."""
+def answer(results: Results, run: RunDir, finished: Json | None = None) -> str:
+    """The text to print; `finished` is the content of `finished.json`, None while the run goes on."""
     return render(
         "answer.txt",
         "terminal",
@@ -19,7 +20,7 @@ def answer(results: Results, run: RunDir, seconds: float | None = None) -> str:
         found=cautions(results),
         todo=steps(results)[0],
         gate=gate(results),
-        seconds=seconds,
+        finished=finished,
         report=run.page,
         logs=shlex.quote(str(run.path)),
     )

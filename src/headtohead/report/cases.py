@@ -46,6 +46,7 @@ def cautions(r: Results) -> list[Case]:
         *_contradictions(r),
         *_shortcuts(r),
         *_stand_ins(r),
+        *_licences(r),
         *_floor(r),
         *_alarms(r),
         *_recipe(r),
@@ -101,6 +102,20 @@ def _stand_ins(r: Results) -> list[Case]:
     """The built-in backbone is used; something is to be done only if another was asked for."""
     notices = [backbone["notice"] for backbone in r.backbones.values() if backbone["source"] == "built-in"]
     return [Case("stand_in", {"notice": notices[0], "fixable": bool(notices[0])})] if notices else []
+
+
+# Without `nc` in their names, but for research alone all the same.
+RESEARCH_ONLY = ("apple-amlr", "seer-license", "fair-noncommercial-research-license")
+
+
+def _licences(r: Results) -> list[Case]:
+    """Weights that may not be used commercially, as far as their licence is known."""
+    licences = {b["name"]: b["licence"] for b in r.backbones.values() if "licence" in b}
+    return [
+        Case("non_commercial", {"name": name, "licence": licence})
+        for name, licence in licences.items()
+        if licence in RESEARCH_ONLY or "nc" in licence.split("-")
+    ]
 
 
 def _floor(r: Results) -> list[Case]:

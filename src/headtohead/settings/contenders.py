@@ -7,6 +7,14 @@ from headtohead.settings.schema import BUILTIN, Settings
 N_ = str  # marks texts for the catalogue of translations
 TORCHVISION = "torchvision/"  # prefix of the names of torchvision's backbones
 
+# `--backbone shortlist`: small nets of different kinds that run fast on a CPU, all under Apache-2.0.
+SHORTLIST = (
+    "vit_tiny_patch16_224.augreg_in21k_ft_in1k",
+    "levit_192.fb_dist_in1k",
+    "mobilenetv3_large_100.miil_in21k_ft_in1k",
+    "tiny_vit_5m_224.dist_in22k_ft_in1k",
+)
+
 
 @dataclass(frozen=True)
 class Kind:

@@ -22,6 +22,7 @@ MADE_WITH: dict[str, tuple[str, ...] | None] = {
     "untrained/backbone.json": ("../untrained.json",),
     "*/backbone.json": ("scores.json",),
     "*/features-*.*": None,
+    "*/features-*/*": None,
     "*/trials/*.json": None,
     "budget/parts/*.npz": None,
     "splits/*.npz": None,
@@ -62,21 +63,30 @@ MADE_WITH: dict[str, tuple[str, ...] | None] = {
     "untrained.json": (),
     "splits.json": (),
     "report.*": (),
-    "finished.json": (),
+    "finished.json": None,  # its last stage is done again where it is not there
 }
 
 
+def kind_of(name: str) -> str:
+    """The pattern of `MADE_WITH` that a file fits; `name` is its path in the run folder. KeyError for a strange file.
+
+    >>> kind_of("cnn/seed-0/best.safetensors")
+    '*/*/best.safetensors'
+    """
+    path = PurePosixPath(name)
+    for pattern in MADE_WITH:
+        if len(path.parts) == pattern.count("/") + 1 and path.match(pattern):
+            return pattern
+    raise KeyError(name)
+
+
 def made_with(name: str) -> tuple[str, ...] | None:
-    """The files that are deleted with a file, `name` being its path in the run folder. KeyError for a strange file.
+    """The files that are deleted with a file. KeyError for a strange file.
 
     >>> made_with("cnn/seed-0/best.safetensors"), made_with("cnn/seed-0/last.pt")
     (('../scores.json', '../../comparison.json'), None)
     """
-    path = PurePosixPath(name)
-    for pattern, others in MADE_WITH.items():
-        if len(path.parts) == pattern.count("/") + 1 and path.match(pattern):
-            return others
-    raise KeyError(name)
+    return MADE_WITH[kind_of(name)]
 
 
 def is_ours(name: str) -> bool:
@@ -99,15 +109,16 @@ def repair(folder: Path) -> None:
         if name == "settings.toml":
             continue
         others = made_with(name) if is_ours(name) else ()
-        if path.exists():
-            say(f"  {name} is damaged: it is made again{' where it is needed' if others is None else ''}.")
-            path.unlink()
-        elif others is not None:
-            say(f"  {name} is lost: it is made again.")
-        for other in () if others is None else (*others, "finished.json"):
-            # Without `..`, which leads nowhere from a folder that is lost as a whole.
-            beside = folder if other == "finished.json" else path.parent
-            Path(os.path.normpath(beside / other)).unlink(missing_ok=True)
+        # Without `..`, which leads nowhere from a folder that is lost as a whole.
+        beside = [Path(os.path.normpath(path.parent / other)) for other in others or ()]
+        gone = [file for file in (path, *beside) if file.exists()]
+        if path.exists() or others is not None:
+            state = "is damaged, or was changed by hand" if path.exists() else "is lost"
+            deleted = ", ".join(file.relative_to(folder).as_posix() for file in gone)
+            again = "what needs it makes it again" if others is None else "`headtohead run` makes all of it again"
+            say(f"  {name} {state}: {deleted and f'{deleted} deleted, '}{again}.")
+        for file in gone if others is None else [*gone, folder / "finished.json"]:
+            file.unlink(missing_ok=True)
     # One line a file. A lost one keeps its line until it is made again, since some must get the same content.
     lines = []
     for name, known in sorted(in_list.items()):

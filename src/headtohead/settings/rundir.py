@@ -9,11 +9,11 @@ from time import perf_counter
 
 import psutil
 
-from headtohead.core.checksums import LIST, checked, is_sound, known, read_list, require_the_same
+from headtohead.core.checksums import LIST, checked, is_sound, known, read_list, require_the_same, unsound
 from headtohead.core.errors import RunFolderMismatch
 from headtohead.core.files import Json, disk_failed, read_json, write_json, write_text
 from headtohead.core.progress import say
-from headtohead.settings.repair import repair
+from headtohead.settings.repair import is_ours, repair
 from headtohead.settings.schema import Settings
 from headtohead.settings.toml import differing, parse, read_toml, to_toml
 
@@ -143,6 +143,10 @@ class RunDir:
         """Features of the backbone for a split; their cost is in a .json file beside them."""
         return self.path / contender / f"features-{split}.npy"
 
+    def feature_parts(self, contender: str, split: str) -> Path:
+        """Parts of these features by several processes, until all are done."""
+        return self.path / contender / f"features-{split}"
+
     def trace(self, name: str) -> Path:
         """The profiler trace of a model."""
         return self.path / "profile" / f"{name}.trace.json.gz"
@@ -196,8 +200,9 @@ class RunDir:
             with suppress(OSError, ValueError, OverflowError):  # not a name of ours
                 if path.is_file() and not psutil.pid_exists(int(path.name.split("-")[1])):
                     path.unlink()
-        trials = {path: path.with_name("search.json") for path in self.path.glob("*/trials")}
-        for parts, result in (trials | {self.split_parts: self.splits}).items():
+        unfinished = {path: path.with_name("search.json") for path in self.path.glob("*/trials")}
+        unfinished |= {path: path.with_suffix(".npy") for path in self.path.glob("*/features-*") if path.is_dir()}
+        for parts, result in (unfinished | {self.split_parts: self.splits}).items():
             if result.exists():
                 shutil.rmtree(parts, ignore_errors=True)
 
@@ -253,6 +258,11 @@ class RunDir:
             what = f"The run folder cannot be written: {error.strerror}"
             mismatch = RunFolderMismatch(what, where=str(self.path), fix="choose another folder with --out")
             raise disk_failed(error) or mismatch from error
+
+    def is_settled(self, settings: Settings) -> bool:
+        """Whether `adopt` would find every file sound and `settings` saved, so that it has nothing to write."""
+        is_listed = self.checksums.exists() and bool(read_list(self.checksums))
+        return is_listed and self.own_settings() == settings and not any(unsound(self.path, is_ours))
 
     def read_timings(self) -> Json:
         """The seconds of every stage and part of one; without those that were lost with a damaged file."""

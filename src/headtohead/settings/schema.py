@@ -128,6 +128,10 @@ class Cnn(Strict):
 class Probe(Strict):
     """The linear head on the frozen backbone."""
 
+    pooling: Literal["auto", "tune", "cls", "mean", "both"] = "auto"
+    """A ViT's tokens: `cls`, `mean` of patches, `both`; `auto`: as its classifier; `tune`: the best on `tune`."""
+    side: Annotated[int, Interval(ge=0, le=2048)] = 0
+    """Side of the backbone's square input, px; 0: that of its weights. Half the side takes a quarter of the time."""
     views: Annotated[int, Interval(ge=0, le=10_000)] = 0
     """Augmented views per training image, cached beside the plain one."""
     epochs: Epochs = 15
@@ -221,7 +225,7 @@ class Settings(Strict):
     seeds: Annotated[tuple[Seed, ...], MinLen(1)] = (0, 1, 2)
     """Seeds, fixed in advance, the same for both models."""
     backbone: Annotated[tuple[str, ...], MinLen(1)] = ("vit_tiny_patch16_224.augreg_in21k_ft_in1k",)
-    """Frozen backbones, a probe each, the first in the headline: a timm or torchvision model, a path, or `builtin`."""
+    """Frozen backbones, a probe each, the first in the headline: names of timm or torchvision, a path, `builtin`."""
     contenders: tuple[str, ...] = ()
     """Who competes: `cnn probe`, or `cnn probe finetune` (all of the backbone is trained), the default on a GPU."""
     weights: str = ""
@@ -236,6 +240,12 @@ class Settings(Strict):
     """Torch threads of one training on a CPU, which its bits depend on; several trainings run at once instead."""
     processes: Annotated[int, Interval(ge=0, le=256)] = 0
     """Processes for trainings, trials and checks; 0: one per core on a CPU, one on an accelerator. No bit changes."""
+    engine: Literal["processes", "dask"] = "processes"
+    """Who does the tasks: processes of this machine, or the workers of a Dask cluster. No bit changes."""
+    scheduler: str = ""
+    """Address of a Dask scheduler, such as `tcp://host:8786`; without one, `dask` is a cluster on this machine."""
+    workers: Annotated[int, Interval(ge=0, le=256)] = 0
+    """Worker processes of a Dask cluster on this machine; 0: one per core."""
     on_failed_check: Literal["stop", "warn"] = "stop"
     """What a failed sanity check does."""
     quick: bool = False

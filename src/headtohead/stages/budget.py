@@ -197,9 +197,8 @@ def label_budget(job: Job) -> None:
             features(job, "probe", split)  # computed here, not by every worker
             cnn_images(job, split)
         tasks = [
-            Task(train_one, (str(run.path), training, str(paths[training.name])), image_passes(job, training))
-            for training in planned
-            if not paths[training.name].exists()
+            Task(train_one, (str(run.path), training, str(path)), image_passes(job, training), path)
+            for training, path in zip(planned, paths.values(), strict=True)
         ]
         job.run_tasks(tasks, "label budget")
         join_trainings(paths, run.budget_predictions, job.index)

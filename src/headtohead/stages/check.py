@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from headtohead.checks.artefacts import Scored, Trained, chosen_on_tune, scores_are_recounted, trace_is_of_training
 from headtohead.checks.context import CheckContext
-from headtohead.checks.result import CheckResult
-from headtohead.checks.sanity import CHECKS, mute, run_check
+from headtohead.checks.result import CheckResult, mute, write_checks
+from headtohead.checks.sanity import CHECKS, run_check
 from headtohead.contenders import contenders_of
 from headtohead.contenders.base import Job, balanced_weights, open_job
 from headtohead.core.errors import CheckFailed
 from headtohead.core.executor import Task, advance
-from headtohead.core.files import Json, read_json, write_json
+from headtohead.core.files import Json, read_json
 from headtohead.core.progress import say
 from headtohead.evaluation.predictions import load_predictions
 from headtohead.settings.contenders import contender_names
@@ -29,7 +29,7 @@ WORDS = {
 
 
 def check(job: Job) -> None:
-    """Write `checks.json`: whether all checks `passed`, how many were `judged` and passed, and their `results`."""
+    """Write `checks.json` with every check on every contender."""
     names = contender_names(job.settings)
     tasks = [Task(check_contender, (str(job.run.path), name), len(CHECKS)) for name in names]
     write_results(job, [result for checked in job.run_tasks(tasks, "sanity checks") for result in checked])
@@ -56,16 +56,12 @@ def check_context(context: CheckContext) -> list[CheckResult]:
 
 def write_results(job: Job, results: Sequence[CheckResult]) -> None:
     """Print results and write them to `checks.json`, after those of other checks that it has already."""
-    muted = [mute(result, job.settings.checks.muted) for result in results]
-    for result in muted:
-        say(f"  {WORDS[result.outcome]:<7} {result.code} {result.contender:<8} {result.check}: {result.evidence}")
-    codes = {result.code for result in muted}
+    muted, codes = job.settings.checks.muted, {result.code for result in results}
+    entries = [mute(result.to_json(), muted) for result in results]
+    for e in entries:
+        say(f"  {WORDS[e['outcome']]:<7} {e['code']} {e['contender']:<8} {e['check']}: {e['evidence']}")
     earlier: list[Json] = read_json(job.run.checks)["results"] if job.run.checks.exists() else []
-    entries = [entry for entry in earlier if entry.get("code") not in codes] + [result.to_json() for result in muted]
-    judged = [entry for entry in entries if entry["outcome"] not in ("not_applicable", "skipped")]
-    content: Json = {"passed": all(entry["passed"] for entry in entries), "judged": len(judged)}
-    content |= {"judged_passed": sum(entry["passed"] for entry in judged), "results": entries}
-    write_json(job.run.checks, content)
+    write_checks(job.run, [*(entry for entry in earlier if entry.get("code") not in codes), *entries], muted)
 
 
 def check_scores(job: Job, comparison: Json) -> None:
@@ -105,9 +101,12 @@ def check_traces(job: Job, models: Json) -> None:
 
 
 def enforce_checks(job: Job) -> None:
-    """Raise CheckFailed if `checks.json` has an issue that the settings do not mute; only warn if they say so."""
-    results = read_json(job.run.checks)["results"]
-    failed = [r for r in results if not r["passed"] and r.get("code") not in job.settings.checks.muted]
+    """Raise CheckFailed if `checks.json` has an issue that the settings do not mute; only warn if they say so.
+
+    It is written again where they mute other checks than before.
+    """
+    results = write_checks(job.run, read_json(job.run.checks)["results"], job.settings.checks.muted)
+    failed = [entry for entry in results if not entry["passed"]]
     lines = [
         f"{r.get('code', '')} {r['contender']} {r['check']}: {r['evidence']} (needed: {r['threshold']})" for r in failed
     ]

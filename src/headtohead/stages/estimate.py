@@ -13,7 +13,6 @@ from torch import nn
 
 from headtohead.contenders.base import Job
 from headtohead.contenders.cnn import SEARCH_SHARE, num_epochs, sides, training_epochs
-from headtohead.core.executor import choose_processes
 from headtohead.dataset.index import SPLITS
 from headtohead.images.decode import FORMATS
 from headtohead.images.folder import scan
@@ -93,7 +92,7 @@ def seconds_of_stages(settings: Settings, size: Size, speed: Speed, processes: i
         "check": 5 + 6000 / speed.cnn + 700 / speed.backbone,
         "search": searched / cnn
         + (train + (tune if settings.refits else 0)) * views / backbone
-        + HEAD_S * train * settings.probe.epochs * grid * size.classes
+        + HEAD_S * train * settings.probe.epochs * grid * size.classes * (3 if settings.probe.pooling == "tune" else 1)
         + 5,
         "train": seeds * (1 + of_refit) * (passes / of_seeds + passes_of_finetune / backbone) + 5,
         "profile": (settings.profile.steps + 12) * batch_size * (1 / speed.cnn + 1 / speed.backbone) + 20,
@@ -145,12 +144,11 @@ def forecast(job: Job) -> Callable[[Settings], dict[str, float]] | None:
 
     None where the folder cannot be read, which the data stage reports in full.
     """
-    processes = choose_processes(job.settings.processes, job.device)
     try:
         size = size_of_folder(job)
     except Exception:  # whatever is wrong with the folder or its first image, the audit says it better
         return None
-    return partial(seconds_of_stages, size=size, speed=measure(job, size.side), processes=processes)
+    return partial(seconds_of_stages, size=size, speed=measure(job, size.side), processes=job.processes)
 
 
 def seconds_added(settings: Settings, total: Callable[[Settings], float]) -> dict[str, float]:

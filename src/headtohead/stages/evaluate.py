@@ -7,18 +7,18 @@ import numpy as np
 from headtohead.contenders import contenders_of
 from headtohead.contenders.base import Job
 from headtohead.contenders.cnn import cnn_images
-from headtohead.contenders.probe import all_features
+from headtohead.contenders.probe import features
 from headtohead.core.files import Json, write_json
 from headtohead.dataset.index import SPLITS, labels
 from headtohead.evaluation import baselines
-from headtohead.evaluation.errors import surest_mistakes
+from headtohead.evaluation.errors import only_right, surest_mistakes
 from headtohead.evaluation.metrics import METRICS
 from headtohead.evaluation.neighbours import MIN_SIMILARITY, neighbours
 from headtohead.evaluation.predictions import load_predictions, save_several
 from headtohead.evaluation.summary import summarise_run
 from headtohead.evaluation.suspects import suspects_of_run
-from headtohead.report.figures import draw_comparison, draw_mistakes
-from headtohead.report.figures.mistakes import mistakes
+from headtohead.report.figures import draw_comparison, draw_one_sided
+from headtohead.report.figures.mistakes import OneSided, mistakes
 from headtohead.report.figures.style import pixels
 from headtohead.report.language import language
 from headtohead.settings.contenders import contender_names, title
@@ -26,6 +26,7 @@ from headtohead.stages.check import check_scores
 from headtohead.training.journal import log_evaluation
 
 NUM_MISTAKES = 12  # on a sheet
+NUM_ONE_SIDED = 3  # of each of the pair
 CHOSEN = ("optimizer", "learning_rate", "weight_decay", "side", "pooling", "min_crop", "smoothing", "flip")
 
 
@@ -55,17 +56,24 @@ def predict_baselines(job: Job) -> None:
 
 
 def log_contenders(job: Job, comparison: Json) -> None:
-    """Log final scores and surest mistakes of each contender to TensorBoard; draw those of the better of the pair."""
+    """Log final scores and surest mistakes of each contender to TensorBoard; draw images that one of the pair got."""
     run, settings = job.run, job.settings
     headline, images = (run.refit if settings.refits else run.seed), cnn_images(job, "val")
-    results = comparison["contenders"]
-    best = max(comparison["pair"]["first"], comparison["pair"]["second"], key=lambda n: results[n]["accuracy"]["mean"])
+    results, pair = comparison["contenders"], (comparison["pair"]["first"], comparison["pair"]["second"])
+    runs = {
+        name: [load_predictions(headline(name, seed).predictions("val")) for seed in settings.seeds]
+        for name in contender_names(settings)
+    }
+    groups = [
+        OneSided(right, wrong, found, [images[mistake.image] for mistake in found])
+        for right, wrong in (pair[::-1], pair)
+        if (found := only_right(runs[right], runs[wrong], NUM_ONE_SIDED))
+    ]
+    if groups:
+        draw_one_sided(run, settings, groups)
     for name in contender_names(settings):
-        runs = [load_predictions(headline(name, seed).predictions("val")) for seed in settings.seeds]
-        found = surest_mistakes(runs, NUM_MISTAKES)
+        found = surest_mistakes(runs[name], NUM_MISTAKES)
         shown = [images[mistake.image] for mistake in found]
-        if found and name == best:
-            draw_mistakes(run, settings, name, found, shown)
         sheet = pixels(mistakes(found, shown, title(settings, name), language("en")).figure) if found else None
         choice = comparison["searches"][name]["best"]
         hyperparameters = {"contender": name, "trained_on": "train+tune" if settings.refits else "train"}
@@ -75,7 +83,7 @@ def log_contenders(job: Job, comparison: Json) -> None:
 
 
 def near_images(job: Job) -> list[dict[str, Any]]:
-    """Near neighbours across classes or splits, by the first backbone's features of the plain views."""
+    """Near neighbours across classes or splits, by the first probe's features of the plain views."""
     samples = [sample for split in SPLITS for sample in job.index.of(split)]
-    features = [all_features(job, "probe", split).headline[0].numpy() for split in SPLITS]
-    return neighbours(np.concatenate(features), [s.file for s in samples], labels(samples), [s.split for s in samples])
+    pooled = [features(job, "probe", split)[0].cpu().numpy() for split in SPLITS]
+    return neighbours(np.concatenate(pooled), [s.file for s in samples], labels(samples), [s.split for s in samples])

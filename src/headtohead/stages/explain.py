@@ -40,12 +40,12 @@ def statistics(right: Preprocess) -> dict[str, Preprocess]:
 
 
 def plain_features(job: Job, backbone: Backbone, variant: str, split: str) -> torch.Tensor:
-    """(1, N, D), the headline's features of the plain view, computed if the run folder has none."""
+    """(1, N, D), what the backbone puts out for the plain view, computed if the run folder has none."""
     path = job.run.features(folder(variant), split)
     if not (path.exists() and path.with_suffix(".json").exists()):
         files, label = job.files(split), f"{split}, {variant}"
         extract(backbone, files, path, num_views=0, min_area=1.0, label=label, device=job.device)
-    return read_features(path).headline.to(job.device)
+    return read_features(path).of(backbone.net.pooling).to(job.device)
 
 
 def folder(variant: str) -> str:
@@ -65,7 +65,7 @@ def predict_variant(job: Job, backbone: Backbone, variant: str) -> list[Predicti
         best = sweep(batches[0], tune, head_plan(job, seeds[0]), num_classes, job.settings.probe.grids(), variant).best
         for seed, seed_batches, path in zip(seeds, batches, paths, strict=True):
             plan = head_plan(job, seed).with_choice(best["optimizer"], best["learning_rate"], best["weight_decay"])
-            head = new_head(job, backbone.num_features, seed)
+            head = new_head(job, backbone.output_size, seed)
             head.load_state_dict(train(head, seed_batches, tune, plan).best_weights)
             _, logits, _ = predict(head, val)
             save_predictions(path, job.index, "val", torch.softmax(logits, dim=1).numpy())

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from headtohead.contenders import contenders_of
 from headtohead.contenders.base import Job, ProfileTarget, open_job
-from headtohead.core.executor import Task, advance, choose_processes, limit_threads
+from headtohead.core.executor import Task, advance, limit_threads
 from headtohead.core.files import Json, write_json
 from headtohead.profiling.repeat import EPOCHS, LEVELS, Record, compare, first_difference, record
 
@@ -30,7 +30,7 @@ def prove(job: Job) -> Json:
             found["first_difference"] = first_difference(first.calls, second.calls)
         trainings[name] = found
     level = max((found["level"] for found in trainings.values()), key=LEVELS.index)
-    processes = min(2, choose_processes(job.settings.processes, job.device))
+    processes = min(2, job.processes)
     result: Json = {"level": level, "processes": processes, "epochs": EPOCHS, "trainings": trainings}
     write_json(job.run.proof, result)
     return result

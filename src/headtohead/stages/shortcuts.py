@@ -16,7 +16,7 @@ from headtohead.audit.image_info import ImageInfo
 from headtohead.audit.shortcuts import KINDS, Properties, names_of, of_file, of_picture, table
 from headtohead.contenders.base import Job
 from headtohead.contenders.cnn import cnn_images
-from headtohead.contenders.probe import features
+from headtohead.contenders.probe import features, pooled_backbone
 from headtohead.core.files import Json, read_json, write_csv, write_json
 from headtohead.core.progress import say, track
 from headtohead.dataset.few_shot import draw
@@ -125,7 +125,7 @@ def property_table(job: Job, rows: list[Properties]) -> Json:
     kinds: dict[str, NDArray[Any]] = {kind: table(rows, names) for kind, names in KINDS.items()}
     kinds |= {"cheap": table(rows, names_of())}
     if not job.settings.quick:
-        kinds |= occluded_features(job.backbone(), ImageFiles(job.root, samples), job.device)
+        kinds |= occluded_features(pooled_backbone(job, "probe"), ImageFiles(job.root, samples), job.device)
     kinds["picture"] = plain_features(job, TRAINING)[chosen]
     evaluation = job.settings.evaluation
     result = property_rows(kinds, labels(samples), groups_of(samples), evaluation.confidence, evaluation.resamples)

@@ -106,9 +106,8 @@ def repeat_splits(job: Job) -> None:
         features(job, "probe", split)  # likewise
     passes = cnn_plan(job, recipe(job), 0).epochs * len(job.samples("train"))
     tasks = [
-        Task(train_split, (str(run.path), name, parts[k], s, str(file)), 2 * passes if name == "cnn" else 0)
+        Task(train_split, (str(run.path), name, parts[k], s, str(file)), 2 * passes if name == "cnn" else 0, file)
         for (name, k, s), file in path.items()
-        if not file.exists()
     ]
     job.run_tasks(tasks, f"{len(numbers)} splits")
     runs = {name: [[load_predictions(path[name, k, s]) for s in seeds] for k in numbers] for name in names}

@@ -1,15 +1,14 @@
 """All figures of a run: as PNG files in its folder and as SVG for the page, in the languages of the report."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headtohead.core.files import Json, read_json
-from headtohead.evaluation.errors import Mistake
 from headtohead.report.figures.costs import against_seconds, cost, search, sweep
-from headtohead.report.figures.mistakes import mistakes
+from headtohead.report.figures.mistakes import OneSided, one_sided
 from headtohead.report.figures.scores import confusion, curves, label_budget, scores
 from headtohead.report.figures.style import Drawing, png, svg
 from headtohead.report.language import LANGUAGES, Language, language
@@ -92,14 +91,13 @@ def draw_budget(run: RunDir, settings: Settings, budget: Json) -> None:
         write(run, "label_budget", budget_drawing(settings, budget, language(code)), code)
 
 
-def draw_mistakes(
-    run: RunDir, settings: Settings, name: str, found: Sequence[Mistake], images: Sequence[NDArray[Any]]
-) -> None:
-    """Write the sheet of a contender's mistakes, `montage.png`, in each language."""
+def draw_one_sided(run: RunDir, settings: Settings, groups: Sequence[OneSided]) -> None:
+    """Write images that only one of the pair classifies right, `montage.png`, in each language."""
     for code in LANGUAGES:
         one = language(code)
-        drawn = mistakes(found, images, names_of(settings, one)[name], one)
-        png(drawn.figure, run.figures / in_language("montage.png", code))
+        names = names_of(settings, one)
+        named = [replace(group, right=names[group.right], wrong=names[group.wrong]) for group in groups]
+        png(one_sided(named, one).figure, run.figures / in_language("montage.png", code))
 
 
 def write(run: RunDir, name: str, drawn: Drawing, code: str) -> None:
