@@ -34,7 +34,7 @@ def cards(run: RunDir, name: str, about: Json) -> dict[str, str]:
         eval_results=results,
     )
     more = {"name": name, "kind": kind_of(name), "b": about, "s": scores}
-    texts = {code: render("card.md", "markdown", (code,), **values(r), **more) for code in LANGUAGES}
+    texts = {code: render("model_card.md", "markdown", (code,), **values(r), **more) for code in LANGUAGES}
     return {
         in_language("README.md", code): f"---\n{data.to_yaml()}\n---\n{without_blank_lines(text)}"
         for code, text in texts.items()
