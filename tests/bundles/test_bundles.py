@@ -2,9 +2,11 @@
 
 import csv
 import json
+import os
 import runpy
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,17 +20,22 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torchvision import models
 
+from headtohead.bundles import export, write
 from headtohead.bundles.load import load_bundle
 from headtohead.bundles.nets import HeadedNet, backbone_net
 from headtohead.bundles.predict import Prediction, predict
 from headtohead.bundles.write import write_bundles
 from headtohead.cli.app import main
+from headtohead.contenders.base import Job
+from headtohead.core.errors import WeightsNotFound
 from headtohead.dataset.index import read_index
 from headtohead.evaluation.predictions import load_predictions
 from headtohead.images.transforms import normalise, plain_view
 from headtohead.models.backbones import FrozenBackbone
 from headtohead.models.torchvision_nets import without_classifier
+from headtohead.pipeline import execute
 from headtohead.settings.rundir import RunDir
+from headtohead.settings.schema import Finetune, Settings
 
 NAMES = ("cnn", "probe")
 
@@ -165,11 +172,38 @@ def test_mistakes_get_a_message(
     assert "cannot be written" in error_message(capsys, "bundle", small_run.path, image / "new")
     taken = bundles / "cnn" / "config.json"
     assert "exists already" in error_message(capsys, "export", small_run.path, taken)
+    assert "no contender `me`" in error_message(capsys, "export", small_run.path, tmp_path / "x", "--contender", "me")
+
+
+def test_a_run_that_cannot_be_used_says_why(
+    small_run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, lost = val_files(small_run)[0], RunDir(Path(shutil.copytree(small_run.path, tmp_path / "lost")))
+    lost.refit("probe", 0).best.unlink()
+    assert "best.safetensors" in error_message(capsys, "predict", lost.path, image)
+    lost.comparison.unlink()
+    assert "no results yet" in error_message(capsys, "predict", lost.path, image)
+    data = Path(shutil.copytree(small_run.read_settings().data.folder, tmp_path / "data"))
+    Image.new("RGB", (50, 50)).save(data / image.parent.name / image.name)
+    monkeypatch.setattr(Job, "root", data)
+    for command in ("bundle", "export"):
+        message = error_message(capsys, command, small_run.path, tmp_path / "out")
+        assert f"not the images that this run started with (1 modified: {image.parent.name}/{image.name}" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(
+    bundles: Path, small_run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        main(["predict", str(bundles / "cnn"), str(val_files(small_run)[0]), "--csv", str(tmp_path / "out.csv")])
+    assert (tmp_path / "out.csv").is_file()
 
 
 def test_a_damaged_bundle_is_refused(bundles: Path, tmp_path: Path) -> None:
-    from headtohead.core.errors import WeightsNotFound
-
     def changed(name: str) -> Path:
         return Path(shutil.copytree(bundles / "cnn", tmp_path / name))
 
@@ -191,8 +225,6 @@ def test_a_damaged_bundle_is_refused(bundles: Path, tmp_path: Path) -> None:
 def test_a_net_that_names_other_classes_than_the_run_is_not_written(
     small_run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from headtohead.bundles import write
-
     def mirrored(*arguments: Any) -> list[Prediction]:
         found = predict(*arguments)
         for one in found:
@@ -207,8 +239,17 @@ def test_a_net_that_names_other_classes_than_the_run_is_not_written(
     assert [*tmp_path.iterdir()] == []
 
 
-@pytest.mark.parametrize("backbone", ["torchvision/resnet18", "test_vit.r160_in1k", "test_byobnet.r160_in1k"])
-def test_a_net_is_timms_own_where_that_has_the_same_features(backbone: str) -> None:
+@pytest.mark.parametrize(
+    ("backbone", "pooling"),
+    [
+        ("torchvision/resnet18", ""),
+        ("test_vit.r160_in1k", ""),
+        ("test_vit.r160_in1k", "mean"),
+        ("test_vit.r160_in1k", "both"),
+        ("test_byobnet.r160_in1k", ""),
+    ],
+)
+def test_a_net_is_timms_own_where_that_has_the_same_features(backbone: str, pooling: str) -> None:
     torch.manual_seed(0)
     if backbone.startswith("torchvision/"):
         body = models.resnet18(weights=None)
@@ -216,9 +257,10 @@ def test_a_net_is_timms_own_where_that_has_the_same_features(backbone: str) -> N
     else:
         body = timm.create_model(backbone, num_classes=0)
         num_features = body.num_features
-    frozen, head = FrozenBackbone(body), torch.nn.Linear(num_features, 3)
+    frozen = FrozenBackbone(body, pooling=pooling)
+    head = torch.nn.Linear(num_features * (2 if pooling == "both" else 1), 3)
     net, made_by = backbone_net(backbone, frozen, head, 160)
-    assert isinstance(net, HeadedNet) == backbone.startswith("torchvision/")
+    assert isinstance(net, HeadedNet) == (backbone.startswith("torchvision/") or pooling != "")
     config = getattr(net, "pretrained_cfg", {}) | {"input_size": (3, 160, 160), "num_classes": 3}
     again = timm.create_model(
         made_by["architecture"], pretrained_cfg=config, num_classes=3, **made_by.get("model_args", {})
@@ -228,6 +270,7 @@ def test_a_net_is_timms_own_where_that_has_the_same_features(backbone: str) -> N
     assert torch.allclose(again(x), head(frozen(x)), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_onnx_is_one_graph_from_pixels_of_any_size_to_probabilities(small_run: RunDir, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
@@ -246,10 +289,46 @@ def test_onnx_is_one_graph_from_pixels_of_any_size_to_probabilities(small_run: R
         assert np.allclose(found, rows(predict(bundle, files)), atol=0.02)
 
 
+def test_a_graph_that_names_other_classes_than_the_run_is_not_kept(
+    small_run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = load_predictions(small_run.refit("cnn", 0).predictions("val")).probabilities
+    monkeypatch.setattr(export, "find_spec", lambda package: True)
+    monkeypatch.setattr(export, "save_graph", lambda net, bundle, path: path.write_bytes(b"graph"))
+    monkeypatch.setattr(export, "run_graph", lambda job, path: own[:, ::-1])
+    out = tmp_path / "cnn.onnx"
+    message = error_message(capsys, "export", small_run.path, out, "--contender", "cnn")
+    assert f"names another class than in the run for {len(own)} of {len(own)} `val` images" in message
+    assert [*tmp_path.iterdir()] == []
+    monkeypatch.setattr(export, "run_graph", lambda job, path: own)
+    below_a_file = val_files(small_run)[0] / "cnn.onnx"
+    assert "cannot be written" in error_message(capsys, "export", small_run.path, below_a_file, "--contender", "cnn")
+    main(["export", str(small_run.path), str(out), "--contender", "cnn"])
+    assert out.read_bytes() == b"graph"
+
+
+@pytest.mark.slow
+def test_bundles_of_a_run_with_its_own_pooling_side_and_precision(small_settings: Settings, tmp_path: Path) -> None:
+    probe = replace(small_settings.probe, pooling="both", side=96)
+    settings = replace(
+        small_settings, seeds=(0,), contenders=("cnn", "probe", "finetune"), precision="bf16", quick=True, splits=0,
+        probe=probe, finetune=Finetune(epochs=2),
+    )  # fmt: skip
+    run = RunDir(tmp_path / "run")
+    run.adopt(settings)
+    execute(settings, run, "evaluate", only=False)
+    for folder in write_bundles(run, tmp_path / "out"):
+        found = predict(load_bundle(folder), val_files(run))
+        own = load_predictions(run.seed(folder.name, 0).predictions("val"))
+        assert [one.name for one in found] == [own.classes[i] for i in own.predicted]
+        assert np.allclose(rows(found), own.probabilities, atol=1e-6)
+    config = json.loads((tmp_path / "out" / "probe" / "config.json").read_text())
+    assert config["pretrained_cfg"]["input_size"] == [3, 96, 96]
+    assert (config["architecture"], config["model_args"]["pooling"]) == ("headtohead_net", "both")
+
+
 def test_without_the_packages_of_the_extra_export_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from headtohead.bundles import export
-
     monkeypatch.setattr(export, "find_spec", lambda package: None)
     assert "pip install 'headtohead[export]'" in error_message(capsys, "export", tmp_path, tmp_path / "x.onnx")

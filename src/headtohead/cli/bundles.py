@@ -1,6 +1,8 @@
 """The commands that use what was trained: bundle, predict, export. Slow imports happen inside the commands."""
 
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,14 +44,17 @@ def predict(
     from headtohead.bundles.table import summary, write_table
 
     found = predict(load_bundle(bundle, contender), files)
-    for one in found:
-        sys.stdout.write(f"{line(one)}\n")
+    try:
+        sys.stdout.write("".join(f"{line(one)}\n" for one in found))
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough; at its end Python would try again to write what is left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if csv:
         write_table(csv, found)
     say(summary(found))
 
 
-def image_files(paths: list[Path]) -> list[Path]:
+def image_files(paths: Sequence[Path]) -> list[Path]:
     """The files among `paths`, and the images in the folders among them. BadData with all paths that do not exist."""
     from headtohead.images.folder import EXTENSIONS
 
