@@ -149,6 +149,7 @@ def test_every_command_and_finding_is_documented() -> None:
             "offline",
             "artefacts",
             "python",
+            "use",
         ):
             assert re.search(rf"\(docs/{name}(\.ru)?\.md\)", text_of(readme)), name
 
