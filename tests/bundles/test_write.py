@@ -15,12 +15,12 @@ from bundle_tools import NAMES, error_message, rows, val_files
 from PIL import Image
 
 from headtohead.bundles import write
+from headtohead.bundles.bundle import bundle_of
 from headtohead.bundles.load import load_bundle
 from headtohead.bundles.predict import Prediction, predict
-from headtohead.bundles.write import write_bundles
-from headtohead.contenders import base
+from headtohead.contenders import base, contenders_of
 from headtohead.evaluation.predictions import load_predictions
-from headtohead.pipeline import execute
+from headtohead.pipeline import start_job
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Finetune, Settings
 
@@ -84,20 +84,31 @@ def test_a_run_that_cannot_be_used_says_why(
 
 
 @pytest.mark.slow
-def test_bundles_of_a_run_with_its_own_pooling_side_and_precision(small_settings: Settings, tmp_path: Path) -> None:
-    probe = replace(small_settings.probe, pooling="both", side=96)
+@pytest.mark.parametrize("name", ["probe", "finetune"])
+def test_pooling_side_and_precision_of_a_run_are_those_of_its_bundles(
+    small_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     settings = replace(
-        small_settings, seeds=(0,), contenders=("cnn", "probe", "finetune"), precision="bf16", quick=True, splits=0,
-        probe=probe, finetune=Finetune(epochs=2),
-    )  # fmt: skip
+        small_settings,
+        seeds=(0,),
+        contenders=("cnn", "probe", "finetune"),
+        precision="bf16",
+        processes=1,
+        probe=replace(small_settings.probe, pooling="both", side=96),
+        finetune=Finetune(epochs=1),
+    )
     run = RunDir(tmp_path / "run")
     run.adopt(settings)
-    execute(settings, run, "evaluate", only=False)
-    for folder in write_bundles(run, tmp_path / "out"):
-        found = predict(load_bundle(folder), val_files(run))
-        own = load_predictions(run.seed(folder.name, 0).predictions("val"))
-        assert [one.name for one in found] == [own.classes[i] for i in own.predicted]
-        assert np.allclose(rows(found), own.probabilities, atol=1e-6)
-    config = json.loads((tmp_path / "out" / "probe" / "config.json").read_text())
+    job = start_job(settings, run)
+    contender = contenders_of(settings)[name]
+    for step in (contender.search, contender.train, contender.predict):
+        step(job, name)
+    monkeypatch.setattr(write, "cards", lambda *_: {})  # they need the results of a whole run
+    write.write_bundle(job, name, bundle_of(job, name), tmp_path / "bundle")
+    found, own = predict(load_bundle(tmp_path / "bundle"), val_files(run)), run.refit(name, 0).predictions("val")
+    assert [one.name for one in found] == [load_predictions(own).classes[i] for i in load_predictions(own).predicted]
+    assert np.allclose(rows(found), load_predictions(own).probabilities, atol=1e-6)
+    config = json.loads((tmp_path / "bundle" / "config.json").read_text())
     assert config["pretrained_cfg"]["input_size"] == [3, 96, 96]
-    assert (config["architecture"], config["model_args"]["pooling"]) == ("headtohead_net", "both")
+    assert config["headtohead"]["bf16"]
+    assert config.get("model_args", {}).get("pooling") == ("both" if name == "probe" else None)
