@@ -15,13 +15,13 @@ run: $(READY)
 	$(BIN)/headtohead run $(ARGS)
 
 # A test runs on one thread, so two processes share two cores.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+PYTEST := $(BIN)/python -m pytest -n 2
 
 test: $(READY)
-	$(PYTEST) -m "not slow"
+	$(PYTEST) --dist worksteal -m "not slow"
 
 slow: $(READY)
-	$(PYTEST) -m slow
+	$(PYTEST) --dist loadfile -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -90,7 +90,7 @@ def test_its_features_are_better_than_those_of_a_random_net(finished: RunDir) ->
         features = {}
         for split, images in samples.items():
             if name == "built-in":
-                features[split] = read_features(finished.features("probe", split)).headline[0, ::STRIDE].numpy()
+                features[split] = read_features(finished.features("probe", split)).of("cls")[0, ::STRIDE].numpy()
             else:
                 features[split] = plain_features(random, images, preprocess)
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))

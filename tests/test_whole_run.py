@@ -191,7 +191,7 @@ def test_neither_the_number_of_processes_nor_a_global_generator_changes_a_bit(sm
     assert outcome(alone) == expected
 
 
-def test_names_are_escaped_and_every_figure_of_the_report_is_there(small_run: RunDir) -> None:
+def test_names_are_escaped_and_every_link_of_the_report_leads_to_a_file(small_run: RunDir) -> None:
     text = small_run.report("en").read_text(encoding="utf-8")
     # Within a code span Markdown itself shows signs as they are.
     assert "<b>pictures" not in re.sub(r"`[^`\n]*`", "", text)
@@ -204,8 +204,9 @@ def test_names_are_escaped_and_every_figure_of_the_report_is_there(small_run: Ru
     assert [{Path(link).name.split(".")[0] for link in linked} - {"montage"} for linked in figures] == 2 * [
         {"scores", "curves", "accuracy-against-seconds", "label-budget"}
     ]
-    for linked in figures:
-        assert {small_run.path / link for link in linked} <= {*small_run.figures.iterdir()}
+    for language in ("en", "ru"):
+        for link in re.findall(r"\]\(([^)]+)\)", small_run.report(language).read_text(encoding="utf-8")):
+            assert (small_run.path / link).is_file(), link
 
 
 def test_a_quick_run_has_neither_search_nor_refit_nor_what_follows_the_report(

@@ -79,6 +79,15 @@ def test_what_speaks_against_the_scores_comes_first_the_most_serious_before_the_
     assert lines(everything, "do first") == lines(found[0][0], "do first")
 
 
+def test_mirrored_pairs_contradict_only_where_a_class_does_not_depend_on_left_and_right() -> None:
+    data = {"duplicates": {"pairs": [PAIR | {"kind": "mirrored"}], "leaked": []}}
+    r = made_up.results(data=data)
+    assert len(lines(r, "caution")) == 1
+    settings = dataclasses.replace(r.settings, data=dataclasses.replace(r.settings.data, flip=False))
+    arrows = dataclasses.replace(r, settings=settings)
+    assert lines(arrows, "caution") == []
+
+
 def test_other_cautions_leave_the_first_step_to_the_verdict() -> None:
     fired = alarm("learning-rate", "edge", {"at_edge": ["learning_rate"]})
     low = made_up.results()

@@ -13,7 +13,7 @@ from headtohead.images.folder import ImagePath
 class Placed:
     """A pair of duplicates by file, and where it lies."""
 
-    kind: str  # "bytes", "pixels" or "near"
+    kind: str  # "bytes", "pixels", "near" or "mirrored"
     a: str
     b: str
     distance: float  # grey levels of 255 after alignment

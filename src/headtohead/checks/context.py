@@ -106,8 +106,11 @@ class CheckContext:
 
     @cached_property
     def contradicted(self) -> dict[int, int]:
-        """Image of the first ones -> another with the same picture under another class, by their numbers."""
-        copies = {frozenset((pair.a, pair.b)) for pair in self.index.duplicates.pairs}
+        """Image of the first ones -> another with the same picture under another class, by their numbers.
+
+        A mirrored picture is another one: a net can tell left from right.
+        """
+        copies = {frozenset((pair.a, pair.b)) for pair in self.index.duplicates.pairs if pair.kind != "mirrored"}
         twins: dict[int, int] = {}
         for i in range(len(self.labels)):
             for j in range(len(self.labels)):

@@ -14,7 +14,7 @@ THUMBS_PER_FINDING, THUMBS, LISTED, PAIRS = 12, 240, 100, 50
 SEVERITIES = ("problem", "warning", "note")
 N_ = str  # marks texts for the catalogue of translations
 # How two images were found to be copies, and where they lie.
-KINDS = (N_("bytes"), N_("pixels"), N_("near"))
+KINDS = (N_("bytes"), N_("pixels"), N_("near"), N_("mirrored"))
 WHERE = (N_("within a class"), N_("across classes"), N_("across splits"), N_("across classes and splits"))
 
 

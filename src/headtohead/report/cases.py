@@ -84,7 +84,12 @@ def _leaks(r: Results) -> list[Case]:
 
 
 def _contradictions(r: Results) -> list[Case]:
-    pairs = [pair for pair in r.data["duplicates"]["pairs"] if "classes" in pair["where"]]
+    """Copies under two classes; a mirrored one is a copy only where a class does not depend on left and right."""
+    pairs = [
+        pair
+        for pair in r.data["duplicates"]["pairs"]
+        if "classes" in pair["where"] and (pair["kind"] != "mirrored" or r.settings.data.flip)
+    ]
     return [Case("contradictions", {"pairs": len(pairs), "first": pairs[0]})] if pairs else []
 
 

@@ -153,6 +153,7 @@ def test_bytes_come_before_pixels_before_near_and_copies_form_a_star() -> None:
     for pair in pairs:  # the evidence is in the table of translations
         assert re.search("[а-я]", evidence(pair.evidence, language("ru")))
     assert [(p.a, p.b, p.kind) for p in pairs if p.b < 5] == [(0, 1, "bytes"), (0, 2, "pixels"), (0, 3, "near")]
+    assert {p.kind for p in pairs if p.b == 5} == {"mirrored"}
     assert d.clusters(5, [(0, 1), (0, 2), (0, 3)]).tolist() == [0, 0, 0, 0, 1]
 
 

@@ -42,7 +42,7 @@ class Pair:
 
     a: int
     b: int
-    kind: str  # "bytes", "pixels" or "near"
+    kind: str  # "bytes", "pixels", "near" or "mirrored"
     distance: float  # grey levels of 255 after alignment; 0 for exact copies
     evidence: str
 
@@ -56,7 +56,7 @@ def find_pairs(files: Sequence[str], digests: Sequence[str], prints: Prints) -> 
     pairs = _same(digests, range(len(files)), "bytes", "files")
     pairs += _same(pixels, _firsts(digests), "pixels", "decoded pixels")
     pairs += _near(prints, [n for n in _firsts(pixels) if prints.thumbnail(n).mean(axis=2).std() >= MIN_CONTRAST])
-    rank = {"bytes": 0, "pixels": 1, "near": 2}
+    rank = {"bytes": 0, "pixels": 1, "near": 2, "mirrored": 2}
     return sorted(pairs, key=lambda p: (rank[p.kind], p.distance, files[p.a], files[p.b]))
 
 
@@ -98,8 +98,9 @@ def _near(prints: Prints, numbers: list[int]) -> list[Pair]:
                 pairs.append(replace(pair, a=a, b=b))
                 cluster[cluster == cluster[pair.b]] = cluster[pair.a]
             rows = rows[BATCH:]
-    # A pair may be found in both directions, plain and mirrored: its smallest distance counts.
-    return list({(p.a, p.b): p for p in sorted(pairs, key=lambda p: p.distance)[::-1]}.values())
+    # A pair may be found in both directions, plain and mirrored: plain counts first, then its smallest distance.
+    worst_first = sorted(pairs, key=lambda p: (p.kind == "mirrored", p.distance), reverse=True)
+    return list({(p.a, p.b): p for p in worst_first}.values())
 
 
 def _aligned(prints: Prints, rows: Array) -> Iterator[Pair]:
@@ -115,7 +116,8 @@ def _aligned(prints: Prints, rows: Array) -> Iterator[Pair]:
             f"hashes {bits[k]} of 64 bits apart; aligned{flipped}, {levels[k]:.1f} of 255 levels apart "
             f"({100 * relative[k]:.1f} % of the contrast)"
         )
-        yield Pair(int(a[k]), int(b[k]), "near", round(float(levels[k]), 2), evidence)
+        kind = "mirrored" if mirrored[k] else "near"
+        yield Pair(int(a[k]), int(b[k]), kind, round(float(levels[k]), 2), evidence)
 
 
 def _candidates(prints: Prints, cluster: Array) -> Iterator[Array]:

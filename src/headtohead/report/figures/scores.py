@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from headtohead.core.files import Json
@@ -94,13 +93,9 @@ def curves(logs: dict[str, list[Log]], titles: dict[str, str], language: Languag
     axes[0].set_ylim(bottom=0)
     axes[0].yaxis.set_major_formatter(lambda loss, _: language.significant(loss))
     share_axis(axes[1], "y", language)
-    kinds = [
-        Line2D([], [], color=look(n).colour, marker=look(n).marker, mec=INK, mew=0.6, label=literal(titles[n]))
-        for n in logs
-    ]
-    styles = [Line2D([], [], color=INK, ls=ls, lw=1, label=label) for ls, label in (("-", "tune"), ("--", "train"))]
-    axes[0].legend(handles=[*kinds, *styles], loc="upper right")
-    caption(figure, _("a line per seed; markers: the epoch with the lowest loss on tune, whose weights are kept"))
+    ends = {name: float(np.mean([log[-1]["accuracy/tune"] for log in seeds])) for name, seeds in logs.items()}
+    end_labels(axes[1], ends, titles)
+    caption(figure, _("a line per seed, dashed on train; markers: the lowest loss on tune, whose weights are kept"))
     sentences = [
         _("{name}: lowest loss on tune in epoch {epochs}, accuracy on tune then {accuracies}.").format(
             name=titles[name],

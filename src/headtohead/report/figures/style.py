@@ -221,7 +221,10 @@ def end_labels(axis: Axes, ends: dict[str, float], titles: dict[str, str]) -> No
     for name, y in zip(ends, spread([*ends.values()], 0.09 * (high - low)), strict=True):
         kind = look(name)
         axis.plot([1.02], [y], kind.marker, color=kind.colour, ms=5.5, transform=beside, clip_on=False)
-        axis.text(1.04, y, wrapped(titles[name]), color=INK, fontsize=8, va="center", transform=beside)
+        axis.annotate(
+            wrapped(titles[name]), (1.02, y), (6, 0), xycoords=beside, textcoords="offset points",
+            color=INK, fontsize=8, va="center",
+        )  # fmt: skip
 
 
 def wrapped(title: str) -> str:
