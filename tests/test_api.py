@@ -10,8 +10,9 @@ import pytest
 
 import headtohead as h2h
 from headtohead import api
-from headtohead.core.errors import BadSettings, RunFolderMismatch
+from headtohead.core.errors import BadData, BadSettings, RunFolderMismatch
 from headtohead.core.files import read_json
+from headtohead.evaluation.predictions import load_predictions
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Cnn, Settings
 
@@ -63,6 +64,17 @@ def test_wrong_settings_are_named_all_at_once() -> None:
 def test_another_folder_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(RunFolderMismatch, match="no run folder"):
         h2h.Run(tmp_path)
+
+
+def test_a_run_predicts_files_and_folders(small_run: RunDir) -> None:
+    folder = Path(small_run.read_settings().data.folder)
+    expected = load_predictions(small_run.refit("cnn", 0).predictions("val"))
+    run = h2h.Run(small_run.path)
+    found = run.predict([folder / file for file in expected.files], "cnn", device="cpu")
+    assert [one.name for one in found] == [expected.classes[i] for i in expected.predicted]
+    assert {one.file for one in run.predict(folder, "cnn", device="cpu")} == {*folder.rglob("*.png")}
+    with pytest.raises(BadData, match="no such file or folder: one"):
+        run.predict(["one", folder])
 
 
 def test_the_card_of_a_notebook_escapes_names_and_runs_nothing(small_run: RunDir) -> None:

@@ -14,7 +14,8 @@ BELOW = {
     "__init__": ("api",),  # lazily
     "api": ("cli",),
     "__main__": ("cli",),
-    "cli": ("pipeline", "handin"),
+    "cli": ("pipeline", "bundles", "handin"),
+    "bundles": ("contenders", "report"),
     "handin": ("report",),
     "pipeline": ("stages",),
     "stages": ("contenders", "report"),

@@ -149,6 +149,7 @@ def test_every_command_and_finding_is_documented() -> None:
             "offline",
             "artefacts",
             "python",
+            "use",
         ):
             assert re.search(rf"\(docs/{name}(\.ru)?\.md\)", text_of(readme)), name
 
@@ -161,7 +162,7 @@ def test_every_command_and_flag_that_is_named_exists(page: str) -> None:
     flags |= {re.sub(r"(--(?:\w+\.)?)", r"\1no-", flag, count=1) for flag in flags}
     flags |= {f"--{key.removeprefix('data.')}".replace("_", "-") for key in flatten(Settings()) if "data." in key}
     flags |= {"--out", "--settings", "--prove", "--help", "--help-all", "--version", "--copy", "--downloads"}
-    flags |= {"--shard-size", "--verify", "--minutes", "--json", "--csv", "--html", "--language"}
+    flags |= {"--shard-size", "--verify", "--minutes", "--json", "--csv", "--html", "--language", "--contender"}
     for line in re.findall(r"\bheadtohead ((?:[a-z-]|\[)[^`\n#|]*)", "\n".join(re.findall(r"`[^`\n]+`", text))):
         first = line.split()[0]
         assert first in known or first.startswith("-"), line

@@ -3,13 +3,15 @@
 Trainings run in processes of their own: a script calls `compare` below `if __name__ == "__main__":`.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from headtohead.cli.app import stages
 from headtohead.cli.arguments import merged, run_folder
+from headtohead.cli.bundles import image_files
 from headtohead.core.checksums import is_sound
 from headtohead.core.errors import RunFolderMismatch
 from headtohead.core.files import Json
@@ -22,6 +24,9 @@ from headtohead.settings.rules import invalid
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import BUILTIN
 from headtohead.settings.toml import convert, misfits, read_toml
+
+if TYPE_CHECKING:
+    from headtohead.bundles.predict import Prediction
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,20 @@ class Run:
             confidence=comparison["confidence"],
             num_val=comparison["num_val"],
         )
+
+    def predict(
+        self, images: str | Path | Iterable[str | Path], contender: str = "probe", *, device: str = "auto"
+    ) -> "list[Prediction]":
+        """What a contender's net, of the first seed, says of image files and of all images in folders.
+
+        The net is opened anew with each call, in seconds: pass many images at once. BadData with all paths that do not
+        exist, RunFolderMismatch if the run has no such contender or has lost its weights.
+        """
+        from headtohead.bundles.load import load_bundle
+        from headtohead.bundles.predict import predict
+
+        files = image_files([Path(images)] if isinstance(images, str | Path) else [*map(Path, images)])
+        return predict(load_bundle(self.path, contender, device=device), files)
 
     def _repr_html_(self) -> str:
         """The answer as a notebook shows it."""

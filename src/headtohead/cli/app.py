@@ -27,6 +27,7 @@ from headtohead.cli.arguments import (
     opened,
     prepare,
 )
+from headtohead.cli.bundles import add_commands
 from headtohead.cli.data import data_app
 from headtohead.cli.features import features
 from headtohead.cli.handin import hand_in_app
@@ -182,6 +183,7 @@ def report(
 
 app.command(compare, group=START, sort_key=1)
 app.command(init, group=START)
+add_commands(app)
 app.command(features, group=DATA)
 for tool in (data_app, explain_app, hand_in_app, weights_app, cache_app):
     tool.group = DATA if tool is data_app else TOOLS

@@ -11,7 +11,9 @@ from headtohead.settings.schema import Settings
 from headtohead.settings.toml import flatten
 
 ALL = "--help-all"
-START, STAGES, DATA, TOOLS = (Group.create_ordered(name) for name in ("Start", "Stages", "Data", "Tools"))
+START, STAGES, USE, DATA, TOOLS = (
+    Group.create_ordered(name) for name in ("Start", "Stages", "Use what was trained", "Data", "Tools")
+)
 COMMON = (
     "--quick", "--seeds", "--backbone", "--contenders", "--weights", "--device", "--splits", "--data.on-bad",
     "--data.leave-out", "--on-failed-check",

@@ -199,6 +199,14 @@ def load_timm(weights: WeightsFile, state: dict[str, torch.Tensor]) -> tuple[nn.
     return body, body.num_features, Preprocess(size, data["interpolation"], data["crop_pct"], mean, std)
 
 
+def unfuse_attention(body: Any, bf16: bool, device: torch.device | str) -> None:
+    """Compute attention in separate steps where that is faster: bf16 on a CPU, see benchmarks/README.md."""
+    if bf16 and torch.device(device).type == "cpu":
+        for module in body.modules():
+            if hasattr(module, "fused_attn"):
+                module.fused_attn = False
+
+
 def require_side(weights: WeightsFile, body: Any) -> None:
     """Raise BadSettings unless the net takes images of `weights.side` px, and looks at all of them."""
     patch = getattr(getattr(body, "patch_embed", None), "patch_size", (1, 1))
@@ -246,9 +254,6 @@ def load_backbone(weights: WeightsFile, *, bf16: bool = False, device: torch.dev
             where=str(weights.path),
             fix="choose the --backbone that these weights belong to",
         ) from error
-    if bf16 and torch.device(device).type == "cpu":  # unfused attention is faster there: see benchmarks/README.md
-        for module in body.modules():
-            if hasattr(module, "fused_attn"):
-                module.fused_attn = False
+    unfuse_attention(body, bf16, device)
     net = FrozenBackbone(body, bf16=bf16).to(device)
     return Backbone(net, num_features, preprocess, state_hash(body.state_dict()), weights)

@@ -29,7 +29,23 @@ def torchvision_preprocess(name: str) -> Preprocess:
 
 def new_torchvision(name: str) -> nn.Module:
     """The net `torchvision/...` with random weights, its classifier included."""
-    return models.get_model(name.removeprefix(TORCHVISION), weights=None)
+    net = models.get_model(name.removeprefix(TORCHVISION), weights=None)
+    if isinstance(net, models.GoogLeNet | models.Inception3):
+        net.transform_input = True  # their weights were ported and expect another normalisation
+    return net
+
+
+def without_classifier(net: nn.Module, name: str) -> nn.Linear:
+    """Replace the last linear layer of `net` by the identity, and return it. BadSettings if it does not end in one."""
+    linear = [(path, layer) for path, layer in net.named_modules() if isinstance(layer, nn.Linear)]
+    if not linear or linear[-1][0].startswith("aux"):
+        raise BadSettings(
+            f"{name} does not end in a linear layer, so it has no features to probe.", fix="choose another --backbone"
+        )
+    path, layer = linear[-1]
+    parent, _, attribute = path.rpartition(".")
+    setattr(net.get_submodule(parent), attribute, nn.Identity())
+    return layer
 
 
 def load_torchvision(name: str, state: dict[str, torch.Tensor]) -> tuple[nn.Module, int, Preprocess]:
@@ -38,15 +54,5 @@ def load_torchvision(name: str, state: dict[str, torch.Tensor]) -> tuple[nn.Modu
     Raises RuntimeError if `state` does not match the net exactly, BadSettings if it does not end in a linear layer.
     """
     body = new_torchvision(name)
-    if isinstance(body, models.GoogLeNet | models.Inception3):
-        body.transform_input = True  # their weights were ported and expect another normalisation
     body.load_state_dict(state)
-    linear = [(path, layer) for path, layer in body.named_modules() if isinstance(layer, nn.Linear)]
-    if not linear or linear[-1][0].startswith("aux"):
-        raise BadSettings(
-            f"{name} does not end in a linear layer, so it has no features to probe.", fix="choose another --backbone"
-        )
-    path, layer = linear[-1]
-    parent, _, attribute = path.rpartition(".")
-    setattr(body.get_submodule(parent), attribute, nn.Identity())
-    return body, layer.in_features, torchvision_preprocess(name)
+    return body, without_classifier(body, name).in_features, torchvision_preprocess(name)
