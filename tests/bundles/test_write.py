@@ -40,7 +40,10 @@ def test_a_card_has_the_scores_the_data_and_the_limits(bundles: Path, small_run:
 
 def test_the_page_serves_the_bundle(bundles: Path, small_run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[Any] = []
-    interface = lambda classify, image, outputs: SimpleNamespace(launch=lambda: served.append(classify))  # noqa: E731
+
+    def interface(classify: Any, image: Any, outputs: Any) -> SimpleNamespace:
+        return SimpleNamespace(launch=lambda: served.append(classify))
+
     gradio = SimpleNamespace(Label=lambda **_: 0, Textbox=lambda **_: 0, Image=lambda **_: 0, Interface=interface)
     monkeypatch.setitem(sys.modules, "gradio", gradio)
     runpy.run_path(str(bundles / "probe" / "app.py"), run_name="__main__")

@@ -73,7 +73,10 @@ def cnn_parts(job: Job, name: str, weights: Tensors) -> Parts:
     net = cnn.new_cnn(job, recipe, 0).eval()
     net.load_state_dict(weights)
     head = without_classifier(net, name)
-    batches = lambda split: cnn.plain_batches(job, recipe, cnn.cnn_images(job, split))  # noqa: E731
+
+    def batches(split: str) -> ImageBatches:
+        return cnn.plain_batches(job, recipe, cnn.cnn_images(job, split))
+
     short_side = 2 * max(cnn.space(job)["side"])
     return Parts(net, head, cnn.cnn_preprocess(job, recipe), short_side, job.bf16, image_features(job, net, batches))
 
@@ -83,7 +86,10 @@ def probe_parts(job: Job, name: str, weights: Tensors) -> Parts:
     backbone = probe.pooled_backbone(job, name)
     head = probe.new_head(job, backbone.output_size, 0)
     head.load_state_dict(weights)
-    features = lambda split, images: probe.features(job, name, split)[0, images].cpu().numpy()  # noqa: E731
+
+    def features(split: str, images: NDArray[np.int64]) -> NDArray[Any]:
+        return probe.features(job, name, split)[0, images].cpu().numpy()
+
     return Parts(backbone.net, head, backbone.preprocess, 0, False, features)
 
 
@@ -93,7 +99,10 @@ def finetune_parts(job: Job, name: str, weights: Tensors) -> Parts:
     net: Any = finetune.new_finetuned(job, 0)
     net.load_state_dict(weights)
     body, preprocess = FrozenBackbone(net[0], bf16=job.bf16), backbone.preprocess
-    batches = lambda split: finetune.finetune_batches(job, split, EVALUATION_BATCH)  # noqa: E731
+
+    def batches(split: str) -> ImageBatches:
+        return finetune.finetune_batches(job, split, EVALUATION_BATCH)
+
     return Parts(body, net[1], preprocess, 2 * preprocess.size, job.bf16, image_features(job, body, batches))
 
 
