@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from headtohead.api import compare
 from headtohead.cli.app import STAGE_COMMANDS, app, main
+from headtohead.core.errors import RunFolderMismatch
 from headtohead.settings.rules import problems
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Budget, Settings
@@ -157,8 +159,9 @@ def test_a_settings_file_is_read_strictly(capsys: pytest.CaptureFixture[str], tm
     message = error_message(capsys, "run", "--settings", str(file))
     for key in ("cnn.sides: Input should be a valid", "cnn.depth", "nonsense"):
         assert key in message
-    file.write_text("a = = 1")
-    assert "not valid TOML" in error_message(capsys, "run", "--settings", str(file))
+    for text in ("a = = 1", f"seeds = [{'9' * 5000}]", f"seeds = {'[' * 20_000}"):
+        file.write_text(text)
+        assert "not valid TOML" in error_message(capsys, "run", "--settings", str(file))
     assert "cannot be read" in error_message(capsys, "run", "--settings", str(tmp_path / "missing.toml"))
 
 
@@ -266,3 +269,25 @@ def test_explain_keeps_to_the_settings_of_its_own_folder(tmp_path: Path, monkeyp
             main(["explain", "bgr", str(run.path)])
         assert called.value.args == (seeds, "run-explain")
         own.adopt(Settings(seeds=(7,)))
+
+
+def test_the_scheduler_of_a_run_folder_is_not_connected_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder may come from a stranger, and a scheduler can run code here: the command line alone names one."""
+    seen: list[Settings] = []
+
+    def stages(data: Path, out: Path, flags: Settings, upto: str, *, only: bool) -> None:
+        seen.append(flags)
+
+    monkeypatch.setattr("headtohead.cli.app.stages", stages)
+    monkeypatch.setattr("headtohead.api.stages", stages)
+    run = RunDir(tmp_path / "run")
+    run.adopt(Settings(seeds=(5,), engine="dask", scheduler="tcp://stranger:1"))
+    main(["run", str(run.path)])
+    main(["run", str(run.path), "--engine", "dask", "--scheduler", "tcp://mine:1"])
+    with pytest.raises(RunFolderMismatch):  # no results yet
+        compare(run.path)
+    assert [(flags.engine, flags.scheduler, flags.seeds) for flags in seen] == [
+        ("processes", "", (5,)),
+        ("dask", "tcp://mine:1", (5,)),
+        ("processes", "", (5,)),
+    ]

@@ -31,7 +31,7 @@ def done(small_run: RunDir, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def stages(data: Path, out: Path, flags: Settings, upto: str, *, only: bool) -> None:
         names.append(data.name)
         if data.name == "b" and not (data / "mended").exists():
-            raise BadData("All images are damaged.")
+            raise BadData("Unusable:\n  all images are damaged.")
         assert (flags.quick, upto, only) == (True, "finish", False)
         shutil.copytree(small_run.path, out, dirs_exist_ok=True)
 
@@ -46,7 +46,7 @@ def test_what_fails_is_named_and_the_others_are_compared(
     with pytest.raises(SystemExit) as end:
         app.main(line)
     assert end.value.code == 2
-    assert "1 of 3 data sets were not compared:\n  b: All images are damaged." in capsys.readouterr().err
+    assert "1 of 3 data sets were not compared:\n  b: Unusable; all images are damaged." in capsys.readouterr().err
     content = read_json(tmp_path / "out" / "compare.json")
     assert ([*content["sets"]], [*content["failed"]], content["left"]) == (["a", "c"], ["b"], [])
     (sets / "b" / "mended").touch()

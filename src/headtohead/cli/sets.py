@@ -49,7 +49,7 @@ def compare(
             try:
                 stages(data / name, run.path, flags, "finish", only=False)
             except (BadData, CheckFailed, RunFolderMismatch, TrainingDiverged) as error:  # of this set alone
-                failed[name] = printable(error.what)
+                failed[name] = printable("; ".join(line.strip(" :") for line in error.what.splitlines()))
                 say(f"  not compared: {error}")
                 continue
             runs[name] = run

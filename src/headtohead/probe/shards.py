@@ -116,7 +116,15 @@ def adopt(path: Path, content: Json) -> None:
             what, fix = "The folder is not empty, and not made by this command.", "choose a new folder"
             raise RunFolderMismatch(what, where=str(path.parent), fix=fix)
         write_json(path, content)
-    elif keys := sorted(differing(read_json(path), content)):
+        return
+    try:
+        old = read_json(path)
+    except ValueError:
+        old = None
+    if not isinstance(old, dict):
+        what = "What these features were made with is not known: the file that says so is damaged."
+        raise RunFolderMismatch(what, where=str(path), fix="restore it, or choose a new folder")
+    if keys := sorted(differing(old, content)):
         what = f"The features there were made by other means: {', '.join(keys)}"
         raise RunFolderMismatch(what, where=str(path), fix="use the same again, or choose a new folder")
 
