@@ -30,6 +30,10 @@ def test_its_outputs_are_small_and_name_no_machine() -> None:
 def test_it_runs(tmp_path: Path) -> None:
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     notebook = nbformat.read(NOTEBOOK, 4)
+    for cell in code_cells(notebook):  # 30 images of each class instead of 100, smaller batches in the profile
+        cell["source"] = cell["source"].replace('"[12]??.png"', '"[12]??.png", "0[3-9]?.png"')
+        cell["source"] = cell["source"].replace("Data, Settings", "Data, Profile, Settings")
+        cell["source"] = cell["source"].replace('device="cpu"', 'device="cpu", profile=Profile(batch_size=8)')
     committed = [cell["outputs"] for cell in code_cells(notebook)]
     nbclient.NotebookClient(
         notebook, timeout=1500, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}

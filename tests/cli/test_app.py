@@ -35,7 +35,7 @@ def test_every_setting_is_documented() -> None:
 def test_all_commands_of_the_app_are_the_documented_ones() -> None:
     names = {name for name in app if not name.startswith("-")}
     stages = {"check", "search", "train", "profile", "evaluate", "budget", "report"}
-    assert names == stages | {"run", "features", "compare", "data", "weights", "cache", "init", "explain"}
+    assert names == stages | {"run", "features", "compare", "data", "weights", "cache", "init", "explain", "hand-in"}
     from headtohead.pipeline import STAGES
 
     # An error names the command of a stage that is missing; stages without one run along with later commands.
