@@ -39,6 +39,9 @@ if __name__ in ("__main__", "__mp_main__"):
     files.write_atomically = write_then_kill
 
 if __name__ == "__main__":
+    from brief import be_brief
+
     from headtohead.cli.app import main
 
+    be_brief()
     main(sys.argv[3:])

@@ -59,6 +59,11 @@ if __name__ in ("__main__", "__mp_main__"):
 
         files.write_atomically = write_then_send
 
+        if __name__ == "__main__":
+            from brief import be_brief
+
+            be_brief()
+
 if __name__ == "__main__":
     from headtohead.__main__ import main
 

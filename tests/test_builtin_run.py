@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,7 +43,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     flags = {"--seeds": 0, "--cnn.epochs": 12, "--probe.views": 0, "--profile.steps": 50, "--profile.batch-size": 8}
     unreachable = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(out.parent / "hub")}
     env = {key: value for key, value in os.environ.items() if not key.startswith("HEADTOHEAD_")} | unreachable
-    command = [sys.executable, "-m", "headtohead", "run", "--out", str(out), "--on-failed-check", "warn", "--quick"]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("brief.py")),
+        "run",
+        "--out",
+        str(out),
+        "--on-failed-check",
+        "warn",
+        "--quick",
+    ]
     command += [str(part) for flag in flags.items() for part in flag]
     process = subprocess.run(command, env=env, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from brief import be_brief
 from conftest import outcome
 from dask_cluster import Processes, dask_cluster
 
+from headtohead import pipeline
 from headtohead.core.cluster import connect
-from headtohead.pipeline import execute
 from headtohead.settings.rundir import RunDir
-from headtohead.settings.schema import Profile, Settings
+from headtohead.settings.schema import Settings
 
 pytest.importorskip("distributed")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -36,7 +37,8 @@ def test_a_run_on_a_cluster_has_the_bits_of_one_on_this_machine(
         run.adopt(settings)
         watcher = threading.Thread(target=kill_one, args=(processes, run.seed("cnn", 0).last), daemon=True)
         watcher.start()
-        execute(replace(settings, profile=Profile(steps=5, batch_size=2)), run, "finish", only=False)
+        be_brief(monkeypatch.setattr)
+        pipeline.execute(settings, run, "finish", only=False)
         assert [worker.poll() for worker in processes.workers] == [-signal.SIGKILL, None]
     connect.cache_clear()
     assert outcome(run) == outcome(small_run)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from brief import be_brief
 from conftest import paint, quick
 from PIL import Image
 
@@ -12,7 +13,10 @@ from headtohead.settings.rundir import RunDir
 
 
 @pytest.mark.slow
-def test_very_many_small_classes(tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_very_many_small_classes(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    be_brief(monkeypatch.setattr, figures=True)
     images = paint(tmp_path / "pictures", classes=300, per_class=4, side=24)
     main(["run", *quick(images, tiny_weights, tmp_path / "out")])
     run = RunDir(tmp_path / "out")

@@ -67,7 +67,7 @@ def full_run_folder(lane: Lane, untouched: Untouched) -> str:
             if status == 0:
                 break
             refused(lane, status, f"The disk mounted at {disk} is full", "free some space")
-            full, space = full + 1, 8_000 if space == 0 else int(space * 1.6)
+            full, space = full + 1, 8_000 if space == 0 else int(space * 2.2)
         assert results(lane.run) == untouched.results
     assert full >= 5
     return f"the disk of the run folder was full {full} times: one message each, then the same bits"

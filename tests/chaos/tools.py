@@ -67,14 +67,20 @@ class Lane:
         return [name, str(self.images), "--out", str(self.run.path), "--weights", str(self.weights), *FLAGS]
 
     def do(
-        self, arguments: list[str] | None = None, kill_after: float | None = None, fail_after: int | None = None
+        self,
+        arguments: list[str] | None = None,
+        *,
+        stop_after: float | None = None,
+        by: str = "SIGKILL",
+        fail_after: int | None = None,
     ) -> int:
-        """Run the command, or another, to its end or until it is killed; returns its exit code."""
+        """Run the command, or another, to its end or until it gets a signal; returns its exit code."""
         self.log.write_text("")
-        job = {"arguments": arguments or self.command(), "cache": str(self.cache), "log": str(self.log)}
+        job: dict[str, object] = {"arguments": arguments or self.command(), "cache": str(self.cache)}
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(job | {"kill_after": kill_after, "fail_after": fail_after}) + "\n")
+        job |= {"log": str(self.log), "stop_after": stop_after, "signal": by, "fail_after": fail_after}
+        self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
@@ -93,9 +99,9 @@ def lane(folder: Path, images: Path, weights: Path) -> Iterator[Lane]:
     """A lane with a new run folder and an empty cache."""
     folder.mkdir(parents=True)
     line = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("warm.py"))]
-    with subprocess.Popen(
-        line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"}
-    ) as process:
+    importable = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": importable}
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
         try:
             yield Lane(process, folder, images, weights)
         finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from brief import be_brief
 from conftest import BACKBONE, paint, quick
 from safetensors.torch import load_file, save_file
 
@@ -63,6 +64,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> tu
     line += ["--backbone", RESNET, "--contenders", "cnn,probe,finetune", "--finetune.epochs", "2"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        be_brief(patch.setattr)
         main(["run", *line])
     return RunDir(folder / "out"), line
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from brief import be_brief
 
+from headtohead import pipeline
 from headtohead.contenders import cnn
-from headtohead.pipeline import execute
 from headtohead.settings.contenders import CONTENDERS, Kind
 from headtohead.settings.rules import problems
 from headtohead.settings.rundir import RunDir
-from headtohead.settings.schema import Profile, Settings
+from headtohead.settings.schema import Settings
 
 
 @pytest.mark.slow
@@ -29,7 +30,8 @@ def test_it_stands_in_every_table(small_settings: Settings, tmp_path: Path, monk
     assert problems(settings) == []
     run = RunDir(tmp_path / "out")
     run.adopt(settings)
-    execute(dataclasses.replace(settings, profile=Profile(steps=5, batch_size=2)), run, "report", only=False)
+    be_brief(monkeypatch.setattr)
+    pipeline.execute(settings, run, "report", only=False)
 
     comparison = json.loads(run.comparison.read_text())
     assert list(comparison["contenders"])[:3] == ["cnn", "probe", "twin"]

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.special import ndtri
+from scipy.stats import t
 
 from headtohead.core.files import Json
 from headtohead.evaluation.metrics import INFLUENCES, METRICS, SIZES, Floats, Labels, confusion_matrix, f1, f1_influence
@@ -113,7 +114,7 @@ def wilson(share: float, n: float, confidence: float) -> Interval:
     >>> round(low, 3), round(high, 3)
     (0.596, 0.982)
     """
-    z = float(norm.ppf((1 + confidence) / 2))
+    z = float(ndtri((1 + confidence) / 2))
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
@@ -157,7 +158,7 @@ def difference_interval(first: Estimate, second: Estimate, labels: Labels, confi
     difference, n = second.value - first.value, first.size
     influence = second.influence - first.influence
     variance = (n**2 * covariance(influence, influence, labels) + PRIOR) / (n + PRIOR) ** 2
-    middle, half = difference * n / (n + PRIOR), float(norm.ppf((1 + confidence) / 2)) * math.sqrt(variance)
+    middle, half = difference * n / (n + PRIOR), float(ndtri((1 + confidence) / 2)) * math.sqrt(variance)
     return max(-1.0, min(difference, middle - half)), min(1.0, max(difference, middle + half))
 
 

@@ -47,8 +47,9 @@ def record(
             progress.advance(task)
 
     def export(temporary: Path) -> None:
-        profiler.export_chrome_trace(str(temporary))
-        content = json.loads(gzip.decompress(temporary.read_bytes()))
+        assert profiler.profiler is not None
+        profiler.profiler.export_chrome_trace(str(temporary))  # `profiler` itself would compress it line by line
+        content = json.loads(temporary.read_bytes())
         content["traceName"] = trace.name  # the profiler writes the full path of this machine
         for event in content["traceEvents"]:
             for key in ("Ev Idx", "Record function id"):  # running numbers that no viewer shows, a fifth of the file
