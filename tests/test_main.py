@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import quick
+from conftest import paint, quick
 
 from headtohead.__main__ import MESSAGE
 
