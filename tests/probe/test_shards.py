@@ -179,7 +179,9 @@ def test_other_means_and_foreign_folders_are_refused(
     assert {path.name: path.read_bytes() for path in out.iterdir()} == kept
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("")
+    (tmp_path / "mine" / "files.txt").write_text("mine")
     assert "not empty" in error(capsys, str(images), str(tmp_path / "mine"), *line)
+    assert (tmp_path / "mine" / "files.txt").read_text() == "mine"
     assert "within the folder" in error(capsys, str(images), str(images / "out"), *line)
     os.mkfifo(tmp_path / "pipe")  # which would be waited for
     for name in ("nowhere", "pipe"):

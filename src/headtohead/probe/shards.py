@@ -77,6 +77,7 @@ def write_features(
     Returns the content of `summary.json`, its last file, with the number of images that this call `computed`. Raises
     BadData for a source without images, RunFolderMismatch if `out` was made by other means.
     """
+    require_ours(out)
     started, backbone = perf_counter(), net.load()
     kind, shards = find_shards(data, out / "files.txt", shard_size)
     adopt(out / "manifest.json", manifest(backbone, net, kind, shard_size))
@@ -108,13 +109,17 @@ def manifest(backbone: Backbone, net: Net, kind: str, shard_size: int) -> Json:
     return content | {"backbone": backbone.to_json(), "packages": versions()}
 
 
+def require_ours(out: Path) -> None:
+    """RunFolderMismatch for a foreign folder, before anything is written there."""
+    if not (out / "manifest.json").exists() and any(entry.name != "files.txt" for entry in out.glob("[!.]*")):
+        what, fix = "The folder is not empty, and not made by this command.", "choose a new folder"
+        raise RunFolderMismatch(what, where=str(out), fix=fix)
+
+
 def adopt(path: Path, content: Json) -> None:
-    """Write the manifest; RunFolderMismatch with the keys in which an earlier one differs, or for a foreign folder."""
+    """Write the manifest; RunFolderMismatch with the keys in which an earlier one differs."""
     content = json.loads(json.dumps(content))  # as it is read, without tuples
     if not path.exists():
-        if any(entry.name != "files.txt" for entry in path.parent.glob("[!.]*")):
-            what, fix = "The folder is not empty, and not made by this command.", "choose a new folder"
-            raise RunFolderMismatch(what, where=str(path.parent), fix=fix)
         write_json(path, content)
         return
     try:
