@@ -75,7 +75,7 @@ def serve() -> None:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(status)
-        end = time.monotonic() + (job["stop_after"] or 1e9)
+        end = time.monotonic() + (1e9 if job["stop_after"] is None else job["stop_after"])
         while not (ended := os.waitpid(child, os.WNOHANG))[0]:
             if time.monotonic() >= end:
                 os.kill(child, signal.Signals[job["signal"]])

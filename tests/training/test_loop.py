@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import f1_score
 from torch import nn
 
 from headtohead.core.errors import TrainingDiverged
@@ -267,6 +268,12 @@ def test_the_learning_rate_is_warm_up_and_cosine() -> None:
 def test_macro_f1_counts_an_absent_class_as_zero() -> None:
     logits = torch.eye(3)[[0, 0, 1, 1]]
     assert macro_f1(logits, torch.tensor([0, 0, 1, 1])) == pytest.approx(2 / 3)
+
+
+def test_macro_f1_is_scikit_learns() -> None:
+    logits, labels = torch.randn(40, 30, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 17
+    expected = f1_score(labels, logits.argmax(1), labels=range(30), average="macro", zero_division=0)
+    assert macro_f1(logits, labels) == pytest.approx(expected)
 
 
 def test_update_ratio() -> None:
