@@ -8,6 +8,7 @@ images did not change since is not computed again. Memory grows by some bytes a 
 import csv
 import hashlib
 import json
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -28,6 +29,7 @@ from headtohead.core.errors import BadData, RunFolderMismatch
 from headtohead.core.executor import Task, advance, run_tasks
 from headtohead.core.files import Json, read_json, write_atomically, write_csv, write_json
 from headtohead.core.prefetch import prefetch
+from headtohead.core.progress import say
 from headtohead.images.decode import Unreadable, decode, digest
 from headtohead.images.sources import Item, Shard, find_shards
 from headtohead.images.transforms import normalise, plain_views
@@ -36,6 +38,7 @@ from headtohead.models.weights import WeightsFile
 from headtohead.probe.throughput import batching_of_one
 
 HEADER = ("row", "file", "label", "sha256", "problem")
+OURS = re.compile(r"files\.txt|features-\d+\.(npy|csv|json)|broken\.csv|summary\.json|manifest\.json")
 NOT_COMPARED = ("source", "notice", "file")  # of a backbone, which its fingerprint identifies
 
 
@@ -109,14 +112,26 @@ def manifest(backbone: Backbone, net: Net, kind: str, shard_size: int) -> Json:
 
 
 def adopt(path: Path, content: Json) -> None:
-    """Write the manifest; RunFolderMismatch with the keys in which an earlier one differs, or for a foreign folder."""
+    """Write the manifest; RunFolderMismatch with the keys in which an earlier one differs, or for a foreign folder.
+
+    Where it is lost or damaged nothing tells how the features there were made: they are made again, which is said.
+    """
     content = json.loads(json.dumps(content))  # as it is read, without tuples
-    if not path.exists():
-        if any(entry.name != "files.txt" for entry in path.parent.glob("[!.]*")):
+    try:
+        found = read_json(path)
+    except (FileNotFoundError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        if not all(OURS.fullmatch(entry.name) for entry in path.parent.glob("[!.]*")):
             what, fix = "The folder is not empty, and not made by this command.", "choose a new folder"
             raise RunFolderMismatch(what, where=str(path.parent), fix=fix)
+        records = [*path.parent.glob("features-*.json")]
+        if records:
+            say(f"  {path.name} is lost or damaged: all features are made again.")
+        for record in records:
+            record.unlink()
         write_json(path, content)
-    elif keys := sorted(differing(read_json(path), content)):
+    elif keys := sorted(differing(found, content)):
         what = f"The features there were made by other means: {', '.join(keys)}"
         raise RunFolderMismatch(what, where=str(path), fix="use the same again, or choose a new folder")
 
@@ -148,7 +163,7 @@ def shard_task(shard: Shard, out: str, net: Net, fingerprint: str, verify: bool)
     if known and (known["state"] != state or verify):
         known = known | {"state": state} if known["content"] == content_of(shard) else None
         if known:
-            write_json(path, known)
+            write_record(path, known)
     if known:
         advance(shard.count or 1)
         return known | {"computed": 0}
@@ -171,16 +186,27 @@ def shard_task(shard: Shard, out: str, net: Net, fingerprint: str, verify: bool)
     record: Json = {"images": len(rows), "broken": len(lines) - len(rows), "state": state}
     record |= {"content": content.hexdigest()}
     record |= {ending: sha256(path.with_suffix(f".{ending}")) for ending in ("npy", "csv")}
-    write_json(path, record)
+    write_record(path, record)
     return record | {"computed": len(rows)}
 
 
+def seal(record: Json) -> str:
+    """The hash of a record."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def write_record(path: Path, record: Json) -> None:
+    """Write the record of a shard with its hash, its last file."""
+    write_json(path, record | {"seal": seal(record)})
+
+
 def read_record(path: Path) -> Json | None:
-    """The record of a shard; None if a file of it is lost or damaged."""
+    """The record of a shard; None if a file of it, this one included, is lost or damaged."""
     try:
         record = read_json(path)
-        is_sound = all(sha256(path.with_suffix(f".{ending}")) == record[ending] for ending in ("npy", "csv"))
-        return record if is_sound and {"state", "content", "images", "broken"} <= record.keys() else None
+        is_sound = record.pop("seal") == seal(record)
+        is_sound &= all(sha256(path.with_suffix(f".{ending}")) == record[ending] for ending in ("npy", "csv"))
+        return record if is_sound else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
