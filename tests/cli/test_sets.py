@@ -80,6 +80,7 @@ def test_a_time_budget_starts_no_further_set_and_the_same_command_goes_on(
         ("nowhere", "out", "There is no such folder"),
         ("sets", "sets/out", "would lie among the data sets"),
         ("sets", "run", "the run folder of one data set"),
+        ("named", "out", "names of files of the comparison: compare.json"),
     ],
 )
 def test_mistakes_are_refused_before_anything_is_written(
@@ -88,6 +89,7 @@ def test_mistakes_are_refused_before_anything_is_written(
     (tmp_path / "empty").mkdir()
     for name in ("train", "val"):
         shutil.copytree(sets / "a", tmp_path / "split" / name)
+    (tmp_path / "named" / "compare.json" / "class").mkdir(parents=True)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "settings.toml").write_text("quick = true\n")
     with pytest.raises(SystemExit) as end:

@@ -8,7 +8,6 @@ images did not change since is not computed again. Memory grows by some bytes a 
 import csv
 import hashlib
 import json
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -29,7 +28,6 @@ from headtohead.core.errors import BadData, RunFolderMismatch
 from headtohead.core.executor import Task, advance, run_tasks
 from headtohead.core.files import Json, read_json, write_atomically, write_csv, write_json
 from headtohead.core.prefetch import prefetch
-from headtohead.core.progress import say
 from headtohead.images.decode import Unreadable, decode, digest
 from headtohead.images.sources import Item, Shard, find_shards
 from headtohead.images.transforms import normalise, plain_views
@@ -38,7 +36,6 @@ from headtohead.models.weights import WeightsFile
 from headtohead.probe.throughput import batching_of_one
 
 HEADER = ("row", "file", "label", "sha256", "problem")
-OURS = re.compile(r"files\.txt|features-\d+\.(npy|csv|json)|broken\.csv|summary\.json|manifest\.json")
 NOT_COMPARED = ("source", "notice", "file")  # of a backbone, which its fingerprint identifies
 
 
@@ -112,26 +109,22 @@ def manifest(backbone: Backbone, net: Net, kind: str, shard_size: int) -> Json:
 
 
 def adopt(path: Path, content: Json) -> None:
-    """Write the manifest; RunFolderMismatch with the keys in which an earlier one differs, or for a foreign folder.
-
-    Where it is lost or damaged nothing tells how the features there were made: they are made again, which is said.
-    """
+    """Write the manifest; RunFolderMismatch with the keys in which an earlier one differs, or for a foreign folder."""
     content = json.loads(json.dumps(content))  # as it is read, without tuples
-    try:
-        found = read_json(path)
-    except (FileNotFoundError, ValueError):
-        found = None
-    if not isinstance(found, dict):
-        if not all(OURS.fullmatch(entry.name) for entry in path.parent.glob("[!.]*")):
+    if not path.exists():
+        if any(entry.name != "files.txt" for entry in path.parent.glob("[!.]*")):
             what, fix = "The folder is not empty, and not made by this command.", "choose a new folder"
             raise RunFolderMismatch(what, where=str(path.parent), fix=fix)
-        records = [*path.parent.glob("features-*.json")]
-        if records:
-            say(f"  {path.name} is lost or damaged: all features are made again.")
-        for record in records:
-            record.unlink()
         write_json(path, content)
-    elif keys := sorted(differing(found, content)):
+        return
+    try:
+        old = read_json(path)
+    except ValueError:
+        old = None
+    if not isinstance(old, dict):
+        what = "What these features were made with is not known: the file that says so is damaged."
+        raise RunFolderMismatch(what, where=str(path), fix="restore it, or choose a new folder")
+    if keys := sorted(differing(old, content)):
         what = f"The features there were made by other means: {', '.join(keys)}"
         raise RunFolderMismatch(what, where=str(path), fix="use the same again, or choose a new folder")
 
