@@ -60,6 +60,11 @@ def main() -> NoReturn:
         if signal.getsignal(number) != signal.SIG_IGN:  # which it stays: `nohup`, the background of a script
             signal.signal(number, stop)
     sys.unraisablehook = leave_if_lost
+    for name in ("stdout", "stderr"):
+        if (stream := getattr(sys, name)) is None:  # closed by the caller
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        else:  # a name of a file may have letters that the terminal or a redirected output has not
+            stream.reconfigure(errors="backslashreplace")
     from headtohead.cli.app import main as run_command_line
 
     code: object = 0

@@ -156,8 +156,9 @@ def test_a_settings_file_is_read_strictly(capsys: pytest.CaptureFixture[str], tm
     message = error_message(capsys, "run", "--settings", str(file))
     for key in ("cnn.sides: Input should be a valid", "cnn.depth", "nonsense"):
         assert key in message
-    file.write_text("a = = 1")
-    assert "not valid TOML" in error_message(capsys, "run", "--settings", str(file))
+    for text in ("a = = 1", f"seeds = [{'9' * 5000}]", f"seeds = {'[' * 20_000}"):
+        file.write_text(text)
+        assert "not valid TOML" in error_message(capsys, "run", "--settings", str(file))
     assert "cannot be read" in error_message(capsys, "run", "--settings", str(tmp_path / "missing.toml"))
 
 

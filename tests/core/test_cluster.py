@@ -113,6 +113,7 @@ def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         (["--scheduler", "tcp://a:1"], "scheduler: it needs `--engine dask`"),
         (["--workers", "2"], "workers: they need `--engine dask`"),
         (["--engine", "dask", "--scheduler", "nowhere"], "scheduler: an address is like tcp://host:8786"),
+        (["--engine", "dask", "--scheduler", "http://a:1"], "scheduler: an address is like tcp://host:8786"),
         (["--engine", "dask", "--scheduler", "tcp://a:1", "--workers", "2"], "workers: a scheduler has workers"),
         (["--engine", "ray"], "engine: Input should be 'processes' or 'dask'"),
     ],

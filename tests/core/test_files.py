@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from headtohead.cli.app import main
 from headtohead.core import files
 from headtohead.core.checksums import LIST, read_list
-from headtohead.core.files import FAILURES, atomic_folder, disk_failed, write_atomically, write_text
+from headtohead.core.files import FAILURES, atomic_folder, disk_failed, in_the_way, write_atomically, write_text
+from headtohead.settings.rundir import RunDir
 
 
 def fails(number: int) -> None:
@@ -35,6 +37,11 @@ def test_other_errors_are_no_failing_disk(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as error:
         (tmp_path / "none").read_bytes()
     assert disk_failed(error.value) is None
+    assert in_the_way(error.value) is None
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError) as error:
+        write_text(tmp_path / "file" / "a.txt", "x")
+    assert str(tmp_path / "file") in str(in_the_way(error.value))
     assert disk_failed(OSError("without a number")) is None
 
 
@@ -79,3 +86,21 @@ def test_a_full_disk_ends_a_command_with_one_message(
     monkeypatch.undo()
     main(["data", "audit", str(images), "--out", str(tmp_path / "out")])
     assert (tmp_path / "out" / "audit.json").exists()
+
+
+@pytest.mark.parametrize("what", ["a folder for a file", "a long name", "a folder for the list"])
+def test_what_stands_in_the_way_is_named(
+    what: str, small_run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunDir(Path(shutil.copytree(small_run.path, tmp_path / "out")))
+    where = tmp_path / ("x" * 300)
+    if what != "a long name":
+        where = run.checksums if "list" in what else run.page
+        where.unlink()
+        where.mkdir()
+    with pytest.raises(SystemExit) as stop:
+        main(["report", "--out", str(where)] if what == "a long name" else ["report", str(run.path)])
+    assert stop.value.code == 2
+    message = "".join(capsys.readouterr().err.split("\n"))
+    assert message.count("error:") == 1
+    assert str(where) in message

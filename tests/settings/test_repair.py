@@ -143,3 +143,28 @@ def test_lost_times_are_left_out(run: RunDir) -> None:
     repair(run.path)
     assert run.read_timings() == {}
     assert run.is_finished
+
+
+def test_nothing_outside_of_the_folder_is_deleted(run: RunDir, tmp_path: Path) -> None:
+    """A run folder may come from a stranger: its list is only text."""
+    others = [tmp_path / "mine" / "last.pt", tmp_path / "comparison.json"]
+    for path in others:
+        write_text(path, "mine")
+    with run.checksums.open("a") as stream:
+        for name in ("../mine/last.pt", "../comparison.json", str(others[0]), "..\\mine\\last.pt"):
+            stream.write(f"{'1' * 64}  {name}\n")
+    repair(run.path)
+    assert run.is_finished
+    assert all(path.exists() for path in others)
+
+
+def test_a_folder_that_was_moved_and_linked_is_sound_and_damage_in_it_is_refused(run: RunDir, tmp_path: Path) -> None:
+    elsewhere = Path(shutil.move(run.path / "cnn", tmp_path / "large disk"))
+    (run.path / "cnn").symlink_to(elsewhere)
+    before = {*elsewhere.rglob("*")}
+    repair(run.path)
+    assert run.is_finished
+    run.scores("cnn").write_text("{}")
+    with pytest.raises(RunFolderMismatch, match="nothing is deleted"):
+        repair(run.path)
+    assert {*elsewhere.rglob("*")} == before

@@ -33,7 +33,7 @@ from headtohead.cli.help import ALL, DATA, EXAMPLE, STAGES, START, TOOLS, Format
 from headtohead.cli.sets import compare
 from headtohead.cli.tools import cache_app, explain_app, init, weights_app
 from headtohead.core.errors import RunFolderMismatch, UserError
-from headtohead.core.files import disk_failed, read_json
+from headtohead.core.files import disk_failed, in_the_way, read_json
 from headtohead.core.progress import say
 from headtohead.settings.contenders import CONTENDERS
 from headtohead.settings.rundir import RunDir
@@ -195,7 +195,7 @@ def main(arguments: list[str] | None = None) -> Any:
     try:
         return app(arguments, exit_on_error=False, print_error=False)
     except OSError as error:
-        if (failed := disk_failed(error)) is None:
+        if (failed := disk_failed(error) or in_the_way(error)) is None:
             raise
         say(f"error: {failed}", style="red")
     except (UserError, CycloptsError) as error:

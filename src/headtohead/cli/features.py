@@ -41,7 +41,7 @@ def features(
     if data.is_dir() and out.resolve().is_relative_to(data.resolve()):
         what = "The features would lie within the folder of the images."
         raise BadSettings(what, where=str(out), fix="choose a folder elsewhere")
-    if not data.exists():
+    if not data.is_dir() and not data.is_file():  # reading a pipe or a device may never end
         raise BadSettings(
             "There is no such file or folder.", where=str(data), fix="give a folder, a list or a tar file"
         )

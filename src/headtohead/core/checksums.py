@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 from headtohead.core.errors import RunFolderMismatch
@@ -32,7 +32,9 @@ def list_of(path: Path) -> Path | None:
 
 
 def read_list(file: Path) -> dict[str, Known]:
-    """What is known of each file, by its path in the run folder. Lines that are not whole are left out.
+    """What is known of each file, by its path in the run folder.
+
+    Lines that are not whole are left out, and those that lead out of the folder: what the list names may be deleted.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -45,6 +47,8 @@ def read_list(file: Path) -> dict[str, Known]:
     for line in file.read_bytes().decode(errors="replace").splitlines():
         if match := re.fullmatch(r"(# )?([0-9a-f]{64})  (.+)", line):
             is_announced, digest, name = match.groups()
+            if (path := PureWindowsPath(name)).anchor or ".." in path.parts:  # it knows both separators
+                continue
             found[name] = Known(found.get(name, Known()).written, digest) if is_announced else Known(digest)
     return found
 
@@ -119,6 +123,7 @@ def unsound(folder: Path, is_ours: Callable[[str], bool]) -> Iterator[Path]:
     in_list = read_list(folder / LIST)
     files = (path for path in folder.rglob("[!.]*") if path.is_file() and path.name != LIST)
     present = {path.relative_to(folder).as_posix() for path in files}
+    present |= {name for name in in_list if (folder / name).is_file()}  # through a link to a folder as well
     for name in sorted({*filter(is_ours, present), *in_list}):
         known_as = in_list.get(name, Known())
         digest = digest_of(folder / name) if name in present else ""

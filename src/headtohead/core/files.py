@@ -29,6 +29,9 @@ FAILURES = {
     errno.EROFS: "is read-only",
     errno.EIO: "fails (input/output error)",
 }
+OBSTACLES = {  # that a person put there
+    errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP,
+}  # fmt: skip
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -85,6 +88,15 @@ def disk_failed(error: OSError) -> DiskFailed | None:
     what = f"The disk mounted at {disk} {FAILURES[error.errno]}{space}."
     fix = "free some space on it or make it writable, then run the same command again: it continues"
     return DiskFailed(what, where=str(path), fix=fix)
+
+
+def in_the_way(error: OSError) -> BadData | None:
+    """The error for the user where a file or folder may not be used, or another thing has its name; else None."""
+    if error.errno not in OBSTACLES or not error.filename:
+        return None
+    what = f"A file or folder of this name cannot be used: {error.strerror}"
+    fix = "look what is there: change its permissions, or move it away; then the same command continues"
+    return BadData(what, where=os.fsdecode(error.filename), fix=fix)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -36,7 +36,7 @@ def held(folder: Path) -> Iterator[None]:
     except OSError as error:
         lock.release()
         what = f"The run folder cannot be written: {error.strerror or error}"
-        refused = RunFolderMismatch(what, where=str(folder), fix="choose another folder with --out")
+        refused = RunFolderMismatch(what, where=str(error.filename or folder), fix="choose another folder with --out")
         raise (disk_failed(error) or refused) from error
     try:
         yield

@@ -162,10 +162,13 @@ def write_list(root: Path, out: Path) -> tuple[int, int]:
 
 
 def cut_list(source: Path, root: Path, size: int) -> list[Shard]:
-    """Shards of `size` lines of a list."""
+    """Shards of `size` lines of a list. BadData for a file that is no text."""
     shards, start, offset, count = list[Shard](), 0, 0, 0
     with source.open("rb") as stream:
         for line in stream:
+            if b"\0" in line:
+                what, fix = "This file is no list of paths: it has a zero byte.", "give a text file, a path a line"
+                raise BadData(what, where=str(source), fix=fix)
             offset, count = offset + len(line), count + 1
             if count == size:
                 shards.append(Shard(str(source), str(root), start, count))

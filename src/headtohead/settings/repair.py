@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from headtohead.core import checksums
+from headtohead.core.errors import RunFolderMismatch
 from headtohead.core.files import write_text
 from headtohead.core.progress import say
 
@@ -102,6 +103,7 @@ def repair(folder: Path) -> None:
 
     A file that is not in the list is as good as damaged, but files that are not ours are left alone. With anything
     made again the run is no longer finished: its report is written again too. The settings are `RunDir.adopt`'s.
+    Raises RunFolderMismatch rather than to delete outside of the folder, where a link leads there.
     """
     in_list = checksums.read_list(folder / checksums.LIST)
     for path in [*checksums.unsound(folder, is_ours)]:
@@ -112,6 +114,9 @@ def repair(folder: Path) -> None:
         # Without `..`, which leads nowhere from a folder that is lost as a whole.
         beside = [Path(os.path.normpath(path.parent / other)) for other in others or ()]
         gone = [file for file in (path, *beside) if file.exists()]
+        if not all(file.parent.resolve().is_relative_to(folder.resolve()) for file in gone):
+            what = f"{name} is damaged or lost, and a link leads to a folder elsewhere, in which nothing is deleted."
+            raise RunFolderMismatch(what, where=str(path), fix="put the folder itself in place of the link")
         if path.exists() or others is not None:
             state = "is damaged, or was changed by hand" if path.exists() else "is lost"
             deleted = ", ".join(file.relative_to(folder).as_posix() for file in gone)

@@ -13,6 +13,7 @@ WITHOUT_DUPLICATES = (
     "seeds", "backbone", "contenders", "probe.optimizers", "budget.sizes", "cnn.sides", "cnn.poolings",
     "cnn.learning_rates", "cnn.weight_decays", "cnn.min_crops", "cnn.smoothings",
 )  # fmt: skip
+ADDRESS = r"((tcp|tls|ucx|wss?)://\S+:\d+)?"  # of a Dask scheduler
 
 
 def problems(settings: Settings) -> list[str]:
@@ -27,7 +28,7 @@ def problems(settings: Settings) -> list[str]:
         (is_pattern(regex), f"data.group_pattern: `{regex}` is not a regular expression with exactly one group (...)"),
         (not (settings.quick and settings.splits), "splits: a quick run has no repeated splits"),
         (not settings.scheduler or settings.engine == "dask", "scheduler: it needs `--engine dask`"),
-        (not settings.scheduler or "://" in settings.scheduler, "scheduler: an address is like tcp://host:8786"),
+        (re.fullmatch(ADDRESS, settings.scheduler), "scheduler: an address is like tcp://host:8786"),
         (not settings.workers or settings.engine == "dask", "workers: they need `--engine dask`; else `--processes`"),
         (not (settings.workers and settings.scheduler), "workers: a scheduler has workers of its own"),
         (not both, f"data.leave_out and data.stop_at: both name {', '.join(both)}"),

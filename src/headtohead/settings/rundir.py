@@ -255,8 +255,8 @@ class RunDir:
                 self.checksums.touch()
                 write_text(self.settings, to_toml(settings))
         except OSError as error:
-            what = f"The run folder cannot be written: {error.strerror}"
-            mismatch = RunFolderMismatch(what, where=str(self.path), fix="choose another folder with --out")
+            what, where = f"The run folder cannot be written: {error.strerror}", str(error.filename or self.path)
+            mismatch = RunFolderMismatch(what, where=where, fix="choose another folder with --out")
             raise disk_failed(error) or mismatch from error
 
     def is_settled(self, settings: Settings) -> bool:

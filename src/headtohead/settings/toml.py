@@ -36,7 +36,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The content of a settings file, as a nested dict that is not validated yet. BadSettings if it is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # of `int` too, which takes 4,300 digits at most
         what = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else f"is not valid TOML: {error}"
         raise BadSettings(f"The settings file {what}", where=str(path), fix="`headtohead init` writes one") from error
 
