@@ -14,6 +14,8 @@ from headtohead.core.printable import printable
 from headtohead.core.progress import say
 from headtohead.settings.rundir import RunDir
 
+OF_ONE_SET = BadData, CheckFailed, RunFolderBusy, RunFolderMismatch, TrainingDiverged  # errors after which others go on
+
 Sets = Annotated[Path, Parameter("DATA", help="Folder with a sub-folder for each data set.")]
 Minutes = Annotated[
     Annotated[float, Gt(0)] | None,
@@ -48,7 +50,7 @@ def compare(
             say(f"{number}/{len(sets)}: {name}", style="bold")
             try:
                 stages(data / name, run.path, flags, "finish", only=False)
-            except (BadData, CheckFailed, RunFolderBusy, RunFolderMismatch, TrainingDiverged) as error:  # of this set alone
+            except OF_ONE_SET as error:
                 failed[name] = printable(error.what)
                 say(f"  not compared: {error}")
                 continue
