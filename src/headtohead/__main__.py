@@ -62,7 +62,7 @@ def main() -> NoReturn:
     sys.unraisablehook = leave_if_lost
     for name in ("stdout", "stderr"):
         if (stream := getattr(sys, name)) is None:  # closed by the caller
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
         else:  # a name of a file may have letters that the terminal or a redirected output has not
             stream.reconfigure(errors="backslashreplace")
     from headtohead.cli.app import main as run_command_line

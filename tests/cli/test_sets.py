@@ -2,13 +2,14 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import paint
 
 from headtohead.cli import app
 from headtohead.cli.arguments import prepare
-from headtohead.core.errors import BadData
+from headtohead.core.errors import BadData, RunFolderBusy
 from headtohead.core.files import read_json
 from headtohead.models.weights import WeightsFile
 from headtohead.settings.contenders import SHORTLIST
@@ -31,7 +32,7 @@ def done(small_run: RunDir, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def stages(data: Path, out: Path, flags: Settings, upto: str, *, only: bool) -> None:
         names.append(data.name)
         if data.name == "b" and not (data / "mended").exists():
-            raise BadData("All images are damaged.")
+            raise BadData("Unusable:\n  all images are damaged.")
         assert (flags.quick, upto, only) == (True, "finish", False)
         shutil.copytree(small_run.path, out, dirs_exist_ok=True)
 
@@ -46,13 +47,31 @@ def test_what_fails_is_named_and_the_others_are_compared(
     with pytest.raises(SystemExit) as end:
         app.main(line)
     assert end.value.code == 2
-    assert "1 of 3 data sets were not compared:\n  b: All images are damaged." in capsys.readouterr().err
+    assert "1 of 3 data sets were not compared:\n  b: Unusable; all images are damaged." in capsys.readouterr().err
     content = read_json(tmp_path / "out" / "compare.json")
     assert ([*content["sets"]], [*content["failed"]], content["left"]) == (["a", "c"], ["b"], [])
     (sets / "b" / "mended").touch()
     app.main(line)
     assert [*read_json(tmp_path / "out" / "compare.json")["sets"]] == ["a", "b", "c"]
     assert done == ["a", "b", "c"] * 2
+
+
+def test_a_set_at_which_another_process_works_does_not_stop_the_others(
+    sets: Path, done: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = app.stages
+
+    def stages(data: Path, out: Path, *rest: Any, **more: Any) -> None:
+        if data.name == "a":
+            raise RunFolderBusy("Process 7 is working in this run folder.")
+        others(data, out, *rest, **more)
+
+    monkeypatch.setattr(app, "stages", stages)
+    (sets / "b" / "mended").touch()
+    with pytest.raises(SystemExit):
+        app.main(["compare", str(sets), "--out", str(tmp_path / "out"), "--quick"])
+    assert "  a: Process 7 is working" in capsys.readouterr().err
+    assert done == ["b", "c"]
 
 
 def test_a_time_budget_starts_no_further_set_and_the_same_command_goes_on(

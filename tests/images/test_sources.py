@@ -56,6 +56,12 @@ def test_a_name_that_a_list_cannot_hold_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "list").exists()
 
 
+def test_a_file_that_is_no_text_is_no_list(tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(b"a.png\nb\0.png\n")
+    with pytest.raises(BadData, match="zero byte"):
+        find_shards(tmp_path / "list", tmp_path / "unused", 1)
+
+
 @pytest.mark.parametrize("empty", ["folder", "list"])
 def test_nothing_in_it(tmp_path: Path, empty: str) -> None:
     source = tmp_path / "empty"

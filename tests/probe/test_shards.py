@@ -191,7 +191,12 @@ def test_other_means_and_foreign_folders_are_refused(
     (tmp_path / "mine" / "thesis.tex").write_text("")
     assert "not empty" in error(capsys, str(images), str(tmp_path / "mine"), *line)
     assert "within the folder" in error(capsys, str(images), str(images / "out"), *line)
-    assert "no such file" in error(capsys, str(tmp_path / "nowhere"), str(out), *line)
+    os.mkfifo(tmp_path / "pipe")  # which would be waited for
+    for name in ("nowhere", "pipe"):
+        assert "no such file" in error(capsys, str(tmp_path / name), str(out), *line)
+    for damaged in ("", "[1]"):
+        (out / "manifest.json").write_text(damaged)
+        assert "is damaged" in error(capsys, str(images), str(out), *line)
     assert "one backbone" in error(capsys, str(images), str(out), *line, "--backbone", "a", "b")
     broken = tmp_path / "broken"
     broken.mkdir()

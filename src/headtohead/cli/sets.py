@@ -51,7 +51,7 @@ def compare(
             try:
                 stages(data / name, run.path, flags, "finish", only=False)
             except OF_ONE_SET as error:
-                failed[name] = printable(error.what)
+                failed[name] = printable("; ".join(line.strip(" :") for line in error.what.splitlines()))
                 say(f"  not compared: {error}")
                 continue
             runs[name] = run
