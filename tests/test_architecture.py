@@ -14,7 +14,8 @@ BELOW = {
     "__init__": ("api",),  # lazily
     "api": ("cli",),
     "__main__": ("cli",),
-    "cli": ("pipeline",),
+    "cli": ("pipeline", "handin"),
+    "handin": ("report",),
     "pipeline": ("stages",),
     "stages": ("contenders", "report"),
     "contenders": ("checks", "profiling", "probe", "evaluation"),
@@ -74,8 +75,10 @@ def test_an_arrow_back_is_seen(tmp_path: Path) -> None:
         assert not imported(module) <= reachable("core")
 
 
-def test_report_and_evaluation_load_no_torch() -> None:
-    modules = [path for path in MODULES if room(path) in ("report", "evaluation") and path.name != "__init__.py"]
+def test_report_evaluation_and_handin_load_no_torch() -> None:
+    modules = [
+        path for path in MODULES if room(path) in ("handin", "report", "evaluation") and path.name != "__init__.py"
+    ]
     names = [".".join(("headtohead", *path.relative_to(SRC).with_suffix("").parts)) for path in modules]
     lines = [f"import {name}" for name in names]
     lines += ["import sys", "print(sorted({'torch', 'torchvision', 'timm'} & {*sys.modules}))"]

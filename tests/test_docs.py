@@ -161,7 +161,7 @@ def test_every_command_and_flag_that_is_named_exists(page: str) -> None:
     flags |= {re.sub(r"(--(?:\w+\.)?)", r"\1no-", flag, count=1) for flag in flags}
     flags |= {f"--{key.removeprefix('data.')}".replace("_", "-") for key in flatten(Settings()) if "data." in key}
     flags |= {"--out", "--settings", "--prove", "--help", "--help-all", "--version", "--copy", "--downloads"}
-    flags |= {"--shard-size", "--verify", "--minutes"}
+    flags |= {"--shard-size", "--verify", "--minutes", "--json", "--csv", "--html", "--language"}
     for line in re.findall(r"\bheadtohead ((?:[a-z-]|\[)[^`\n#|]*)", "\n".join(re.findall(r"`[^`\n]+`", text))):
         first = line.split()[0]
         assert first in known or first.startswith("-"), line

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from headtohead.cli.app import stages
-from headtohead.cli.arguments import merged, run_folder
+from headtohead.cli.arguments import merged, run_folder, settings_of_run
 from headtohead.core.checksums import is_sound
 from headtohead.core.errors import RunFolderMismatch
 from headtohead.core.files import Json
@@ -21,7 +21,7 @@ from headtohead.report.templates import render
 from headtohead.settings.rules import invalid
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import BUILTIN
-from headtohead.settings.toml import convert, misfits, read_toml
+from headtohead.settings.toml import convert, misfits
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,6 @@ def compare(images: str | Path = BUILTIN, out: str | Path | None = None, **setti
     own = RunDir(path).settings
     if wrong := misfits(settings):
         raise invalid([line for _, line in wrong])
-    flags = convert(merged(read_toml(own) if is_sound(own) else {}, settings))
+    flags = convert(merged(settings_of_run(own) if is_sound(own) else {}, settings))
     stages(Path(images), Path(out) if out else None, flags, "finish", only=False)
     return Run(path)

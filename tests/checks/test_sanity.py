@@ -11,6 +11,7 @@ from PIL import Image
 from torch import nn
 
 from headtohead.audit.leaks import Duplicates, Placed
+from headtohead.checks import published
 from headtohead.checks.backbone import structure
 from headtohead.checks.context import CheckContext
 from headtohead.checks.learning import sign_test
@@ -241,3 +242,14 @@ def test_too_few_images_of_tune_prove_nothing(cnn: CheckContext) -> None:
     result = answer("learns_more_than_the_majority", fresh(cnn, tune=few))
     assert result.outcome == "skipped"
     assert "only 4 images" in str(result.evidence)
+
+
+@pytest.mark.parametrize(("name", "outcome"), [("test_vit", "tip"), ("test_vit.r160_in1k", "issue")])
+def test_own_weights_under_a_name_without_a_tag_do_not_claim_to_be_the_published_ones(
+    probe: CheckContext, monkeypatch: pytest.MonkeyPatch, name: str, outcome: str
+) -> None:
+    assert probe.backbone is not None
+    weights = dataclasses.replace(probe.backbone.weights, name=name, source="given")
+    monkeypatch.setitem(published.NORMS, name, {"pos_embed": 1.0})
+    context = fresh(probe, backbone=dataclasses.replace(probe.backbone, weights=weights))
+    assert answer("weights_are_the_published_ones", context).outcome == outcome

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from headtohead.api import compare
 from headtohead.cli.app import STAGE_COMMANDS, app, main
+from headtohead.core.errors import RunFolderMismatch
 from headtohead.settings.rules import problems
 from headtohead.settings.rundir import RunDir
 from headtohead.settings.schema import Budget, Settings
@@ -35,7 +37,7 @@ def test_every_setting_is_documented() -> None:
 def test_all_commands_of_the_app_are_the_documented_ones() -> None:
     names = {name for name in app if not name.startswith("-")}
     stages = {"check", "search", "train", "profile", "evaluate", "budget", "report"}
-    assert names == stages | {"run", "features", "compare", "data", "weights", "cache", "init", "explain"}
+    assert names == stages | {"run", "features", "compare", "data", "weights", "cache", "init", "explain", "hand-in"}
     from headtohead.pipeline import STAGES
 
     # An error names the command of a stage that is missing; stages without one run along with later commands.
@@ -266,3 +268,25 @@ def test_explain_keeps_to_the_settings_of_its_own_folder(tmp_path: Path, monkeyp
             main(["explain", "bgr", str(run.path)])
         assert called.value.args == (seeds, "run-explain")
         own.adopt(Settings(seeds=(7,)))
+
+
+def test_the_scheduler_of_a_run_folder_is_not_connected_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder may come from a stranger, and a scheduler can run code here: the command line alone names one."""
+    seen: list[Settings] = []
+
+    def stages(data: Path, out: Path, flags: Settings, upto: str, *, only: bool) -> None:
+        seen.append(flags)
+
+    monkeypatch.setattr("headtohead.cli.app.stages", stages)
+    monkeypatch.setattr("headtohead.api.stages", stages)
+    run = RunDir(tmp_path / "run")
+    run.adopt(Settings(seeds=(5,), engine="dask", scheduler="tcp://stranger:1"))
+    main(["run", str(run.path)])
+    main(["run", str(run.path), "--engine", "dask", "--scheduler", "tcp://mine:1"])
+    with pytest.raises(RunFolderMismatch):  # no results yet
+        compare(run.path)
+    assert [(flags.engine, flags.scheduler, flags.seeds) for flags in seen] == [
+        ("processes", "", (5,)),
+        ("dask", "tcp://mine:1", (5,)),
+        ("processes", "", (5,)),
+    ]

@@ -29,6 +29,7 @@ from headtohead.cli.arguments import (
 )
 from headtohead.cli.data import data_app
 from headtohead.cli.features import features
+from headtohead.cli.handin import hand_in_app
 from headtohead.cli.help import ALL, DATA, EXAMPLE, STAGES, START, TOOLS, Formatter
 from headtohead.cli.sets import compare
 from headtohead.cli.tools import cache_app, explain_app, init, weights_app
@@ -182,7 +183,7 @@ def report(
 app.command(compare, group=START, sort_key=1)
 app.command(init, group=START)
 app.command(features, group=DATA)
-for tool in (data_app, explain_app, weights_app, cache_app):
+for tool in (data_app, explain_app, hand_in_app, weights_app, cache_app):
     tool.group = DATA if tool is data_app else TOOLS
     app.command(tool)
 for flag in ("--help", ALL, "--version"):

@@ -67,15 +67,16 @@ def fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) 
     BadSettings with every problem of flags and files at once, where cyclopts would stop at the first.
     """
     given = {argument.name: [value_of(token) for token in argument.tokens] for argument in arguments if argument.tokens}
-    files = [Path(name) for name in given.get("--settings", [])]
+    files, own = [Path(name) for name in given.get("--settings", [])], list[Path]()
     if "--out" in {argument.name for argument in arguments}:
         data = given.get("DATA", given.get("--data.folder", [""]))[0]
         out = given.get("--out", [""])[0]
         folders = [RunDir(run_folder(data, out))]
         if "BUG" in {argument.name for argument in arguments}:
             folders.insert(0, explain_folder(folders[0], out))
-        files += [run.settings for run in folders if is_sound(run.settings)][:1]
-    contents = [as_settings(given), *map(read_toml, files)]
+        own = [run.settings for run in folders if is_sound(run.settings)][:1]
+    contents = [as_settings(given), *map(read_toml, files), *map(settings_of_run, own)]
+    files += own
     wrong: list[str] = []
     fitting: dict[str, Any] = {}
     for place, content in zip(["", *(f", in {path}" for path in files)], contents, strict=True):
@@ -88,6 +89,11 @@ def fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) 
         for command in reversed(commands):  # cyclopts looks up the keys of a command under its name
             content = {command: content}
         Dict(content, source=str(path))(app, commands, arguments)
+
+
+def settings_of_run(path: Path) -> dict[str, Any]:
+    """The content of a run's settings file, but for the cluster: a stranger's scheduler could run code here."""
+    return without(read_toml(path), {"engine", "scheduler", "workers"})
 
 
 def without(content: dict[str, Any], keys: set[str]) -> dict[str, Any]:
