@@ -2,13 +2,14 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import paint
 
 from headtohead.cli import app
 from headtohead.cli.arguments import prepare
-from headtohead.core.errors import BadData
+from headtohead.core.errors import BadData, RunFolderBusy
 from headtohead.core.files import read_json
 from headtohead.models.weights import WeightsFile
 from headtohead.settings.contenders import SHORTLIST
@@ -55,6 +56,24 @@ def test_what_fails_is_named_and_the_others_are_compared(
     assert done == ["a", "b", "c"] * 2
 
 
+def test_a_set_at_which_another_process_works_does_not_stop_the_others(
+    sets: Path, done: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = app.stages
+
+    def stages(data: Path, out: Path, *rest: Any, **more: Any) -> None:
+        if data.name == "a":
+            raise RunFolderBusy("Process 7 is working in this run folder.")
+        others(data, out, *rest, **more)
+
+    monkeypatch.setattr(app, "stages", stages)
+    (sets / "b" / "mended").touch()
+    with pytest.raises(SystemExit):
+        app.main(["compare", str(sets), "--out", str(tmp_path / "out"), "--quick"])
+    assert "  a: Process 7 is working" in capsys.readouterr().err
+    assert done == ["b", "c"]
+
+
 def test_a_time_budget_starts_no_further_set_and_the_same_command_goes_on(
     sets: Path, done: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,6 +99,7 @@ def test_a_time_budget_starts_no_further_set_and_the_same_command_goes_on(
         ("nowhere", "out", "There is no such folder"),
         ("sets", "sets/out", "would lie among the data sets"),
         ("sets", "run", "the run folder of one data set"),
+        ("named", "out", "names of files of the comparison: compare.json"),
     ],
 )
 def test_mistakes_are_refused_before_anything_is_written(
@@ -88,6 +108,7 @@ def test_mistakes_are_refused_before_anything_is_written(
     (tmp_path / "empty").mkdir()
     for name in ("train", "val"):
         shutil.copytree(sets / "a", tmp_path / "split" / name)
+    (tmp_path / "named" / "compare.json" / "class").mkdir(parents=True)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "settings.toml").write_text("quick = true\n")
     with pytest.raises(SystemExit) as end:

@@ -23,7 +23,7 @@ from torch import nn
 
 from headtohead.cli.app import main
 from headtohead.core.cluster import connect
-from headtohead.core.files import read_json
+from headtohead.core.files import read_json, write_json
 from headtohead.images.decode import decode
 from headtohead.images.transforms import normalise, plain_views
 from headtohead.models.backbones import load_backbone
@@ -159,6 +159,16 @@ def test_only_what_changed_is_computed_again(
     shutil.rmtree(root / "class-2")
     assert computed() == 0
     assert {path.name[:14] for path in out.glob("features-*")} == {"features-00000", "features-00001"}
+
+
+def test_a_record_with_other_numbers_is_as_good_as_none(tmp_path: Path, line: list[str], images: Path) -> None:
+    out = tmp_path / "out"
+    main(["features", str(images), str(out), *line])
+    before = {path.name: path.read_bytes() for path in out.glob("[!.]*")}
+    record = out / "features-00001.json"
+    write_json(record, read_json(record) | {"images": 3})
+    main(["features", str(images), str(out), *line])
+    assert {path.name: path.read_bytes() for path in out.glob("[!.]*")} == before
 
 
 def test_other_means_and_foreign_folders_are_refused(

@@ -8,11 +8,13 @@ from annotated_types import Gt
 from cyclopts import Parameter
 
 from headtohead.cli.arguments import DEFAULTS, File, Flags, Out, run_folder
-from headtohead.core.errors import BadData, BadSettings, CheckFailed, RunFolderMismatch, TrainingDiverged
+from headtohead.core.errors import BadData, BadSettings, CheckFailed, RunFolderBusy, RunFolderMismatch, TrainingDiverged
 from headtohead.core.lock import held
 from headtohead.core.printable import printable
 from headtohead.core.progress import say
 from headtohead.settings.rundir import RunDir
+
+OF_ONE_SET = BadData, CheckFailed, RunFolderBusy, RunFolderMismatch, TrainingDiverged  # errors after which others go on
 
 Sets = Annotated[Path, Parameter("DATA", help="Folder with a sub-folder for each data set.")]
 Minutes = Annotated[
@@ -48,7 +50,7 @@ def compare(
             say(f"{number}/{len(sets)}: {name}", style="bold")
             try:
                 stages(data / name, run.path, flags, "finish", only=False)
-            except (BadData, CheckFailed, RunFolderMismatch, TrainingDiverged) as error:  # of this set alone
+            except OF_ONE_SET as error:
                 failed[name] = printable("; ".join(line.strip(" :") for line in error.what.splitlines()))
                 say(f"  not compared: {error}")
                 continue
@@ -68,6 +70,7 @@ def compare(
 def data_sets(folder: Path) -> list[str]:
     """The names of the data sets in a folder: its sub-folders. BadData if it has none, or is a data set itself."""
     from headtohead.images.folder import EXTENSIONS
+    from headtohead.report.sets_page import FILES
 
     if not folder.is_dir():
         raise BadData("There is no such folder.", where=str(folder), fix="give a folder of data sets")
@@ -80,4 +83,7 @@ def data_sets(folder: Path) -> list[str]:
         what = "This folder is one data set." if is_one else "This folder holds no data set."
         fix = "`headtohead run FOLDER` compares on one; here, give a folder with a sub-folder for each data set"
         raise BadData(what, where=str(folder), fix=fix)
+    if taken := sorted({*names} & {*FILES}):
+        what = f"Data sets have the names of files of the comparison: {', '.join(taken)}"
+        raise BadData(what, where=str(folder), fix="rename them")
     return names

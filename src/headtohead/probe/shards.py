@@ -161,7 +161,7 @@ def shard_task(shard: Shard, out: str, net: Net, fingerprint: str, verify: bool)
     if known and (known["state"] != state or verify):
         known = known | {"state": state} if known["content"] == content_of(shard) else None
         if known:
-            write_json(path, known)
+            write_record(path, known)
     if known:
         advance(shard.count or 1)
         return known | {"computed": 0}
@@ -184,16 +184,27 @@ def shard_task(shard: Shard, out: str, net: Net, fingerprint: str, verify: bool)
     record: Json = {"images": len(rows), "broken": len(lines) - len(rows), "state": state}
     record |= {"content": content.hexdigest()}
     record |= {ending: sha256(path.with_suffix(f".{ending}")) for ending in ("npy", "csv")}
-    write_json(path, record)
+    write_record(path, record)
     return record | {"computed": len(rows)}
 
 
+def seal(record: Json) -> str:
+    """The hash of a record."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def write_record(path: Path, record: Json) -> None:
+    """Write the record of a shard with its hash, its last file."""
+    write_json(path, record | {"seal": seal(record)})
+
+
 def read_record(path: Path) -> Json | None:
-    """The record of a shard; None if a file of it is lost or damaged."""
+    """The record of a shard; None if a file of it, this one included, is lost or damaged."""
     try:
         record = read_json(path)
-        is_sound = all(sha256(path.with_suffix(f".{ending}")) == record[ending] for ending in ("npy", "csv"))
-        return record if is_sound and {"state", "content", "images", "broken"} <= record.keys() else None
+        is_sound = record.pop("seal") == seal(record)
+        is_sound &= all(sha256(path.with_suffix(f".{ending}")) == record[ending] for ending in ("npy", "csv"))
+        return record if is_sound else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

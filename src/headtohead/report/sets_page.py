@@ -17,7 +17,7 @@ from headtohead.report.page.dress import dress
 from headtohead.report.templates import render
 from headtohead.settings.rundir import RunDir
 
-JSON, TABLE, PAGE = "compare.json", "compare.csv", "compare.html"
+FILES = JSON, TABLE, PAGE = "compare.json", "compare.csv", "compare.html"
 
 
 def write_comparison(folder: Path, runs: Mapping[str, RunDir], failed: Mapping[str, str], left: list[str]) -> Path:
