@@ -107,14 +107,16 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[500, 20_000])
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
-    figures = {str(images): peaks(images) for images in arguments.images}
+    figures = {}
+    for images in arguments.images:
+        figures[str(images)] = peaks(images)
+        if arguments.out:
+            arguments.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     columns = [(count, who) for count in figures for who in ("process", "workers")]
     print("| stage |", " | ".join(f"{int(count):,} images: {who}" for count, who in columns), "|")
     print("| --- |" + " --- |" * len(columns))
     for stage in next(iter(figures.values())):
         print(f"| {stage} |", " | ".join(f"{figures[count][stage][who]:.0f}" for count, who in columns), "|")
-    if arguments.out:
-        arguments.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
