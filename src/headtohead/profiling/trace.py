@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from itertools import chain, count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -47,9 +48,11 @@ def record(
             progress.advance(task)
 
     def export(temporary: Path) -> None:
-        assert profiler.profiler is not None
-        profiler.profiler.export_chrome_trace(str(temporary))  # `profiler` itself would compress it line by line
-        content = json.loads(temporary.read_bytes())
+        # Plain: it would compress line by line. Elsewhere: it says nothing where the disk of the run is full.
+        with TemporaryDirectory() as folder:
+            plain = Path(folder, "trace.json")
+            profiler.export_chrome_trace(str(plain))
+            content = json.loads(plain.read_bytes())
         content["traceName"] = trace.name  # the profiler writes the full path of this machine
         for event in content["traceEvents"]:
             for key in ("Ev Idx", "Record function id"):  # running numbers that no viewer shows, a fifth of the file
