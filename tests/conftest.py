@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import timm
+from hypothesis import settings as hypothesis_settings
 from PIL import Image
 from safetensors.torch import save_file
 
 if TYPE_CHECKING:
     from headtohead.settings.rundir import RunDir
     from headtohead.settings.schema import Settings
+
+hypothesis_settings.register_profile("timeless", deadline=None)  # no test measures the clock
+hypothesis_settings.load_profile("timeless")
 
 BACKBONE = "test_vit.r160_in1k"  # timm's smallest ViT, 6 blocks of 64 channels
 

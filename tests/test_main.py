@@ -85,7 +85,13 @@ def test_an_ignored_interrupt_stays_ignored() -> None:
 
 
 def test_a_closed_output_and_one_that_lacks_letters_are_no_error(tmp_path: Path) -> None:
-    line = [sys.executable, "-c", "import os, sys; os.close(1); os.execv(sys.executable, sys.argv[1:])", "python", "-m"]
+    line = [
+        sys.executable,
+        "-c",
+        "import os, sys; os.close(1); os.execv(sys.executable, sys.argv[1:])",
+        sys.executable,
+        "-m",
+    ]
     assert not subprocess.run([*line, "headtohead", "explain"], capture_output=True, text=True, check=True).stdout
     paint(tmp_path / "pictures", per_class=2).joinpath("class-0").rename(tmp_path / "pictures" / "кошка")
     line = [sys.executable, "-m", "headtohead", "data", "audit", tmp_path / "pictures", "--out", tmp_path / "out"]
