@@ -21,7 +21,7 @@ test: $(READY)
 	$(PYTEST) --dist worksteal -m "not slow"
 
 slow: $(READY)
-	$(PYTEST) --dist loadfile -m slow
+	$(PYTEST) --dist loadfile --no-loadscope-reorder -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .
