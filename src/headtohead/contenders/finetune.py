@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import asdict, replace
+from functools import partial
 
 from torch import nn
 
@@ -59,7 +60,7 @@ def finetune_batches(job: Job, split: str, batch_size: int, seed: int | None = N
 def finetune_context(job: Job, name: str) -> CheckContext:
     """The fine-tuned net as the sanity checks see it."""
     backbone, seed = job.backbone(), job.settings.seeds[0]
-    build = lambda: new_finetuned(job, seed)  # noqa: E731
+    build = partial(new_finetuned, job, seed)
     return CheckContext(
         name,
         build=build,

@@ -3,6 +3,7 @@
 import copy
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def new_head(job: Job, num_features: int, seed: int) -> nn.Linear:
 def probe_context(job: Job, name: str, trained: int = NUM_TRAINED) -> CheckContext:
     """The probe as the sanity checks see it: the whole model on images, and the head on their features."""
     backbone, seed = pooled_backbone(job, name), job.settings.seeds[0]
-    head = lambda: new_head(job, backbone.output_size, seed)  # noqa: E731
+    head = partial(new_head, job, backbone.output_size, seed)
     return CheckContext(
         name,
         build=lambda: LinearProbe(copy.deepcopy(backbone.net), head()),
@@ -270,7 +271,7 @@ def probe_profile_targets(job: Job, name: str) -> dict[str, ProfileTarget]:
     plan, size = head_plan(job, seed), profiled_batch_size(job)
     images = profiling_batches(job, backbone.preprocess, pretrained=True)
     cached = FeatureBatches(features(job, name, "train"), job.labels("train"), batch_size=size, seed=seed)
-    head = lambda: new_head(job, backbone.output_size, seed)  # noqa: E731
+    head = partial(new_head, job, backbone.output_size, seed)
     build = lambda: LinearProbe(copy.deepcopy(backbone.net), head())  # noqa: E731
     display = title(job.settings, name)
     cached_title = f"{'probe' if name == 'probe' else display} on cached features"

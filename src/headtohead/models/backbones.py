@@ -77,7 +77,7 @@ def offered(poolings: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def pooled_as(pooling: str, values: torch.Tensor, poolings: tuple[str, ...]) -> torch.Tensor:
-    """The features of one pooling, (..., D) or for "both" (..., 2 D), of those of all `poolings`, (..., P, D).
+    """Select one pooling from `values` (..., P, D), which hold all `poolings`: (..., D), or (..., 2 D) for "both".
 
     >>> pooled_as("both", torch.tensor([[3.0], [1.0]]), ("mean", "cls"))
     tensor([1., 3.])
